@@ -1,0 +1,152 @@
+"""The seams: what a plug-in has to offer. Each contract is a Protocol of a few functions, and a module satisfies it.
+
+`savile/tasks/classify.py` *is* a `Task`: its functions have these names and signatures. Nothing is inherited and nothing is
+registered; `savile.testing.check_task` and its sisters hold a plug-in against its contract.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+if TYPE_CHECKING:
+    import numpy as np
+    import torch
+
+    from savile.base.records import Model, Outputs
+
+Loss = Literal["cross_entropy", "binary_cross_entropy", "squared_error"]
+
+
+@dataclass(frozen=True)
+class Fields:
+    """The roles a task reads from a table: `required` must be mapped to a column, `optional` may be."""
+
+    required: tuple[str, ...]
+    optional: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class HeadSpec:
+    """What sits on top of a base for one task.
+
+    Attributes:
+        outputs: number of values the head gives per row.
+        loss: name of the training loss, computed by the training loop.
+        decode: logits (n, outputs), already divided by the temperature -> probabilities (n, outputs).
+    """
+
+    outputs: int
+    loss: Loss
+    decode: Callable[[np.ndarray], np.ndarray]
+
+
+class Task(Protocol):
+    """What a business asks."""
+
+    def fields(self) -> Fields:
+        """The roles this task reads."""
+
+    def render(self, example: Mapping[str, Any]) -> str:
+        """One row, keyed by role -> the text the model reads."""
+
+    def head(self, width: int) -> HeadSpec:
+        """The head for `width` distinct labels."""
+
+    def score(self, predicted: Sequence[Any], gold: Sequence[Any]) -> float:
+        """How good the answers are, in [0, 1], higher is better; used to choose between candidates."""
+
+
+class Network(Protocol):
+    """A trainable answerer in memory: what a loop family loads and a method attaches itself to."""
+
+    labels: tuple[str, ...]
+
+    def encode(self, texts: Sequence[str]) -> list[list[int]]:
+        """Token ids of each text, special tokens included, cut to the longest length the network reads."""
+
+    def forward(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        """ids and mask (n, s) -> logits (n, outputs)."""
+
+
+class Family(Protocol):
+    """What answers: one architecture, loadable and savable."""
+
+    trains: Literal["loop", "own"]
+
+    def load(self, model: Model, form: str) -> Any:
+        """The answerer of one saved form, ready for `predict`."""
+
+    def predict(self, answerer: Any, texts: Sequence[str]) -> np.ndarray:
+        """Texts -> uncalibrated logits, float32 (n, outputs)."""
+
+
+class Method(Protocol):
+    """How a base is adapted. `Settings` is a frozen dataclass whose defaults are the method's published ones."""
+
+    Settings: type
+
+    def attach(self, network: Any, settings: Any) -> None:
+        """Freeze what the method freezes and add what it adds; the network answers as before (identity at start)."""
+
+    def parameters(self, network: Any) -> list[torch.nn.Parameter]:
+        """What the method trains."""
+
+    def merge(self, network: Any) -> None:
+        """Fold what was added into the base's own weights; the network answers as before."""
+
+
+class Technique(Protocol):
+    """How a trained model is made smaller or faster."""
+
+    def apply(self, model: Model, calibration: Sequence[str]) -> Model:
+        """The model with one or more new forms; `calibration` are training texts."""
+
+
+Run = Callable[["np.ndarray", "np.ndarray"], "np.ndarray"]
+
+
+class Engine(Protocol):
+    """What executes a form."""
+
+    def available(self) -> str | None:
+        """None when it can run on this machine, else the reason why not."""
+
+    def open(self, files: Mapping[str, Path], threads: int) -> Run:
+        """Load a form; the result maps ids and mask, int64 (n, s), to logits, float32 (n, outputs)."""
+
+
+@dataclass(frozen=True)
+class Value:
+    """One measured figure with its 95 % interval and the number of rows behind it."""
+
+    value: float
+    low: float
+    high: float
+    n: int
+
+    def as_dict(self) -> dict[str, float | int]:
+        """The JSON form."""
+        return {"value": self.value, "low": self.low, "high": self.high, "n": self.n}
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """Everything a metric may look at: gold labels as indices into `labels`, and the outputs for the same rows.
+
+    `slices` maps a column name to that column's values, row by row, as strings.
+    """
+
+    gold: np.ndarray
+    outputs: Outputs
+    labels: tuple[str, ...]
+    slices: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+
+class Metric(Protocol):
+    """One file of measures."""
+
+    def measure(self, predictions: Predictions, costs: Mapping[str, float] | None = None) -> dict[str, Any]:
+        """name -> `Value` (or, for tables such as per-class scores, JSON-able structures)."""

@@ -1,0 +1,379 @@
+"""Records: the small frozen dataclasses that flow from room to room, and how each becomes an entry of the store.
+
+A record knows its content, its settings and its parents; the store derives the id from those three, so lineage costs nothing
+and doing the same thing twice gives the same name. `ref` (``data@3f2a…``) is empty until the store has the record.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pyarrow as pa
+
+PARTS = ("train", "valid", "calib", "test")
+
+
+def canonical(value: Any) -> str:
+    """The one JSON text of a value: sorted keys, no spaces, UTF-8 kept; what every digest is taken of."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False, default=str)
+
+
+def digest(data: bytes | str) -> str:
+    """SHA-256 in hex."""
+    return hashlib.sha256(data.encode() if isinstance(data, str) else data).hexdigest()
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A record as the store keeps it.
+
+    Attributes:
+        kind: ``data``, ``model``, ``report``, ``release`` …
+        body: JSON-able content.
+        settings: JSON-able settings that made it.
+        parents: references (``data@3f2a…``) it was made from.
+        files: name -> bytes or a path, on the way in; name -> path of the stored blob, on the way out.
+        id: empty until stored.
+    """
+
+    kind: str
+    body: Mapping[str, Any]
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    parents: tuple[str, ...] = ()
+    files: Mapping[str, Path | bytes] = field(default_factory=dict)
+    id: str = ""
+
+    @property
+    def ref(self) -> str:
+        """``kind@id``."""
+        return f"{self.kind}@{self.id}"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing wrong or noted in data.
+
+    Attributes:
+        rule: name of the check, such as ``near_duplicate``.
+        severity: ``note``, ``warning`` or ``error``.
+        rows: row numbers concerned, at most the first 1,000; `count` has the whole number.
+        evidence: what was seen, in words a data owner understands; never raw personal data.
+        repair: proposed action, empty when there is none.
+    """
+
+    rule: str
+    severity: str
+    count: int
+    evidence: str
+    rows: tuple[int, ...] = ()
+    confidence: float = 1.0
+    repair: str = ""
+
+    def as_dict(self) -> dict[str, Any]:
+        """The JSON form."""
+        return {**self.__dict__, "rows": list(self.rows)}
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A table with roles, immutable.
+
+    Attributes:
+        table: rows in Arrow, personal data already masked when the policy says so.
+        roles: role -> column name (``text``, ``label``, ``group``, ``time`` …).
+        parts: part -> row numbers, int64, disjoint; keys among ``train valid calib test``. ``valid`` and ``calib`` are empty
+            when out-of-fold predictions take their place (house rule for small data).
+        task: name of the task the table is for.
+        labels: the distinct labels, sorted; a label's index is its class.
+        mask: the mask policy (see `base.mask`) that live text must go through too.
+        findings: what was noted on the way in.
+        name: a human name, usually the file's stem.
+    """
+
+    table: pa.Table
+    roles: Mapping[str, str]
+    parts: Mapping[str, np.ndarray]
+    task: str = "classify"
+    labels: tuple[str, ...] = ()
+    mask: Mapping[str, Any] = field(default_factory=dict)
+    findings: tuple[Finding, ...] = ()
+    name: str = "data"
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    parents: tuple[str, ...] = ()
+    ref: str = field(default="", compare=False)
+
+    def column(self, role: str, part: str | None = None) -> list[Any]:
+        """The values of a role, of one part or of all rows."""
+        column = self.table.column(self.roles[role])
+        return (column if part is None else column.take(self.parts[part])).to_pylist()
+
+    def texts(self, part: str | None = None) -> list[str]:
+        """The texts of a part."""
+        return self.column("text", part)
+
+    def targets(self, part: str | None = None) -> np.ndarray:
+        """The label indices of a part, int64."""
+        import numpy as np
+
+        index = {label: i for i, label in enumerate(self.labels)}
+        return np.array([index[str(value)] for value in self.column("label", part)], dtype=np.int64)
+
+    def select(self, part: str, rows: np.ndarray) -> Dataset:
+        """The same data with one part narrowed or replaced by `rows`."""
+        return replace(self, parts={**self.parts, part: rows})
+
+    @property
+    def digest(self) -> str:
+        """Digest of rows, roles and parts."""
+        parts = {name: digest(rows.tobytes()) for name, rows in self.parts.items()}
+        return digest(canonical([digest(self._arrow()), dict(self.roles), parts, self.task]))
+
+    def _arrow(self) -> bytes:
+        import pyarrow as pa
+
+        sink = pa.BufferOutputStream()
+        with pa.ipc.new_file(sink, self.table.schema) as writer:
+            writer.write_table(self.table.combine_chunks())
+        return sink.getvalue().to_pybytes()
+
+    def entry(self) -> Entry:
+        """What the store keeps."""
+        from safetensors.numpy import save
+
+        body = {
+            "roles": dict(self.roles),
+            "task": self.task,
+            "labels": list(self.labels),
+            "mask": dict(self.mask),
+            "findings": [finding.as_dict() for finding in self.findings],
+            "name": self.name,
+            "rows": self.table.num_rows,
+            "parts": {name: len(rows) for name, rows in self.parts.items()},
+            "digest": self.digest,
+        }
+        files = {"table.arrow": self._arrow(), "parts.safetensors": save(dict(self.parts))}
+        return Entry("data", body, self.settings, self.parents, files)
+
+    @classmethod
+    def from_entry(cls, entry: Entry) -> Dataset:
+        """The data set of a stored entry."""
+        import pyarrow as pa
+        from safetensors.numpy import load_file
+
+        with pa.memory_map(str(entry.files["table.arrow"])) as source:
+            table = pa.ipc.open_file(source).read_all()
+        body = entry.body
+        return cls(
+            table=table,
+            roles=body["roles"],
+            parts=load_file(str(entry.files["parts.safetensors"])),
+            task=body["task"],
+            labels=tuple(body["labels"]),
+            mask=body["mask"],
+            findings=tuple(Finding(**{**f, "rows": tuple(f["rows"])}) for f in body["findings"]),
+            name=body["name"],
+            settings=entry.settings,
+            parents=entry.parents,
+            ref=entry.ref,
+        )
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """What turns logits into decisions; lives with the model, fitted by `adapt`, refitted by `compress`, never by `evaluate`.
+
+    Attributes:
+        temperature: logits are divided by it (Guo et al. 2017).
+        threshold: answers whose top probability is below it are handed to a person; 0 never abstains.
+    """
+
+    temperature: float = 1.0
+    threshold: float = 0.0
+
+    def as_dict(self) -> dict[str, float]:
+        """The JSON form."""
+        return {"temperature": self.temperature, "threshold": self.threshold}
+
+
+@dataclass(frozen=True)
+class Model:
+    """A loadable answerer: base, head, adapters, calibration.
+
+    Attributes:
+        family: catalogue name of the model family (``linear``, ``encoder``).
+        base: name or path of the base; empty for families without one.
+        base_digest: SHA-256 of the base's weights file.
+        method: catalogue name of the adaptation method.
+        task: catalogue name of the task.
+        labels: label of each output.
+        forms: form name (``torch``, ``openvino-bf16``, ``onnx-fp32``, ``onnx-int8`` …) -> file name -> path.
+        calibrations: form name -> its calibration.
+        mask: mask policy applied to every text before the model sees it.
+        facts: what was noted in training (metrics on validation, seconds, trainable share …).
+    """
+
+    family: str
+    labels: tuple[str, ...]
+    task: str = "classify"
+    base: str = ""
+    base_digest: str = ""
+    method: str = ""
+    forms: Mapping[str, Mapping[str, Path | bytes]] = field(default_factory=dict)
+    calibrations: Mapping[str, Calibration] = field(default_factory=dict)
+    mask: Mapping[str, Any] = field(default_factory=dict)
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    parents: tuple[str, ...] = ()
+    ref: str = field(default="", compare=False)
+
+    def with_form(self, name: str, files: Mapping[str, Path | bytes], calibration: Calibration) -> Model:
+        """The same model with one more form."""
+        return replace(
+            self,
+            forms={**self.forms, name: files},
+            calibrations={**self.calibrations, name: calibration},
+        )
+
+    def entry(self) -> Entry:
+        """What the store keeps."""
+        body = {
+            name: getattr(self, name) for name in ("family", "task", "base", "base_digest", "method", "mask", "facts")
+        }
+        body["labels"] = list(self.labels)
+        body["calibrations"] = {form: c.as_dict() for form, c in self.calibrations.items()}
+        files = {f"{form}/{name}": data for form, named in self.forms.items() for name, data in named.items()}
+        return Entry("model", body, self.settings, self.parents, files)
+
+    @classmethod
+    def from_entry(cls, entry: Entry) -> Model:
+        """The model of a stored entry; forms point at the store's blobs."""
+        body = dict(entry.body)
+        forms: dict[str, dict[str, Path | bytes]] = {}
+        for key, path in entry.files.items():
+            form, _, name = key.partition("/")
+            forms.setdefault(form, {})[name] = path
+        calibrations = {form: Calibration(**c) for form, c in body.pop("calibrations").items()}
+        labels = tuple(body.pop("labels"))
+        return cls(
+            **body,
+            labels=labels,
+            forms=forms,
+            calibrations=calibrations,
+            settings=entry.settings,
+            parents=entry.parents,
+            ref=entry.ref,
+        )
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """Answers for n rows.
+
+    Attributes:
+        logits: uncalibrated, float32 (n, outputs).
+        probabilities: calibrated, float64 (n, outputs).
+        choice: index of the chosen label, int64 (n,).
+        confidence: probability of the chosen label, float64 (n,).
+        abstain: True where a person should answer, bool (n,).
+    """
+
+    logits: np.ndarray
+    probabilities: np.ndarray
+    choice: np.ndarray
+    confidence: np.ndarray
+    abstain: np.ndarray
+
+
+@dataclass(frozen=True)
+class Report:
+    """What was measured on the test part, once, at the end. `body` is the JSON of `savile run --json` minus its envelope."""
+
+    body: Mapping[str, Any]
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    parents: tuple[str, ...] = ()
+    ref: str = field(default="", compare=False)
+
+    def entry(self) -> Entry:
+        """What the store keeps."""
+        return Entry("report", self.body, self.settings, self.parents)
+
+    @classmethod
+    def from_entry(cls, entry: Entry) -> Report:
+        """The report of a stored entry."""
+        return cls(entry.body, entry.settings, entry.parents, entry.ref)
+
+
+@dataclass(frozen=True)
+class Release:
+    """A model form that may serve: one bundle, one digest.
+
+    Attributes:
+        model: reference of the model.
+        form: which of its forms serves.
+        engine: catalogue name of the engine, chosen by measurement before the gate.
+        report: reference of the report whose gate it passed.
+        gate: the gate's result.
+        cpu_flags: instruction sets the figures were measured with.
+        bundle: name -> SHA-256 of everything an answer depends on (weights, tokenizer, calibration, mask policy).
+        golden: SHA-256 of the golden inputs and expected answers that `/readyz` replays.
+        approver: who let it serve.
+    """
+
+    model: str
+    form: str
+    engine: str
+    report: str
+    gate: Mapping[str, Any]
+    cpu_flags: tuple[str, ...]
+    bundle: Mapping[str, str]
+    approver: str
+    forced: bool = False
+    golden: Mapping[str, Any] = field(default_factory=dict)
+    parents: tuple[str, ...] = ()
+    ref: str = field(default="", compare=False)
+
+    @property
+    def digest(self) -> str:
+        """One digest over the whole bundle, engine and CPU flags; every served answer carries it."""
+        return digest(canonical([dict(self.bundle), self.form, self.engine, list(self.cpu_flags)]))
+
+    def entry(self) -> Entry:
+        """What the store keeps."""
+        body = {k: v for k, v in self.__dict__.items() if k not in ("parents", "ref")}
+        return Entry("release", {**body, "cpu_flags": list(self.cpu_flags), "digest": self.digest}, {}, self.parents)
+
+    @classmethod
+    def from_entry(cls, entry: Entry) -> Release:
+        """The release of a stored entry."""
+        body = {k: v for k, v in entry.body.items() if k != "digest"}
+        return cls(**{**body, "cpu_flags": tuple(body["cpu_flags"])}, parents=entry.parents, ref=entry.ref)
+
+
+@dataclass(frozen=True)
+class Trace:
+    """One served answer. `text` is kept only when the recipe allows it, and only masked."""
+
+    release: str
+    input_digest: str
+    label: str
+    probability: float
+    abstain: bool
+    seconds: float
+    text: str | None = None
+    correction: str | None = None
+
+
+
+RECORDS: dict[str, type[Dataset] | type[Model] | type[Report] | type[Release]] = {
+    "data": Dataset,
+    "model": Model,
+    "report": Report,
+    "release": Release,
+}
