@@ -112,7 +112,8 @@ class Dataset:
     def column(self, role: str, part: str | None = None) -> list[Any]:
         """The values of a role, of one part or of all rows."""
         column = self.table.column(self.roles[role])
-        return (column if part is None else column.take(self.parts[part])).to_pylist()
+        chosen: list[Any] = (column if part is None else column.take(self.parts[part])).to_pylist()
+        return chosen
 
     def texts(self, part: str | None = None) -> list[str]:
         """The texts of a part."""
@@ -141,7 +142,7 @@ class Dataset:
         sink = pa.BufferOutputStream()
         with pa.ipc.new_file(sink, self.table.schema) as writer:
             writer.write_table(self.table.combine_chunks())
-        return sink.getvalue().to_pybytes()
+        return bytes(sink.getvalue().to_pybytes())
 
     def entry(self) -> Entry:
         """What the store keeps."""
@@ -243,9 +244,7 @@ class Model:
 
     def entry(self) -> Entry:
         """What the store keeps."""
-        body = {
-            name: getattr(self, name) for name in ("family", "task", "base", "base_digest", "method", "mask", "facts")
-        }
+        body = {name: getattr(self, name) for name in ("family", "task", "base", "base_digest", "method", "mask", "facts")}
         body["labels"] = list(self.labels)
         body["calibrations"] = {form: c.as_dict() for form, c in self.calibrations.items()}
         files = {f"{form}/{name}": data for form, named in self.forms.items() for name, data in named.items()}
@@ -368,7 +367,6 @@ class Trace:
     seconds: float
     text: str | None = None
     correction: str | None = None
-
 
 
 RECORDS: dict[str, type[Dataset] | type[Model] | type[Report] | type[Release]] = {
