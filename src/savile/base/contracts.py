@@ -76,17 +76,30 @@ class Family(Protocol):
 
     trains: Literal["loop", "own"]
 
+    FORM: str
+
     def load(self, model: Model, form: str) -> Any:
         """The answerer of one saved form, ready for `predict`."""
+
+    def save(self, answerer: Any) -> dict[str, Path | bytes]:
+        """The files of the form `FORM`."""
 
     def predict(self, answerer: Any, texts: Sequence[str]) -> np.ndarray:
         """Texts -> uncalibrated logits, float32 (n, outputs)."""
 
 
 class Method(Protocol):
-    """How a base is adapted. `Settings` is a frozen dataclass whose defaults are the method's published ones."""
+    """How a base is adapted.
+
+    Attributes:
+        Settings: frozen dataclass; its defaults are the method's published or measured ones.
+        HEAD: whether the classifier starts as class means (``cosine``) or as a logistic regression (``linear``).
+        FIT: training settings (fields of `savile.models.FitSettings`) that suit the method.
+    """
 
     Settings: type
+    HEAD: Literal["cosine", "linear"]
+    FIT: Mapping[str, Any]
 
     def attach(self, network: Any, settings: Any) -> None:
         """Freeze what the method freezes and add what it adds; the network answers as before (identity at start)."""

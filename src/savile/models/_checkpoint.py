@@ -1,0 +1,64 @@
+"""Training checkpoints that survive a kill: a folder is complete when its manifest is there, and its manifest is written last."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+
+from savile.base.records import canonical, digest
+from savile.models._bases import sha256
+
+MANIFEST = "manifest.json"
+
+
+def save(root: Path, step: int, tensors: Mapping[str, torch.Tensor], state: Mapping[str, Any]) -> None:
+    """Write ``root/step-<step>`` atomically and drop all but the newest two checkpoints."""
+    root.mkdir(parents=True, exist_ok=True)
+    scratch, final = root / f".writing-{os.getpid()}", root / f"step-{step:09d}"
+    shutil.rmtree(scratch, ignore_errors=True)
+    scratch.mkdir()
+    save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, scratch / "tensors.safetensors")
+    _flush(scratch / "tensors.safetensors")
+    body = {"step": step, "state": dict(state), "tensors": sha256(scratch / "tensors.safetensors")}
+    (scratch / MANIFEST).write_text(canonical({**body, "digest": digest(canonical(body))}))
+    _flush(scratch / MANIFEST)
+    _flush(scratch)
+    shutil.rmtree(final, ignore_errors=True)
+    scratch.rename(final)
+    _flush(root)
+    for old in sorted(root.glob("step-*"))[:-2]:
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def newest(root: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]] | None:
+    """Tensors and state of the newest complete checkpoint; damaged or unfinished ones are passed over."""
+    for folder in sorted(root.glob("step-*"), reverse=True):
+        try:
+            manifest = json.loads((folder / MANIFEST).read_text())
+            expected = manifest.pop("digest")
+            path = folder / "tensors.safetensors"
+            if digest(canonical(manifest)) == expected and sha256(path) == manifest["tensors"]:
+                return load_file(path), {**manifest["state"], "step": manifest["step"]}
+        except (OSError, ValueError, KeyError):
+            continue
+    return None
+
+
+def clear(root: Path) -> None:
+    """Forget every checkpoint of a finished run."""
+    shutil.rmtree(root, ignore_errors=True)
+
+
+def _flush(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,189 @@
+"""The trainable network of the family `encoder`: a transformers encoder, a pooling and a head."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from savile.base.errors import InputError
+from savile.models._bases import Base
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+
+# Beyond this many tokens a row the memory of explicit attention scores outweighs its speed. On CPUs the backward pass of
+# torch's fused attention costs a third of a whole training step at 16 tokens; explicit scores cost a twentieth.
+EXPLICIT_ATTENTION_UP_TO = 160
+
+
+class Head(nn.Module):
+    """Classifier over unit-length embeddings.
+
+    Args:
+        width: embedding size d.
+        outputs: number of labels C.
+        cosine: when True the rows of `weight` are unit length too and `scale` sharpens the cosine (so that class means are a
+            sensible start); otherwise an ordinary linear layer.
+    """
+
+    def __init__(self, width: int, outputs: int, cosine: bool) -> None:
+        super().__init__()
+        self.cosine = cosine
+        self.weight = nn.Parameter(torch.zeros(outputs, width))
+        self.bias = nn.Parameter(torch.zeros(outputs))
+        self.scale = nn.Parameter(torch.tensor(20.0)) if cosine else None
+
+    def forward(self, pooled: torch.Tensor) -> torch.Tensor:
+        """Embeddings (n, d) -> logits (n, C), float32 even where the trunk runs in bf16: rounding them would cost answers."""
+        with torch.autocast(pooled.device.type, enabled=False):
+            unit = F.normalize(pooled.float(), dim=-1)
+            if self.scale is None:
+                return F.linear(unit, self.weight, self.bias)
+            return self.scale * F.linear(unit, F.normalize(self.weight, dim=-1)) + self.bias
+
+
+class TextEncoder(nn.Module):
+    """Tokens in, logits out.
+
+    Attributes:
+        trunk: the transformers encoder, float32.
+        head: the classifier.
+        labels: label of each output.
+        max_length: texts are cut to this many tokens, specials included.
+    """
+
+    def __init__(self, base: Base, labels: Sequence[str], outputs: int, *, cosine: bool = True, max_length: int = 256) -> None:
+        super().__init__()
+        from tokenizers import Tokenizer
+        from transformers import AutoConfig, AutoModel
+
+        config = AutoConfig.from_pretrained(base.folder)
+        positions = getattr(config, "max_position_embeddings", max_length)
+        # RoBERTa-like models count positions from padding_idx + 1, so two of them are not usable
+        self.max_length = min(max_length, positions - 2)
+        self.trunk = AutoModel.from_pretrained(base.folder, dtype=torch.float32, attn_implementation="eager")
+        self.base, self.labels = base, tuple(labels)
+        self.pooling = _pooling(base)
+        self.head = Head(config.hidden_size, outputs, cosine)
+        self.tokenizer: Tokenizer = Tokenizer.from_file(str(base.folder / "tokenizer.json"))
+        self.tokenizer.no_padding()
+        self.tokenizer.enable_truncation(self.max_length)
+        self.pad_id = config.pad_token_id or 0
+        self.method = ""
+        self.method_settings: dict[str, Any] = {}
+        self.layer_path, self.layers = _layers(self.trunk)
+
+    def encode(self, texts: Sequence[str]) -> list[list[int]]:
+        """Token ids of each text, special tokens included, cut to `max_length`."""
+        return [encoding.ids for encoding in self.tokenizer.encode_batch(list(texts))]
+
+    def forward(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        """Ids and mask, int64 (n, s) -> logits, float32 (n, outputs)."""
+        logits: torch.Tensor = self.head(self.pooled(ids, mask))
+        return logits
+
+    def pooled(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        """Ids and mask (n, s) -> embeddings (n, d)."""
+        choose_attention(self.trunk, ids.shape[1])
+        return self.pool(self.trunk(input_ids=ids, attention_mask=mask).last_hidden_state, mask)
+
+    def pool(self, hidden: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        """Hidden states (n, s, d) -> embeddings (n, d), as the base was trained to be pooled."""
+        if self.pooling == "cls":
+            return hidden[:, 0]
+        weights = mask.unsqueeze(-1).to(hidden.dtype)
+        return (hidden * weights).sum(1) / weights.sum(1)
+
+    def frozen_depth(self) -> int:
+        """How many of the lowest layers, with the embeddings under them, learn nothing."""
+        lowest = {id(p) for layer in self.layers for p in layer.parameters()}
+        if any(p.requires_grad for p in self.trunk.parameters() if id(p) not in lowest):
+            return 0
+        frozen = [not any(p.requires_grad for p in layer.parameters()) for layer in self.layers]
+        return next((depth for depth, still in enumerate(frozen) if not still), len(frozen))
+
+    def upper(self, depth: int) -> Upper:
+        """The part of the network above `depth` layers; parameters are shared."""
+        return Upper(self, depth)
+
+    def set_dropout(self, probability: float) -> None:
+        """One dropout probability for the whole trunk."""
+        for module in self.trunk.modules():
+            if isinstance(module, nn.Dropout):
+                module.p = probability
+
+    def trainable(self) -> Iterator[tuple[str, nn.Parameter]]:
+        """Names and parameters that learn."""
+        return ((name, p) for name, p in self.named_parameters() if p.requires_grad)
+
+
+class Upper(nn.Module):
+    """A view of a `TextEncoder` that starts from the hidden states below its first learning layer."""
+
+    def __init__(self, network: TextEncoder, depth: int) -> None:
+        super().__init__()
+        self.network, self.depth = network, depth
+        self.trunk = _without_lower_layers(network.trunk, network.layer_path, depth)
+
+    def forward(self, hidden: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        """Hidden states (n, s, d) and mask (n, s) -> logits (n, outputs)."""
+        choose_attention(self.trunk, hidden.shape[1])
+        top = self.trunk(inputs_embeds=hidden, attention_mask=mask).last_hidden_state
+        logits: torch.Tensor = self.network.head(self.network.pool(top, mask))
+        return logits
+
+
+class _Given(nn.Module):
+    """Stands where the embeddings were and passes on the hidden states it is given."""
+
+    def forward(self, *args: Any, **kwargs: Any) -> torch.Tensor:
+        given = (value for value in (*args, *kwargs.values()) if torch.is_tensor(value) and value.is_floating_point())
+        return next(given)
+
+
+def _without_lower_layers(trunk: nn.Module, path: str, depth: int) -> nn.Module:
+    """A shallow copy of a trunk without its embeddings and first `depth` layers; every module left is shared."""
+    shadow = copy.copy(trunk)
+    shadow._modules = dict(trunk._modules)
+    shadow._modules["embeddings"] = _Given()
+    *parents, last = path.split(".")
+    holder = shadow
+    for name in parents:
+        inner = copy.copy(holder._modules[name])
+        assert inner is not None
+        inner._modules = dict(inner._modules)
+        holder._modules[name] = inner
+        holder = inner
+    layers = holder._modules[last]
+    assert isinstance(layers, nn.ModuleList)
+    holder._modules[last] = layers[depth:]
+    return shadow
+
+
+def _layers(trunk: nn.Module) -> tuple[str, nn.ModuleList]:
+    """Name and list of the transformer layers: the one module list as long as the configuration says the trunk is deep."""
+    depth = trunk.config.num_hidden_layers
+    for name, module in trunk.named_modules():
+        if isinstance(module, nn.ModuleList) and len(module) == depth:
+            return name, module
+    raise InputError(
+        f"an encoder with a list of {depth} layers", type(trunk).__name__, "Choose a BERT-like base, such as minilm."
+    )
+
+
+def _pooling(base: Base) -> str:
+    """``mean`` unless the base says it was trained with its first token (sentence-transformers layout)."""
+    path = base.folder / "1_Pooling" / "config.json"
+    config = json.loads(path.read_text()) if path.is_file() else {}
+    return "cls" if config.get("pooling_mode_cls_token") else "mean"
+
+
+def choose_attention(trunk: nn.Module, length: int) -> None:
+    """Explicit attention scores for short rows, torch's fused attention for long ones."""
+    trunk.config._attn_implementation = "eager" if length <= EXPLICIT_ATTENTION_UP_TO else "sdpa"

@@ -1,0 +1,145 @@
+"""Any transformers encoder (BERT-like) with a pooling and a classifier on top."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from savile.base import catalogue
+from savile.base.errors import CorruptError
+from savile.base.records import Model, canonical
+
+if TYPE_CHECKING:
+    import torch
+
+    from savile.models._network import TextEncoder
+
+trains: Literal["loop", "own"] = "loop"
+FORM = "torch"
+
+# peft names the parameters of an attached adapter "….default.…"; its files leave that out and start from base_model.model
+ADAPTER = re.compile(r"\.default(?=\.|$)")
+
+
+def create(base: str, labels: Sequence[str], *, cosine: bool = True, max_length: int = 256) -> TextEncoder:
+    """A network on a base of this machine (see `savile.models._bases.locate`) with a fresh head."""
+    from savile.models._bases import locate
+    from savile.models._network import TextEncoder
+
+    return TextEncoder(locate(base), labels, len(labels), cosine=cosine, max_length=max_length)
+
+
+def save(network: TextEncoder) -> dict[str, Path | bytes]:
+    """The files of the form ``torch``: what differs from the base, and everything needed to rebuild the rest.
+
+    ``head.safetensors`` always; ``trunk.safetensors`` for tuned weights of the trunk; ``adapter_model.safetensors`` and
+    ``adapter_config.json`` in the layout of peft for adapters made by it.
+    """
+    from safetensors.torch import save as to_bytes
+
+    trunk, adapter = {}, {}
+    for name, parameter in network.trunk.named_parameters():
+        if parameter.requires_grad:
+            group = adapter if ADAPTER.search(name) else trunk
+            group[name] = parameter.detach().contiguous()
+    spec = {
+        "base": network.base.name,
+        "base_sha256": network.base.sha256,
+        "cosine": network.head.cosine,
+        "max_length": network.max_length,
+        "method": network.method,
+        "settings": network.method_settings,
+        "labels": list(network.labels),
+    }
+    files: dict[str, Path | bytes] = {
+        "network.json": canonical(spec).encode(),
+        "tokenizer.json": network.tokenizer.to_str().encode(),  # with the truncation this network was trained with
+        "head.safetensors": to_bytes(dict(network.head.state_dict())),
+    }
+    if trunk:
+        files["trunk.safetensors"] = to_bytes(trunk)
+    if adapter:
+        config = network.trunk.peft_config["default"].to_dict()
+        config["base_model_name_or_path"] = network.base.name
+        files["adapter_config.json"] = json.dumps(config, default=_listed, indent=1, sort_keys=True).encode()
+        files["adapter_model.safetensors"] = to_bytes({_outside(name): tensor for name, tensor in adapter.items()})
+    return files
+
+
+def load(model: Model, form: str = FORM) -> TextEncoder:
+    """The network of a saved model, in evaluation mode.
+
+    Raises:
+        CorruptError: the base on this machine is not the one the model was adapted from, or a file does not fit it.
+    """
+    files = {name: Path(str(path)) for name, path in model.forms[form].items()}
+    spec = json.loads(files["network.json"].read_text())
+    network = create(spec["base"], spec["labels"], cosine=spec["cosine"], max_length=spec["max_length"])
+    if network.base.sha256 != spec["base_sha256"]:
+        raise CorruptError(
+            f"the base {spec['base']} with SHA-256 {spec['base_sha256'][:12]}…",
+            f"{network.base.sha256[:12]}…",
+            "Adapt again on this base, or bring back the old one.",
+        )
+    method = catalogue.get("methods", spec["method"])
+    method.attach(network, method.Settings(**spec["settings"]))
+    _fill(network, files)
+    return network.eval()
+
+
+def predict(network: TextEncoder, texts: Sequence[str]) -> np.ndarray:
+    """Texts -> logits in fp32, (n, outputs)."""
+    import torch
+
+    from savile.models._rows import TokenRows, sorted_batches
+
+    tokens = TokenRows(network.encode(texts), network.pad_id)
+    logits = np.empty((len(texts), len(network.labels)), dtype=np.float32)
+    with torch.inference_mode():
+        for rows in sorted_batches(tokens.lengths):
+            ids, mask = tokens.padded(rows)
+            logits[rows] = network(torch.from_numpy(ids), torch.from_numpy(mask)).numpy()
+    return logits
+
+
+def module(network: TextEncoder) -> torch.nn.Module:
+    """The torch module: ids and mask, int64 (n, s) -> logits (n, outputs)."""
+    return network
+
+
+def _fill(network: TextEncoder, files: Mapping[str, Path]) -> None:
+    """Put the saved tensors in their places, every one of them."""
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        tensors = {f"head.{k}": v for k, v in load_file(files["head.safetensors"]).items()}
+        if "trunk.safetensors" in files:
+            tensors |= {f"trunk.{k}": v for k, v in load_file(files["trunk.safetensors"]).items()}
+        if "adapter_model.safetensors" in files:
+            inside = {_outside(name): name for name, _ in network.trunk.named_parameters() if ADAPTER.search(name)}
+            adapter = load_file(files["adapter_model.safetensors"])
+            tensors |= {f"trunk.{inside[k]}": v for k, v in adapter.items()}
+        unexpected = network.load_state_dict(tensors, strict=False).unexpected_keys
+        expected = {name for name, _ in network.trainable()} - set(tensors)
+    except (SafetensorError, RuntimeError, KeyError) as error:
+        raise CorruptError("weights that fit the network", str(error).partition("\n")[0], "Adapt again.") from error
+    if unexpected or expected:
+        raise CorruptError(
+            "exactly the tensors the method trains",
+            f"{len(unexpected)} unknown, {len(expected)} missing",
+            "Adapt again with this version.",
+        )
+
+
+def _outside(name: str) -> str:
+    return f"base_model.model.{ADAPTER.sub('', name)}"
+
+
+def _listed(value: Any) -> Any:
+    return sorted(value) if isinstance(value, set) else str(value)
