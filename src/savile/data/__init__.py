@@ -1,0 +1,142 @@
+"""Govern: a company's own file comes in, a data set that may be learnt from goes out.
+
+In: csv, tsv or jsonl, plain or gzipped. Out: a stored `Dataset` with roles, masked rows and disjoint parts, the findings, and
+a page that shows what is wrong with the data. The steps are `sources` (read), `profile` (roles), `privacy` (mask), `dedup`
+(copies) and `splits` (parts); each is a file with one function, `apply(draft) -> draft`.
+
+To add a step, write such a file and name it in `STEPS`; what it finds it adds as `Finding`s, and what it decides it says with
+`events.emit`. A step reads and writes nothing but its draft; only `sources` opens files, only `govern` stores.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from savile.base import catalogue
+from savile.base.events import emit
+from savile.base.records import Dataset, Finding, canonical, digest
+from savile.data._draft import Column, Draft, Options
+
+STEPS = ("sources", "profile", "privacy", "dedup", "splits")
+EDITION = 1  # of the steps: raised when the same file would come out otherwise
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """What `govern` would do, without doing it.
+
+    Attributes:
+        roles: role -> column name.
+        columns: what was understood of each column.
+        rows: number of rows read.
+        labels: label -> number of rows in any part.
+        parts: part -> number of rows.
+        findings: what was noted.
+        sources: name and SHA-256 of each file read.
+    """
+
+    roles: Mapping[str, str]
+    columns: tuple[Column, ...]
+    rows: int
+    labels: Mapping[str, int]
+    parts: Mapping[str, int]
+    findings: tuple[Finding, ...]
+    sources: Mapping[str, Mapping[str, Any]]
+
+
+def govern(
+    source: str | Path,
+    task: str = "classify",
+    label: str | None = None,
+    text: str | None = None,
+    test: str | Path | None = None,
+    pii: str = "mask",
+) -> Dataset:
+    """Turn a file into a stored data set.
+
+    Args:
+        source: csv, tsv or jsonl file, plain or gzipped, in UTF-8.
+        task: what the data is for.
+        label: column with the labels; inferred when left out.
+        text: column with the texts; inferred when left out.
+        test: file with a published test set; without one 20 % of the rows become the test part.
+        pii: ``mask`` replaces personal data before anything is stored; ``keep`` does not, and the audit log says so.
+
+    Raises:
+        DataError: when a file cannot be used.
+        InputError: when roles cannot be inferred, or a column or task does not exist.
+    """
+    return prepare(source, Options(task=task, label=label, text=text, test=test, pii=pii))
+
+
+def prepare(source: str | Path, options: Options) -> Dataset:
+    """`govern` with every setting. The same files and options give the record that is stored already."""
+    from savile.base.store import Store
+
+    store = Store.open()
+    known = _key(Path(source), options)
+    ref = store.recall(known)
+    if ref is not None:
+        emit("note", text=f"Nothing has changed since {ref} was governed.")
+        return store.load(ref)
+    dataset = store.save(_dataset(_follow(Path(source), options, store.keys)))
+    files = {role: dict(file) for role, file in dataset.settings["sources"].items()}
+    store.audit.append("govern", dataset.ref, sources=files, pii=options.pii, rows=dataset.table.num_rows)
+    store.remember(known, dataset.ref)
+    return dataset
+
+
+def inspect(source: str | Path, options: Options | None = None) -> Inspection:
+    """What `prepare` would do; writes nothing, not even a key."""
+    draft = _follow(Path(source), options or Options(), None)
+    dataset = _dataset(draft)
+    counts = dict.fromkeys(dataset.labels, 0)
+    for part in dataset.parts:
+        for value in dataset.column("label", part):
+            counts[value] += 1
+    parts = {name: len(rows) for name, rows in dataset.parts.items()}
+    return Inspection(draft.roles, draft.columns, len(draft.lines), counts, parts, draft.findings, draft.origin)
+
+
+def _follow(source: Path, options: Options, keys: Path | None) -> Draft:
+    """Take a file through every step."""
+    catalogue.get("tasks", options.task)
+    draft = Draft(source, options, keys)
+    for name in STEPS:
+        draft = catalogue.get("steps", name).apply(draft)
+    return draft
+
+
+def _dataset(draft: Draft) -> Dataset:
+    """The record of a finished draft."""
+    from savile.data import sources
+
+    used = [row for rows in draft.parts.values() for row in rows.tolist()]
+    return Dataset(
+        table=draft.table,
+        roles=draft.roles,
+        parts=draft.parts,
+        task=draft.options.task,
+        labels=tuple(sorted(set(draft.table.column(draft.roles["label"]).take(used).to_pylist()))),
+        mask=draft.policy,
+        findings=draft.findings,
+        name=sources.stem(draft.source),
+        settings={
+            "edition": EDITION,
+            "options": {name: value for name, value in asdict(draft.options).items() if name != "test"},
+            "sources": draft.origin,
+            "columns": [asdict(column) for column in draft.columns],
+        },
+    )
+
+
+def _key(source: Path, options: Options) -> str:
+    """What a governed data set is remembered by: the bytes of its files, the options and the edition of the steps."""
+    from savile.data import sources
+
+    files = [source] if options.test is None else [source, Path(options.test)]
+    chosen = {**asdict(options), "test": None}
+    return digest(canonical(["govern", EDITION, [[file.name, digest(sources.fetch(file))] for file in files], chosen]))

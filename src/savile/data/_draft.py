@@ -1,0 +1,129 @@
+"""A table on its way to becoming a data set: what one step hands to the next."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from savile.base.records import Finding
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+SHOWN_ROWS = 1_000  # row numbers a finding carries; its count has the whole number
+SHOWN_LINES = 5  # line numbers a sentence names
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a caller may settle about governing; everything left out is inferred and shown.
+
+    Attributes:
+        task: catalogue name of the task.
+        label: column with the labels.
+        text: column with the texts.
+        test: file with a published test set, which is never touched; without one a share of the rows becomes the test part.
+        pii: ``mask`` replaces personal data before anything is stored, ``keep`` leaves it and says so.
+        time: column with dates; the latest rows become the test part.
+        group: column naming whom a row belongs to; nobody's rows end up in two parts.
+        use: the columns to keep beside the roles; empty keeps all.
+        drop: columns to leave out, and never to infer a role from.
+        seed: seed of every random choice.
+    """
+
+    task: str = "classify"
+    label: str | None = None
+    text: str | None = None
+    test: str | Path | None = None
+    pii: str = "mask"
+    time: str | None = None
+    group: str | None = None
+    use: tuple[str, ...] = ()
+    drop: tuple[str, ...] = ()
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Column:
+    """What was understood of one column.
+
+    Attributes:
+        name: its name in the file.
+        kind: ``string``, ``integer``, ``real`` or ``time``.
+        distinct: number of different values, empty ones apart.
+        missing: number of empty values.
+        length: mean number of characters of the values that are not empty.
+        role: ``text``, ``label``, ``time``, ``group``, ``id``, ``constant``, ``number``, ``category``, ``words`` or ``empty``.
+        why: the reason for the role, in words.
+    """
+
+    name: str
+    kind: str
+    distinct: int
+    missing: int
+    length: float
+    role: str = ""
+    why: str = ""
+
+
+@dataclass(frozen=True)
+class Draft:
+    """The state between two steps. Every array runs over the rows of `table`, the given test file's rows last.
+
+    Attributes:
+        source: the file with the rows.
+        options: what the caller settled.
+        keys: folder of the pseudonym key; None for a key that dies with the process.
+        policy: the mask policy, once `privacy` has applied it.
+        table: the rows in Arrow; all strings until `privacy` has masked and typed them.
+        lines: line number of each row in its file, int64.
+        given: True for rows of a given test file, bool.
+        origin: name and SHA-256 of each file read.
+        columns: what was understood of each column.
+        roles: role -> column name.
+        kept: True for rows that go into a part, bool.
+        units: rows with one number have the same or nearly the same text and stay together, int64.
+        parts: part -> row numbers.
+        findings: what was noted so far.
+    """
+
+    source: Path
+    options: Options
+    keys: Path | None
+    policy: Mapping[str, Any] = field(default_factory=dict)
+    table: pa.Table = None
+    lines: np.ndarray = field(default_factory=lambda: np.empty(0, dtype=np.int64))
+    given: np.ndarray = field(default_factory=lambda: np.empty(0, dtype=bool))
+    origin: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    columns: tuple[Column, ...] = ()
+    roles: Mapping[str, str] = field(default_factory=dict)
+    kept: np.ndarray = field(default_factory=lambda: np.empty(0, dtype=bool))
+    units: np.ndarray = field(default_factory=lambda: np.empty(0, dtype=np.int64))
+    parts: Mapping[str, np.ndarray] = field(default_factory=dict)
+    findings: tuple[Finding, ...] = ()
+
+    def values(self, role: str) -> list[str]:
+        """The column of a role as strings, empty where there is no value."""
+        return [value or "" for value in self.table.column(self.roles[role]).to_pylist()]
+
+    def noting(self, *findings: Finding) -> Draft:
+        """The same draft with more findings."""
+        return replace(self, findings=(*self.findings, *findings))
+
+    def where(self, rows: np.ndarray) -> str:
+        """The first lines of some rows, as ``lines 3, 8, 12 …`` or ``test.csv lines 2, 4``."""
+        shown = rows[:SHOWN_LINES]
+        numbers = ", ".join(str(line) for line in self.lines[shown])
+        more = " …" if len(rows) > len(shown) else ""
+        word = "line" if len(rows) == 1 else "lines"
+        name = f"{self.origin['test']['name']} " if self.given[shown].all() else ""
+        return f"{name}{word} {numbers}{more}"
+
+
+def finding(rule: str, severity: str, rows: np.ndarray, evidence: str, repair: str = "") -> Finding:
+    """A finding about some rows, given by their numbers."""
+    return Finding(rule, severity, len(rows), evidence, tuple(int(row) for row in rows[:SHOWN_ROWS]), repair=repair)

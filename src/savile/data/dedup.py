@@ -1,0 +1,74 @@
+"""Finds rows with the same or nearly the same text, drops exact repeats from training, and keeps the rest of a family together.
+
+Two texts are the same when their normal forms are (NFKC, case folded, white space collapsed), and nearly the same when the
+Jaccard similarity of their sets of character 5-grams is at least 0.85; both work for Chinese, which has no spaces to split at.
+The join is exact, see `_similar`.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from dataclasses import replace
+
+import numpy as np
+
+from savile.data import _similar
+from savile.data._draft import Draft, finding
+
+
+def normal(text: str) -> str:
+    """The form in which texts are compared."""
+    return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
+
+
+def apply(draft: Draft) -> Draft:
+    """Fill in `units`, and leave out rows that repeat an earlier one with the same label."""
+    texts = np.array([normal(text) for text in draft.values("text")], dtype=object)
+    used = np.flatnonzero(draft.kept)
+    distinct, same = np.unique(texts[used], return_inverse=True)
+    units = np.arange(len(texts)) + len(distinct)
+    units[used] = _similar.families(distinct.tolist())[same]
+    exact = np.full(len(texts), -1)
+    exact[used] = same
+    draft = replace(draft, units=units)
+    return _near(_conflicts(_repeats(draft, exact), exact), exact)
+
+
+def _repeats(draft: Draft, exact: np.ndarray) -> Draft:
+    """One row of each text and label is enough for training; a given test file is left alone."""
+    rows = np.flatnonzero(draft.kept & ~draft.given)
+    labels = np.unique(np.array(draft.values("label")), return_inverse=True)[1]
+    _, first = np.unique(np.stack([exact[rows], labels[rows]]), axis=1, return_index=True)
+    again = np.delete(rows, first)
+    if not len(again):
+        return draft
+    kept = draft.kept.copy()
+    kept[again] = False
+    evidence = f"{len(again):,} rows repeat an earlier row with the same label, {draft.where(again)}; one of each is used."
+    return replace(draft, kept=kept).noting(finding("exact_duplicate", "note", again, evidence))
+
+
+def _conflicts(draft: Draft, exact: np.ndarray) -> Draft:
+    """The same text under different labels: at most one of them is right, or both are and the task has several labels."""
+    rows = np.flatnonzero(draft.kept)
+    labels = np.unique(np.array(draft.values("label")), return_inverse=True)[1]
+    pairs = np.unique(np.stack([exact[rows], labels[rows]]), axis=1)
+    texts, count = np.unique(pairs[0], return_counts=True)
+    disputed = texts[count > 1]
+    if not len(disputed):
+        return draft
+    rows = rows[np.isin(exact[rows], disputed)]
+    evidence = f"{len(disputed):,} texts have more than one label, in {len(rows):,} rows, {draft.where(rows)}."
+    return draft.noting(finding("label_conflict", "warning", rows, evidence, "Decide on one label for each of these texts."))
+
+
+def _near(draft: Draft, exact: np.ndarray) -> Draft:
+    """Texts that are nearly the same, told of because they look like more evidence than they are."""
+    rows = np.flatnonzero(draft.kept)
+    pairs = np.unique(np.stack([draft.units[rows], exact[rows]]), axis=1)
+    families, count = np.unique(pairs[0], return_counts=True)
+    rows = rows[np.isin(draft.units[rows], families[count > 1])]
+    if not len(rows):
+        return draft
+    evidence = f"{len(rows):,} rows are in {int((count > 1).sum()):,} families of nearly the same text; each stays in one part."
+    return draft.noting(finding("near_duplicate", "note", rows, evidence))

@@ -1,0 +1,94 @@
+"""Replaces e-mail addresses, telephone, bank card and Chinese ID numbers in every stored column, then gives columns types.
+
+The label is left as it is: it is the answer, not a record of somebody. Nothing before this step is stored or logged, and
+findings count what was found without ever quoting it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from savile.base import mask
+from savile.base.events import emit
+from savile.base.records import Finding
+from savile.data._draft import Column, Draft, finding
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+NAMES = {
+    "email": "e-mail addresses",
+    "phone": "telephone numbers",
+    "bank_card": "bank card numbers",
+    "cn_id": "Chinese ID numbers",
+}
+
+
+def apply(draft: Draft) -> Draft:
+    """Mask and type the columns that are stored; leave out those that only number the rows."""
+    import pyarrow as pa
+
+    policy = mask.policy(draft.keys, draft.options.pii)
+    masker = mask.Masker(policy, draft.keys)
+    stored = {}
+    for column in draft.columns:
+        if not _is_stored(draft, column):
+            continue
+        values = draft.table.column(column.name).combine_chunks()
+        if column.role != "label":
+            values, findings = _masked(draft, masker, column, values)
+            draft = draft.noting(*findings)
+        stored[column.name] = _typed(column, values)
+    return replace(draft, table=pa.table(stored), policy=policy)
+
+
+def _is_stored(draft: Draft, column: Column) -> bool:
+    if column.name in draft.roles.values():
+        return True
+    return column.role not in ("id", "empty") and (not draft.options.use or column.name in draft.options.use)
+
+
+def _masked(draft: Draft, masker: mask.Masker, column: Column, values: pa.Array) -> tuple[pa.Array, list[Finding]]:
+    """The masked column, and what was found in it by kind."""
+    import pyarrow as pa
+
+    # Each distinct value once: most columns beside the text repeat a few.
+    coded = values.dictionary_encode()
+    distinct = coded.dictionary.to_pylist()
+    found = [Counter(span.kind for span in spans) for spans in map(masker.find, distinct)]
+    if not any(found):
+        return values, []
+    codes = coded.indices.to_numpy(zero_copy_only=False)
+    findings = [_personal(draft, column, kind, found, codes) for kind in NAMES if any(kind in counter for counter in found)]
+    masked = pa.array(masker.many(distinct), pa.string())
+    return pa.DictionaryArray.from_arrays(coded.indices, masked).dictionary_decode(), findings
+
+
+def _personal(draft: Draft, column: Column, kind: str, found: list[Counter[str]], codes: Any) -> Finding:
+    """How much personal data of one kind a column holds."""
+    hits = np.array([counter[kind] for counter in found] + [0])
+    each = hits[np.nan_to_num(codes, nan=len(found)).astype(np.int64)]
+    rows = np.flatnonzero(each)
+    kept = draft.options.pii == "keep"
+    done = "kept, as asked for" if kept else "replaced by pseudonyms before anything was stored"
+    evidence = f"{int(each.sum()):,} {NAMES[kind]} in {len(rows):,} rows of {column.name!r}, {done}."
+    emit("warning" if kept else "note", text=evidence)
+    return finding(f"personal_{kind}", "warning" if kept else "note", rows, evidence, "Govern with pii: mask." if kept else "")
+
+
+def _typed(column: Column, values: pa.Array) -> pa.Array:
+    """Numbers as numbers, everything else as strings; a numeric column in which something was masked stays text."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    kind = {"integer": pa.int64(), "real": pa.float64()}.get(column.kind)
+    if kind is None or column.role in ("text", "label", "group", "time"):
+        return values
+    try:
+        return pc.cast(pc.replace_substring_regex(values, r"^\+", ""), kind)
+    except pa.ArrowInvalid:
+        return values
