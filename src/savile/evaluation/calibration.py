@@ -6,6 +6,7 @@ labels. ECE has 15 bins of equal width over the probability of the chosen label 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -73,6 +74,6 @@ def _reliability(predictions: Predictions) -> list[dict[str, float | int]]:
     for number in np.unique(bins):
         inside = bins == number
         share = stats.wilson(int(right[inside].sum()), int(inside.sum()))
-        mean = float(confidence[inside].mean())
+        mean = math.fsum(confidence[inside]) / share.n  # exact, so the order of the rows is nothing here either
         curve.append({"confidence": mean, "accuracy": share.value, "low": share.low, "high": share.high, "n": share.n})
     return curve

@@ -29,7 +29,8 @@ def measure(predictions: Predictions, costs: Mapping[str, float] | None = None) 
     business = _outcome(right, ~outputs.abstain, costs)
     thresholds = np.unique(np.quantile(outputs.confidence, np.linspace(0, 1, GRID + 1), method="higher"))
     curve = [{"threshold": float(bar), **_outcome(right, outputs.confidence >= bar, costs)} for bar in thresholds]
-    return {"business": {**business, "break_even": break_even(costs)}, "abstain_curve": curve}
+    person = costs["person"] if costs else None
+    return {"business": {**business, "person_value": person, "break_even": break_even(costs)}, "abstain_curve": curve}
 
 
 def break_even(costs: Mapping[str, float] | None) -> float | None:

@@ -1,0 +1,188 @@
+"""Taking the measures: the test part read once, every metric file over the answers, and what the machine and the model cost."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from savile.base import catalogue
+from savile.base.contracts import Predictions, Value
+from savile.base.errors import DataError, InputError, UnknownNameError
+from savile.base.records import Dataset, Model, Outputs
+from savile.evaluation import slices as slicing
+
+SETTINGS = ("metric", "floor", "must_beat", "value", "slices", "gates")
+VALUES = ("right", "wrong", "person")
+TRAINED = ("torch", "linear")
+
+
+def checked(settings: Mapping[str, Any] | None) -> dict[str, Any]:
+    """The settings, once every key is known and every value usable.
+
+    Raises:
+        InputError: for a key or a value that means nothing.
+    """
+    found = dict(settings or {})
+    for name in found:
+        if name not in SETTINGS:
+            raise UnknownNameError("setting of evaluate", name, SETTINGS)
+    if found.get("must_beat") not in (None, "base", "linear", "both"):
+        raise UnknownNameError("baseline to beat", str(found["must_beat"]), ("base", "linear", "both"))
+    if found.get("value") is not None and set(found["value"]) != set(VALUES):
+        given = ", ".join(found["value"]) or "nothing"
+        raise InputError("value: {right, wrong, person}", given, "Give the value of all three, in one currency.")
+    return found
+
+
+def trained_form(model: Model) -> str:
+    """The form training left: what every other form is held against."""
+    for form in TRAINED:
+        if form in model.forms:
+            return form
+    raise InputError(
+        f"a model with the form {' or '.join(TRAINED)}", f"forms {', '.join(model.forms) or '(none)'}", "Adapt it anew."
+    )
+
+
+class TestPart:
+    """The test rows of a data set, read once, with the slices they fall in.
+
+    Args:
+        data: the data set.
+        labels: the labels the model answers with, in its order.
+        columns: columns to slice by; None takes every column with 2 to 50 values.
+    """
+
+    __test__ = False  # not a test case, whatever its name suggests to a test runner
+
+    def __init__(self, data: Dataset, labels: Sequence[str], columns: Sequence[str] | None = None) -> None:
+        self.texts, self.labels = data.texts("test"), tuple(labels)
+        if not self.texts:
+            raise DataError("a test part with rows", f"{data.name} has none", "Give a test file, or let govern split one off.")
+        index = {label: i for i, label in enumerate(labels)}
+        unknown = sorted(set(data.labels) - set(index))
+        if unknown:
+            do = "Evaluate on data with the labels the model was trained for."
+            raise DataError(f"labels among {', '.join(labels[:10])}", ", ".join(unknown[:5]), do)
+        self.gold = np.array([index[str(label)] for label in data.column("label", "test")], dtype=np.int64)
+        self.slices = self._slices(data, columns)
+
+    def answers(self, predict: Callable[[Sequence[str]], Outputs]) -> Predictions:
+        """What a model answers on these rows, beside the gold labels."""
+        return Predictions(self.gold, predict(self.texts), self.labels, self.slices)
+
+    def _slices(self, data: Dataset, columns: Sequence[str] | None) -> dict[str, list[str]]:
+        table = data.table.take(data.parts["test"])
+        read = {data.roles.get("text"), data.roles.get("label")}
+        offered = [name for name in table.column_names if name not in read]
+        for name in columns or ():
+            if name not in offered:
+                raise UnknownNameError("column to slice by", name, offered)
+        chosen = {name: [str(value) for value in table.column(name).to_pylist()] for name in columns or offered}
+        found = {name: values for name, values in chosen.items() if slicing.distinct(values)}
+        return found or {"text length": slicing.lengths(self.texts)}
+
+
+def metrics(task: str) -> list[ModuleType]:
+    """The metric files that measure a task."""
+    modules = [catalogue.get("metrics", name) for name in catalogue.names("metrics")]
+    return [module for module in modules if task in getattr(module, "tasks", (task,))]
+
+
+def measures(task: str, predictions: Predictions, costs: Mapping[str, float] | None) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Every metric of the task: the figures, as JSON, and the tables beside them."""
+    found: dict[str, Any] = {}
+    for module in metrics(task):
+        found |= module.measure(predictions, costs)
+    figures = {name: value.as_dict() for name, value in found.items() if isinstance(value, Value)}
+    return figures, {name: table for name, table in found.items() if name not in figures}
+
+
+def differences(task: str, ours: Predictions, theirs: Predictions) -> dict[str, Any]:
+    """Ours minus theirs, for every metric that can be compared row by row."""
+    found: dict[str, Any] = {}
+    for module in metrics(task):
+        if hasattr(module, "compare"):
+            found |= {name: value.as_dict() for name, value in module.compare(ours, theirs).items()}
+    return found
+
+
+def sliced(task: str, predictions: Predictions, gates: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """column -> value -> figures, for every slice of at least 30 rows in a column that a gate names."""
+    found: dict[str, Any] = {}
+    for column in sorted({str(bar["slice"]).partition("=")[0] for bar in gates if bar.get("slice")} & set(predictions.slices)):
+        values = np.asarray(predictions.slices[column])
+        rows = {value: np.flatnonzero(values == value) for value in slicing.distinct(predictions.slices[column])}
+        enough = {value: inside for value, inside in rows.items() if len(inside) >= slicing.LEAST_ROWS}
+        found[column] = {value: measures(task, _subset(predictions, inside), None)[0] for value, inside in enough.items()}
+    return found
+
+
+def figures(task: str, ours: Predictions, theirs: Mapping[str, Predictions], settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Everything measured: the model's figures, the baselines', the paired differences, slices, business and tables."""
+    found, tables = measures(task, ours, settings.get("value"))
+    metric = settings.get("metric") or next(iter(found))
+    if metric not in found:
+        raise UnknownNameError("metric", metric, found)
+    return {
+        "metric": metric,
+        "metrics": found,
+        "baselines": {name: measures(task, rival, None)[0] for name, rival in theirs.items()},
+        "differences": {name: differences(task, ours, rival) for name, rival in theirs.items()},
+        "sliced": sliced(task, ours, settings.get("gates") or ()),
+        "worst_slice": tables.pop("worst_slice", None),
+        "business": tables.pop("business", None),
+        "tables": {"labels": list(ours.labels), **tables},
+    }
+
+
+def origin(model: Model, data: Dataset, form: str, engine: str | None, baselines: Mapping[str, Model]) -> dict[str, Any]:
+    """What was measured: references, digests, form and engine, cost and machine."""
+    return {
+        "name": data.name,
+        "data": data.ref,
+        "data_digest": data.digest,
+        "model": model.ref,
+        "form": form,
+        "engine": engine,
+        "baseline_models": {name: baseline.ref for name, baseline in baselines.items()},
+        "cost": cost(model, form),
+        "machine": machine(),
+    }
+
+
+def cost(model: Model, form: str) -> dict[str, Any]:
+    """What the model took to make, as training noted it, and the size of the form on disk, tokenizer included."""
+    noted = {name: model.facts.get(name) for name in ("seconds", "peak_rss_mb", "trainable_share", "kwh")}
+    size = sum(len(data) if isinstance(data, bytes) else Path(data).stat().st_size for data in model.forms[form].values())
+    return {**noted, "size_mb": round(size / 1e6, 3)}
+
+
+def machine() -> dict[str, Any]:
+    """Where the figures were measured."""
+    return {
+        "system": platform.platform(),
+        "processor": _processor(),
+        "cores": os.cpu_count(),
+        "python": platform.python_version(),
+    }
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor()
+    named = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return named[0] if named else platform.machine()
+
+
+def _subset(predictions: Predictions, rows: np.ndarray) -> Predictions:
+    outputs = Outputs(**{name: array[rows] for name, array in vars(predictions.outputs).items()})
+    return Predictions(predictions.gold[rows], outputs, predictions.labels)

@@ -1,0 +1,138 @@
+"""A report in the user's words: the sentences of the verdict screen, of the page's top and of the model card."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from savile.evaluation._gate import PROVING_ROWS, lower_is_better
+
+BASELINES = {"linear": "the keyword model (TF-IDF)", "base": "the base model untuned"}
+METRICS = {
+    "accuracy": "accuracy",
+    "macro_f1": "macro F1",
+    "weighted_f1": "weighted F1",
+    "auc": "AUC",
+    "log_loss": "log loss",
+    "brier": "Brier score",
+    "ece": "calibration error",
+}
+CHECKS = {"floor": "the floor", "parity": "served as tested"}
+SHARES = ("accuracy", "macro_f1", "weighted_f1", "auc", "ece")
+
+
+def summary(body: Mapping[str, Any]) -> list[str]:
+    """What a report says, verdict first, one sentence or two a line."""
+    lines = [_verdict(body), _automation(body), _worth(body), _price(body)]
+    return [line for line in lines if line] + ["Your data never left this machine."]
+
+
+def percent(share: float, digits: int = 1) -> str:
+    """``0.938`` -> ``93.8 %``."""
+    return f"{100 * share:.{digits}f} %"
+
+
+def shown(metric: str, value: float) -> str:
+    """A figure as a percentage where it is a share, else as a number."""
+    return percent(value) if metric in SHARES else f"{value:.3f}"
+
+
+def check_name(check: Mapping[str, Any]) -> str:
+    """A gate's check in words."""
+    name = str(check["name"])
+    if name.startswith("beat "):
+        baseline = name.removeprefix("beat ")
+        return f"better than {BASELINES.get(baseline, baseline)}"
+    return CHECKS.get(name) or METRICS.get(name, name)
+
+
+def _verdict(body: Mapping[str, Any]) -> str:
+    if body["verdict"] == "refused":
+        failed = [check for check in body["gate"]["checks"] if not check["passed"]]
+        return f"Refused: {len(failed)} of {len(body['gate']['checks'])} checks failed: {'; '.join(map(_failure, failed))}."
+    metric = body["metric"]
+    if not body["differences"]:
+        return f"Not proven: {METRICS.get(metric, metric)} {_figure(body, metric)}, with no baseline beside it."
+    against = " and ".join(_against(name, found[metric], metric) for name, found in body["differences"].items())
+    opening = {"better": "Better than", "worse": "Worse than", "not_proven": "Not proven better than"}[body["verdict"]]
+    if body["verdict"] == "worse":
+        against = " and ".join(
+            _against(name, found[metric], metric)
+            for name, found in body["differences"].items()
+            if _loses(found[metric], metric)
+        )
+    few = body["metrics"][metric]["n"]
+    caution = f" The test has {few} rows; a proof takes {PROVING_ROWS}." if few < PROVING_ROWS else ""
+    return f"{opening} {against}; {METRICS.get(metric, metric)} {_figure(body, metric)}.{caution}"
+
+
+def _loses(difference: Mapping[str, float], metric: str) -> bool:
+    return difference["low"] > 0 if lower_is_better(metric) else difference["high"] < 0
+
+
+def _against(name: str, difference: Mapping[str, float], metric: str) -> str:
+    """``the keyword model (TF-IDF) by +2.6 points (+1.9 to +3.3)``."""
+    points, unit = (100, "points") if metric in SHARES else (1, "")
+    digits = 1 if metric in SHARES else 3
+    value, low, high = (f"{points * difference[key]:+.{digits}f}" for key in ("value", "low", "high"))
+    return f"{BASELINES.get(name, name)} by {value} {unit}".rstrip() + f" ({low} to {high})"
+
+
+def _figure(body: Mapping[str, Any], metric: str) -> str:
+    figure = body["metrics"][metric]
+    return f"{shown(metric, figure['value'])} ({shown(metric, figure['low'])} to {shown(metric, figure['high'])})"
+
+
+def _failure(check: Mapping[str, Any]) -> str:
+    name = check_name(check)
+    if check["name"] == "parity":
+        return f"{name} ({check['reason']})"
+    if check["name"].startswith("beat "):
+        return f"{name} ({_signed(check)})"
+    side = "at most" if check.get("side") == "max" else "at least"
+    metric = check["metric"]
+    return (
+        f"{name} ({METRICS.get(metric, metric)} {shown(metric, check['value'])}, wanted {side} {shown(metric, check['bar'])})"
+    )
+
+
+def _signed(check: Mapping[str, Any]) -> str:
+    """A beat check's gain, already turned so that more is better."""
+    points, digits = (100, 1) if check["metric"] in SHARES else (1, 3)
+    value, low, high = (f"{points * check[key]:+.{digits}f}" for key in ("value", "low", "high"))
+    return f"{value}, interval {low} to {high}"
+
+
+def _automation(body: Mapping[str, Any]) -> str:
+    business = body.get("business")
+    if not business:
+        return ""
+    share, right = business["automated_share"], business["accuracy_when_automated"]
+    if right is None:
+        return "Hands every item to a person: no answer is sure enough to pay."
+    if share == 1:
+        return f"Answers every item without a person, {percent(right)} of them right."
+    return f"Answers {percent(share)} without a person, {percent(right)} of them right."
+
+
+def _worth(body: Mapping[str, Any]) -> str:
+    business = body.get("business")
+    if not business or business["value"] is None:
+        return ""
+    return f"Worth {business['value']:+.2f} an item, against {business['person_value']:+.2f} when a person answers each."
+
+
+def _price(body: Mapping[str, Any]) -> str:
+    cost = body["cost"]
+    parts = [f"Takes {cost['size_mb']:.1f} MB on disk as {body['form']}"]
+    if cost["seconds"] is not None:
+        parts.append(f"trained in {_duration(cost['seconds'])}")
+    if cost["kwh"] is not None:
+        parts.append(f"with about {cost['kwh']:.3g} kWh (modelled)")
+    return ", ".join(parts) + "."
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"

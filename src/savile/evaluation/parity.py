@@ -1,0 +1,102 @@
+"""The proof that the model you serve is the model you tested: a served form against the trained one, text by text.
+
+A flip is a text that the form answers with another label than the trained form does in fp32. Allowed are no flips at the same
+precision, 0.3 % in bf16 and 0.5 % in int8, and only on close calls: texts whose two best labels the trained form holds within
+0.05 of each other. Temperatures change no answer, so a form's own calibration plays no part. The logits must also be on the
+trained form's scale: a scale that is wrong everywhere flips nothing and still spoils every probability.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from savile.base.contracts import Predictions
+from savile.base.records import Outputs
+
+tasks: tuple[str, ...] = ("classify",)
+GOLDEN_ROWS = 1_000
+ALLOWED = {"bf16": 0.003, "int8": 0.005}
+CLOSE = 0.05
+SCALE_SLACK = 0.1
+
+Predict = Callable[[Sequence[str]], Outputs]
+
+
+def measure(predictions: Predictions, costs: Mapping[str, float] | None = None) -> dict[str, Any]:
+    """``close_calls``: how many answers a lower precision may flip, and the share of all they are."""
+    close = margins(predictions.outputs) < CLOSE
+    return {"close_calls": {"rows": int(close.sum()), "share": float(close.mean())}}
+
+
+def parity(forms: Mapping[str, Predict], golden: Sequence[str], reference: Predict) -> dict[str, dict[str, Any]]:
+    """Compare each form with the trained one.
+
+    Args:
+        forms: form name, which ends in its precision (``openvino-bf16``), -> what answers with that form.
+        golden: the texts, see `golden_rows`.
+        reference: what answers with the trained form, in fp32.
+
+    Returns:
+        form -> ``flips``, ``n``, ``share``, ``allowed`` (share), ``wide_flips`` (flips on no close call), ``scale`` (of the
+        form's logits on the trained form's, 1 when equal), ``max_abs_logit_diff``, ``passed``, ``reason`` when not passed.
+    """
+    trained = reference(golden)
+    close = margins(trained) < CLOSE
+    return {name: _prove(trained, close, predict(golden), allowance(name)) for name, predict in forms.items()}
+
+
+def golden_rows(n: int) -> np.ndarray:
+    """Which of n test rows are replayed: all, or 1,000 spread evenly, since test files are often sorted by label."""
+    return np.arange(n) if n <= GOLDEN_ROWS else np.linspace(0, n - 1, GOLDEN_ROWS).astype(np.int64)
+
+
+def allowance(form: str) -> float:
+    """The share of flips a form may have, by the precision its name ends in."""
+    return ALLOWED.get(form.rpartition("-")[2], 0.0)
+
+
+def margins(outputs: Outputs) -> np.ndarray:
+    """Probability of the best label minus that of the second best, (n,)."""
+    best = np.sort(outputs.probabilities, axis=1)
+    margin: np.ndarray = best[:, -1] - best[:, -2]
+    return margin
+
+
+def _prove(trained: Outputs, close: np.ndarray, served: Outputs, allowed: float) -> dict[str, Any]:
+    """One form's entry of the proof."""
+    flipped = trained.logits.argmax(axis=1) != served.logits.argmax(axis=1)
+    n, flips, wide = len(flipped), int(flipped.sum()), int((flipped & ~close).sum())
+    finite = bool(np.isfinite(served.logits).all())
+    scale = _scale(trained.logits, served.logits) if finite else None
+    if scale is None:
+        reason = "some answers are not numbers"
+    elif wide:
+        reason = f"{wide} of {n} answers changed where the trained form was not in doubt"
+    elif flips > allowed * n:
+        reason = f"{flips} of {n} answers changed; allowed are {100 * allowed:g} %"
+    elif abs(scale - 1) > SCALE_SLACK:
+        reason = f"the logits are {scale:.2f} times the trained form's"
+    else:
+        reason = ""
+    return {
+        "flips": flips,
+        "n": n,
+        "share": flips / n,
+        "allowed": allowed,
+        "wide_flips": wide,
+        "scale": scale,
+        "max_abs_logit_diff": float(np.abs(trained.logits - served.logits).max()) if finite else None,
+        "passed": not reason,
+        "reason": reason,
+    }
+
+
+def _scale(trained: np.ndarray, served: np.ndarray) -> float:
+    """Least-squares factor from the trained form's logits to the served form's, each row centred."""
+    one = trained - trained.mean(axis=1, keepdims=True, dtype=np.float64)
+    other = served - served.mean(axis=1, keepdims=True, dtype=np.float64)
+    power = float(np.square(one).sum())
+    return float((one * other).sum() / power) if power else 1.0
