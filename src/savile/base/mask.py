@@ -27,24 +27,30 @@ Policy = dict[str, Any]
 KEY_FILE = "pseudonym.key"
 KEY_BYTES = 32
 
-# What every text without personal data fails at once: an @, or seven digits with at most three other signs between two of them.
-_SUSPECT = re.compile(r"[@＠]|\d(?:[\s().\-/–—‐]{0,3}\d){6}")
+# What every text without personal data fails at once: an @ between two signs of an address, or seven digits with at most three
+# other signs between any two of them.
+_SUSPECT = re.compile(r"[A-Za-z0-9_%+\-À-ɏ][@＠][A-Za-z0-9À-ɏ]|\d(?:[ \u00a0().\-/–‐]{0,3}\d){6}")
+_NO_FRACTION = r"(?<!^[.,])(?<![\s\d+\-=(][.,])"  # digits after a decimal point are no identifier
 
 _EMAIL = re.compile(
     r"(?<![A-Za-z0-9._%+\-À-ɏ])[A-Za-z0-9À-ɏ](?:[A-Za-z0-9._%+\-À-ɏ]{0,62}[A-Za-z0-9_%+\-À-ɏ])?[@＠]"
     r"(?:[A-Za-z0-9À-ɏ](?:[A-Za-z0-9\-À-ɏ]{0,61}[A-Za-z0-9À-ɏ])?[.．]){1,8}(?:[A-Za-z]{2,24}|xn--[A-Za-z0-9]{2,20})(?![A-Za-z0-9À-ɏ])"
 )
 _CARD = re.compile(
-    r"(?<![0-9A-Za-z])(?<!\d[.\-])(?:\d{13,19}|\d{4}([ \-])\d{4}\1\d{4}\1\d{1,4}(?:\1\d{1,3})?"
-    r"|\d{4}([ \-])\d{6}\2\d{4,5}|\d{6}([ \-])\d{7,13})"
-    r"(?![0-9A-Za-z])(?![.\-]\d)"
+    rf"(?<![0-9A-Za-z]){_NO_FRACTION}(?<!\d-)(?:\d{{13,19}}|\d{{4}}([ \-])\d{{4}}\1\d{{4}}\1\d{{1,4}}(?:\1\d{{1,3}})?"
+    r"|\d{4}([ \-])\d{6}\2\d{4,5}|\d{6}([ \-])\d{7,13})(?![0-9A-Za-z])(?![.\-]\d)"
+)
+_ANNOUNCED_CARD = re.compile(
+    r"(?:\b(?i:cards?|cc|visa|mastercard|amex|debit|credit)\b(?:(?! (?i:order|ref|ticket|tracking))[^\d@]){0,24}?"
+    r"|(?:银行卡|信用卡|储蓄卡|卡号)[号码是为：:，, ]{0,5})"
+    r"(?<![0-9A-Za-z.,])(\d{12,19})(?![0-9A-Za-z])(?![.\-]\d)"
 )
 # Scheme prefixes with their lengths: Visa, Mastercard, American Express, Diners, Discover, JCB, UnionPay, Maestro, Mir.
 _SCHEME = re.compile(
     r"4\d{12}(?:\d{3}){0,2}|(?:5[1-5]\d\d|222[1-9]|22[3-9]\d|2[3-6]\d\d|27[01]\d|2720)\d{12}|3[47]\d{13}|3(?:0[0-5]|[689]\d)\d{11,16}|"
     r"(?:6011|64[4-9]\d|65\d\d)\d{12,15}|(?:2131|1800)\d{11}|35(?:2[89]|[3-8]\d)\d{12,15}|62\d{14,17}|(?:50|5[6-9]|6[0-9])\d{11,17}|220[0-4]\d{12}"
 )
-_CN_ID = re.compile(r"(?<![0-9A-Za-z])[1-9]\d{5}[ ]?(?:19|20)\d{6}[ ]?\d{3}[\dXxＸｘ](?![0-9A-Za-z])")
+_CN_ID = re.compile(r"(?<![0-9A-Za-z])[1-9]\d{5}[ ]?(?:18|19|20)\d{6}[ ]?\d{3}[\dXxＸｘ](?![0-9A-Za-z])")
 _CN_PROVINCES = re.compile(r"1[1-5]|2[1-3]|3[1-7]|4[1-6]|5[0-4]|6[1-5]|71|8[1-3]|91")
 _CN_WEIGHTS = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)
 
@@ -52,23 +58,38 @@ _COUNTRY = (
     r"(?:1|7|2[07]|3[0-469]|4[013-9]|5[1-8]|6[0-6]|8[1246]|9[0-58]"
     r"|2[1-689]\d|3[578]\d|42\d|5[09]\d|6[789]\d|80\d|8[578]\d|9[679]\d)"
 )
-_GAP = r"[\s.\-/–‐]"
+_GAP = r"[ \u00a0.\-/–‐]"
 _PHONE = re.compile(
-    rf"""(?<![0-9A-Za-z#$€£¥])(?<!\d[.,\-/:])(?:
-      (?:\+|(?<!\d)00){_GAP}?{_COUNTRY}(?:{_GAP}{{0,2}}\(?\d{{1,5}}\)?){{2,6}}                        # international
-    | (?:\+?1{_GAP})?(?:\([2-9]\d\d\){_GAP}?|[2-9]\d\d([.\-\s]))[2-9]\d\d[.\-\s]\d{{4}}               # North America
-    | (?:86{_GAP}?)?1(?:3\d|4[5-9]|5[0-35-9]|6[2567]|7[0-8]|8\d|9[0-35-9])([\s\-]?)\d{{4}}\2\d{{4}}   # Chinese mobile
-    | \(?0(?:10|2\d|[3-9]\d\d)\)?[\s\-]?[2-9]\d{{2,3}}[\s\-]?\d{{4}}                                  # Chinese landline
-    | \(?0[1-9]\d{{0,4}}\)?(?:{_GAP}|(?<=\)))\d{{2,9}}(?:{_GAP}\d{{2,6}}){{0,4}}                      # trunk zero: Europe
-    | 07\d{{9}}                                                                                       # British mobile
-    )(?:\s?(?:x|ext\.?|extension)\s?\d{{1,5}})?(?![0-9A-Za-z])(?![.,:/\-]\d)""",
+    rf"""(?<![0-9A-Za-z#$€£¥_]){_NO_FRACTION}(?<!\d[\-/:])(?:
+      (?P<international>(?:\+|00){_GAP}?{_COUNTRY}(?:{_GAP}{{0,2}}(?:\(\d{{1,5}}\)|\d+)){{1,6}})
+    | (?P<american>(?:1{_GAP})?(?:\([2-9]\d\d\){_GAP}?|[2-9]\d\d(?P<us>[.\- ]))[2-9]\d\d(?(us)(?P=us)|[.\- ])\d{{4}})
+    | (?P<mobile>(?:86{_GAP}?)?1(?:3\d|4[5-9]|5[0-35-9]|6[2567]|7[0-8]|8\d|9[0-35-9])(?P<cn>[ \-]?)\d{{4}}(?P=cn)\d{{4}})
+    | (?P<trunk>(?<!\d[ ])(?:\(0[1-9]\d{{0,4}}\){_GAP}?|0[1-9]\d{{0,4}}{_GAP})\d{{2,9}}(?:{_GAP}\d{{2,6}}){{0,4}})
+    | (?P<british>07\d{{9}})
+    | (?P<chinese>0(?:10|2\d|[3-9]\d\d)[2-9]\d{{6,7}}(?<=\d{{11}}))
+    )(?:[ ]?(?:x|ext\.?|extension)[ ]?\d{{1,5}})?(?![0-9A-Za-z_])(?!{_GAP}\d)(?![,:]\d)""",
     re.VERBOSE,
 )
-_CUED = re.compile(
-    r"(?i:\b(?:phones?|tel(?:ephone)?|call(?:ed|ing)?|mobile|cell|fax|whatsapp|dial|reach|telefon|handy|rufnummer|ring|text)\b|电话|手机|手机号|联系方式|致电|拨打|微信)"
-    r"[^\d@\n]{0,24}?(?<![0-9A-Za-z#$€£¥])(\(?\d(?:[\s.\-/()]{0,2}\d){6,12})(?![0-9A-Za-z])(?![.,:/\-]\d)"
+_DIGITS = {
+    "international": (8, 17),
+    "american": (10, 11),
+    "mobile": (11, 13),
+    "trunk": (10, 12),
+    "british": (11, 11),
+    "chinese": (11, 12),
+}
+# A number without any mark of a telephone number counts as one after a word that announces it, and nothing else in between.
+_ANNOUNCED_PHONE = re.compile(
+    r"(?:(?:\b(?i:phones?|tel(?:ephone)?|call(?:ed|ing)?|mobile|cell|fax|whatsapp|dial|reach|telefon|handy|rufnummer|ring|text"
+    r"|(?:desk|home|office|work)(?=\s*:))\b"
+    r"(?:(?!\b(?i:case|order|ticket|ref|invoice|account|acct|flight|confirm|booking|tracking|policy|code))[^\d@]){0,24}?)"
+    r"|(?:电话|手机|热线|致电|拨打|联系方式|微信)[号码是为：:，, ]{0,5})"
+    r"(?<![0-9A-Za-z#$€£¥])(\(?\d(?:[ .\-/()]{0,2}\d){6,12})(?![0-9A-Za-z%])(?![.,:/\- ]\d)"
 )
-_DATE = re.compile(r"(?:(?:19|20)\d\d[./\-\s]\d{1,2}[./\-\s]\d{1,2}|\d{1,2}[./\-]\d{1,2}[./\-](?:19|20)?\d\d(?!\d))")
+_DAY, _MONTH, _YEAR = "(?:0?[1-9]|[12]\\d|3[01])", "(?:0?[1-9]|1[0-2])", "(?:19|20)\\d\\d"
+_DATE = re.compile(
+    rf"(?<!\d)(?:{_YEAR}[./\- ]{_MONTH}[./\- ]{_DAY}|{_DAY}[./\-]{_DAY}[./\-]{_YEAR}|^{_DAY}[./\-]{_DAY}[./\-]\d\d$)(?!\d)"
+)
 
 
 @dataclass(frozen=True)
@@ -107,8 +128,11 @@ def _emails(text: str) -> Iterable[Span]:
 def _cards(text: str) -> Iterable[Span]:
     for match in _CARD.finditer(text):
         digits = _digits(match.group())
-        if _SCHEME.fullmatch(digits) and luhn(digits) and len(set(digits)) > 2:
+        if _SCHEME.fullmatch(digits) and luhn(digits):
             yield Span("bank_card", *match.span())
+    for match in _ANNOUNCED_CARD.finditer(text):
+        if luhn(_digits(match[1])):
+            yield Span("bank_card", *match.span(1))
 
 
 def _chinese_ids(text: str) -> Iterable[Span]:
@@ -119,17 +143,25 @@ def _chinese_ids(text: str) -> Iterable[Span]:
 
 def _phones(text: str) -> Iterable[Span]:
     for match in _PHONE.finditer(text):
-        if _plausible_phone(match.group()):
+        shape = next(name for name in _DIGITS if match[name])
+        if _plausible_phone(match[shape], shape):
             yield Span("phone", *match.span())
-    for match in _CUED.finditer(text):
-        if _plausible_phone(match.group(1)):
+    for match in _ANNOUNCED_PHONE.finditer(text):
+        if not _DATE.search(match[1]):
             yield Span("phone", *match.span(1))
 
 
-def _plausible_phone(number: str) -> bool:
-    """As many digits as a telephone number has (E.164), and no date."""
-    digits = len(_digits(re.split(r"\s?(?:x|ext)", number)[0]))
-    return 7 <= digits <= 15 and not _DATE.match(number.lstrip("(+"))
+def _plausible_phone(number: str, shape: str) -> bool:
+    """As many digits as a number of that shape has, and no date among them."""
+    digits = _digits(number)
+    least, most = _DIGITS[shape]
+    if shape == "international":
+        if digits.startswith("00"):
+            least += 3  # leading zeros alone make no telephone number
+        if digits.removeprefix("00").startswith("1"):
+            return len(digits.removeprefix("00")) == 11
+    fraction = number.count(".") == 1 and number.replace(".", "").isdigit()
+    return least <= len(digits) <= most and not fraction and not _DATE.search(number)
 
 
 # In the order of precedence: where two overlap, the earlier kind wins.
