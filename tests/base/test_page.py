@@ -109,7 +109,15 @@ def test_cells_are_typed():
 
 @pytest.mark.parametrize(
     ("value", "shown"),
-    [(0, "0"), (0.93812, "0.938"), (-0.5, "-0.500"), (12.34, "12.3"), (3080, "3,080"), (1e6 + 0.4, "1,000,000")],
+    [
+        (0, "0"),
+        (0.93812, "0.938"),
+        (-0.5, "-0.500"),
+        (12.34, "12.3"),
+        (0.0004, "0.0004"),
+        (3080, "3,080"),
+        (1e6 + 0.4, "1,000,000"),
+    ],
 )
 def test_numbers_are_shown_as_readers_want_them(value, shown):
     assert number(value) == shown

@@ -57,7 +57,7 @@ def test_at_the_break_even_honest_probabilities_are_worth_most(simulated):
     assert best["threshold"] == pytest.approx(cost.break_even(COSTS), abs=0.08)
 
 
-@given(st.floats(-10, 10), st.floats(-10, 10), st.floats(-10, 10))
+@given(*[st.integers(-40, 40).map(lambda quarters: quarters / 4)] * 3)
 @settings(max_examples=100)
 def test_at_the_break_even_both_are_worth_the_same(right, wrong, person):
     found = cost.break_even({"right": right, "wrong": wrong, "person": person})

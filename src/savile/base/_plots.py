@@ -12,7 +12,7 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-WIDTH = 760
+WIDTH = 900
 _GUTTER = 230  # widest room for labels at the left
 _CONTROL = {code: None for code in range(32) if chr(code) not in "\t\n\r"} | {127: None}
 
@@ -41,11 +41,13 @@ def escape(text: object) -> str:
 
 
 def number(value: float) -> str:
-    """A number as a reader wants it: 3 decimals below 10, 1 below 1,000, none above."""
+    """A number as a reader wants it: 3 decimals below 10 (2 digits when tiny), 1 below 1,000, none above."""
     if not math.isfinite(value):
         return "–"
     if float(value).is_integer() or abs(value) >= 1_000:
         return f"{value:,.0f}"
+    if abs(value) < 0.01:
+        return f"{value:.2g}"
     return f"{value:.3f}" if abs(value) < 10 else f"{value:.1f}"
 
 
@@ -110,7 +112,7 @@ def line(
     for row, (name, at) in enumerate(marks.items()):
         end = x(at) > WIDTH / 2
         parts.append(f'<line class="mark" x1="{x(at):.1f}" x2="{x(at):.1f}" y1="30" y2="290"/>')
-        parts.append(_text(x(at) + (-6 if end else 6), 44 + 16 * row, name, "end" if end else "start", cls="strong"))
+        parts.append(_text(x(at) + (-6 if end else 6), 44 + 16 * row, name, "end" if end else "start", cls="halo"))
     parts += [_text((64 + WIDTH - 16) / 2, 328, axes[0], "middle"), _text(0, 14, axes[1])]
     parts += _legend(list(series), WIDTH - 16) if len(series) > 1 else []
     ends = "; ".join(f"{name} from {number(c[0].y)} to {number(c[-1].y)}" for name, c in series.items() if c)
@@ -249,8 +251,8 @@ def _gutter(labels: Sequence[str]) -> float:
 
 
 def _width(text: str) -> float:
-    """Rough width at 12 pixels: a wide East Asian character takes 12, another 6.4."""
-    return sum(12.0 if unicodedata.east_asian_width(char) in "WF" else 6.4 for char in text)
+    """Rough width at 12 pixels: a wide East Asian character takes 12, another 7."""
+    return sum(12.0 if unicodedata.east_asian_width(char) in "WF" else 7.0 for char in text)
 
 
 def _cut(text: str, room: float) -> str:

@@ -169,7 +169,7 @@ dd { margin: 0.1rem 0 0; font-size: 1.6rem; line-height: 1.3; font-variant-numer
 table { border-collapse: collapse; font-size: 0.9rem; font-variant-numeric: tabular-nums; margin: 0.75rem 0; }
 caption { text-align: left; padding-bottom: 0.4rem; }
 th, td { text-align: left; padding: 0.35rem 1.25rem 0.35rem 0; border-bottom: 1px solid var(--rule); vertical-align: top; }
-td { overflow-wrap: anywhere; } td.number { text-align: right; overflow-wrap: normal; white-space: nowrap; }
+td { overflow-wrap: break-word; } td.number { text-align: right; white-space: nowrap; }
 th { color: var(--soft); font-weight: 600; white-space: nowrap; } .yes { color: var(--good); } .no { color: var(--bad); }
 th button { all: unset; cursor: pointer; } th button:focus-visible { outline: 2px solid var(--c0); outline-offset: 2px; }
 [aria-sort="ascending"] button::after { content: " ↑"; } [aria-sort="descending"] button::after { content: " ↓"; }
@@ -177,6 +177,7 @@ summary { cursor: pointer; color: var(--c0); margin: 0.75rem 0; }
 figure { margin: 1.5rem 0; } figcaption { margin-bottom: 0.5rem; color: var(--ink); font-weight: 600; }
 svg { display: block; max-width: max(100%, 34rem); height: auto; font-family: inherit; font-variant-numeric: tabular-nums; }
 svg text { fill: var(--ink); } svg .tick { fill: var(--soft); } svg .strong { font-weight: 600; }
+svg .halo { font-weight: 600; paint-order: stroke; stroke: var(--ground); stroke-width: 4px; }
 .grid { stroke: var(--rule); } .frame { fill: none; stroke: var(--rule); }
 .dash { fill: none; stroke: var(--soft); stroke-dasharray: 4 4; } .mark { stroke: var(--ink); stroke-dasharray: 2 3; }
 .c0 { fill: var(--c0); stroke: var(--c0); } .c1 { fill: var(--c1); stroke: var(--c1); }

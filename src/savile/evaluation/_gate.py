@@ -41,10 +41,10 @@ def verdict(body: Mapping[str, Any]) -> str:
     metric = body["metric"]
     if not body["gate"]["passed"]:
         return "refused"
-    gains = [_gain(found[metric], metric) for found in body["differences"].values()]
-    if any(gain["high"] < 0 for gain in gains):
+    gains = [gain(found[metric], metric) for found in body["differences"].values() if metric in found]
+    if any(won["high"] < 0 for won in gains):
         return "worse"
-    proven = bool(gains) and all(gain["low"] > 0 for gain in gains)
+    proven = bool(gains) and all(won["low"] > 0 for won in gains)
     return "better" if proven and body["metrics"][metric]["n"] >= PROVING_ROWS else "not_proven"
 
 
@@ -96,12 +96,12 @@ def _beat(body: Mapping[str, Any], metric: str, name: str) -> dict[str, Any]:
     if name not in found:
         do = f"Hand over the baseline: evaluate(..., baselines={{{name!r}: model}})."
         raise InputError(f"the baseline {name!r} measured beside the model", f"baselines {', '.join(found) or '(none)'}", do)
-    gain = _gain(_measured(found[name], metric), metric)
-    passed = gain["low"] > 0 if gain["n"] >= PROVING_ROWS else gain["value"] >= 0
-    return _check(f"beat {name}", gain["value"], 0.0, passed, metric=metric, low=gain["low"], high=gain["high"])
+    won = gain(_measured(found[name], metric), metric)
+    passed = won["low"] > 0 if won["n"] >= PROVING_ROWS else won["value"] >= 0
+    return _check(f"beat {name}", won["value"], 0.0, passed, metric=metric, low=won["low"], high=won["high"])
 
 
-def _gain(difference: Mapping[str, Any], metric: str) -> dict[str, Any]:
+def gain(difference: Mapping[str, Any], metric: str) -> dict[str, Any]:
     """A difference turned so that more is better."""
     if not lower_is_better(metric):
         return dict(difference)

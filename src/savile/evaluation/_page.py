@@ -11,6 +11,13 @@ from savile.evaluation._gate import lower_is_better
 from savile.evaluation._words import BASELINES, METRICS, check_name, percent, shown
 
 TONES = {"better": "good", "not_proven": "unsure", "worse": "bad", "refused": "bad"}
+_COSTS = {
+    "seconds": "seconds of training",
+    "peak_rss_mb": "peak memory, MB",
+    "trainable_share": "share of the weights trained",
+    "kwh": "energy, kWh (modelled)",
+    "size_mb": "size on disk, MB",
+}
 FOLD = 12  # tables with more rows than this open on demand
 TOP = 15
 
@@ -36,7 +43,7 @@ def _tiles(body: Mapping[str, Any]) -> list[tuple[str, str, str]]:
     if business:
         right = business["accuracy_when_automated"]
         said = f"{percent(right)} of them right" if right is not None else ""
-        tiles.append(("Answered without a person", percent(business["automated_share"]), said))
+        tiles.append(("Without a person", percent(business["automated_share"]), said))
         if business["value"] is not None:
             tiles.append(("Worth an item", f"{business['value']:+.2f}", ""))
     return [*tiles, ("Size on disk", f"{size:.1f} MB", body["form"])]
@@ -204,6 +211,6 @@ def _lineage(page: Page, body: Mapping[str, Any], model: Model) -> None:
     rows += [["form and engine", " on ".join(part for part in (body["form"], body["engine"]) if part)]]
     rows += [[f"baseline {name}", ref] for name, ref in body["baseline_models"].items()]
     page.table(["what", "which"], rows, "Lineage")
-    page.table(["machine", ""], [[name, str(value)] for name, value in body["machine"].items()], "Measured on")
-    told = [[name, value] for name, value in body["cost"].items() if value is not None]
-    page.table(["cost", ""], told, "What it took")
+    page.table(["machine", "is"], [[name, str(value)] for name, value in body["machine"].items()], "Measured on")
+    told = [[_COSTS[name], value] for name, value in body["cost"].items() if value is not None]
+    page.table(["what", "how much"], told, "What it took")

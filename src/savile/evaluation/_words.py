@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from savile.evaluation._gate import PROVING_ROWS, lower_is_better
+from savile.evaluation._gate import PROVING_ROWS, gain
 
-BASELINES = {"linear": "the keyword model (TF-IDF)", "base": "the base model untuned"}
+BASELINES = {"linear": "the keyword model (TF-IDF)", "base": "the untuned base model"}
 METRICS = {
     "accuracy": "accuracy",
     "macro_f1": "macro F1",
@@ -18,7 +18,7 @@ METRICS = {
     "ece": "calibration error",
 }
 CHECKS = {"floor": "the floor", "parity": "served as tested"}
-SHARES = ("accuracy", "macro_f1", "weighted_f1", "auc", "ece")
+SHARES = ("accuracy", "macro_f1", "weighted_f1", "auc")
 
 
 def summary(body: Mapping[str, Any]) -> list[str]:
@@ -51,31 +51,28 @@ def _verdict(body: Mapping[str, Any]) -> str:
         failed = [check for check in body["gate"]["checks"] if not check["passed"]]
         return f"Refused: {len(failed)} of {len(body['gate']['checks'])} checks failed: {'; '.join(map(_failure, failed))}."
     metric = body["metric"]
-    if not body["differences"]:
-        return f"Not proven: {METRICS.get(metric, metric)} {_figure(body, metric)}, with no baseline beside it."
-    against = " and ".join(_against(name, found[metric], metric) for name, found in body["differences"].items())
-    opening = {"better": "Better than", "worse": "Worse than", "not_proven": "Not proven better than"}[body["verdict"]]
-    if body["verdict"] == "worse":
-        against = " and ".join(
-            _against(name, found[metric], metric)
-            for name, found in body["differences"].items()
-            if _loses(found[metric], metric)
-        )
+    figure = f"{METRICS.get(metric, metric)} {_figure(body, metric)}"
+    gains = {name: gain(found[metric], metric) for name, found in body["differences"].items() if metric in found}
+    if not gains:
+        return f"Not proven: {figure}, with no baseline to compare it with."
     few = body["metrics"][metric]["n"]
     caution = f" The test has {few} rows; a proof takes {PROVING_ROWS}." if few < PROVING_ROWS else ""
-    return f"{opening} {against}; {METRICS.get(metric, metric)} {_figure(body, metric)}.{caution}"
+    if body["verdict"] == "worse":
+        lost = {name: won for name, won in gains.items() if won["high"] < 0}
+        return f"Worse than {_against(lost, metric, -1)}; {figure}.{caution}"
+    opening = "Better than" if body["verdict"] == "better" else "Not proven better than"
+    return f"{opening} {_against(gains, metric)}; {figure}.{caution}"
 
 
-def _loses(difference: Mapping[str, float], metric: str) -> bool:
-    return difference["low"] > 0 if lower_is_better(metric) else difference["high"] < 0
+def _against(gains: Mapping[str, Mapping[str, float]], metric: str, sign: int = 1) -> str:
+    """``the keyword model (TF-IDF) by 2.6 points (1.9 to 3.3) and …``; `sign` -1 says by how much it is worse."""
+    return " and ".join(f"{BASELINES.get(name, name)} by {_by(won, metric, sign)}" for name, won in gains.items())
 
 
-def _against(name: str, difference: Mapping[str, float], metric: str) -> str:
-    """``the keyword model (TF-IDF) by +2.6 points (+1.9 to +3.3)``."""
-    points, unit = (100, "points") if metric in SHARES else (1, "")
-    digits = 1 if metric in SHARES else 3
-    value, low, high = (f"{points * difference[key]:+.{digits}f}" for key in ("value", "low", "high"))
-    return f"{BASELINES.get(name, name)} by {value} {unit}".rstrip() + f" ({low} to {high})"
+def _by(won: Mapping[str, float], metric: str, sign: int = 1) -> str:
+    factor, digits, unit = (100 * sign, 1, " points") if metric in SHARES else (sign, 3, "")
+    value, low, high = (f"{factor * won[key]:.{digits}f}" for key in ("value", *("low", "high")[::sign]))
+    return f"{value}{unit} ({low} to {high})"
 
 
 def _figure(body: Mapping[str, Any], metric: str) -> str:
@@ -88,19 +85,12 @@ def _failure(check: Mapping[str, Any]) -> str:
     if check["name"] == "parity":
         return f"{name} ({check['reason']})"
     if check["name"].startswith("beat "):
-        return f"{name} ({_signed(check)})"
+        return f"{name} (by {_by(check, check['metric'])})"
     side = "at most" if check.get("side") == "max" else "at least"
     metric = check["metric"]
     return (
         f"{name} ({METRICS.get(metric, metric)} {shown(metric, check['value'])}, wanted {side} {shown(metric, check['bar'])})"
     )
-
-
-def _signed(check: Mapping[str, Any]) -> str:
-    """A beat check's gain, already turned so that more is better."""
-    points, digits = (100, 1) if check["metric"] in SHARES else (1, 3)
-    value, low, high = (f"{points * check[key]:+.{digits}f}" for key in ("value", "low", "high"))
-    return f"{value}, interval {low} to {high}"
 
 
 def _automation(body: Mapping[str, Any]) -> str:
