@@ -116,7 +116,7 @@ def chinese_id(number: str) -> bool:
     rest = sum(weight * int(digit) for weight, digit in zip(_CN_WEIGHTS, number, strict=False)) % 11
     return (
         bool(_CN_PROVINCES.match(number))
-        and 1900 <= born.year <= date.today().year
+        and born <= date.today()
         and number[17].upper() == "10X98765432"[rest]
     )
 
@@ -255,15 +255,26 @@ def _normal(kind: str, value: str) -> str:
     if kind == "email":
         return value
     if kind == "phone":
-        # Chinese and North American numbers are written with and without their country code; others cannot be told.
-        value = re.sub(r"^(?:\+|00)\s?(?:86|1)(?=\D|1\d{10}$)|^86(?=\D?1\d)", "", value)
-        value = re.sub(r"\(0\)", "", value)
+        return _normal_phone(value)
     return re.sub(r"[^0-9x]", "", value)
+
+
+def _normal_phone(number: str) -> str:
+    """The digits without extension and, where it is sure to be one, without the country code of China or North America."""
+    number = re.split(r"[ ]?(?:x|ext)", number.replace("(0)", ""))[0]
+    digits, abroad = _digits(number), number.startswith(("+", "00"))
+    if abroad:
+        digits = digits.removeprefix("00")
+    if len(digits) == 13 and digits.startswith("861"):
+        return digits[2:]
+    if len(digits) == 11 and digits[0] == "1" and (abroad or not number[1].isdigit()):
+        return digits[1:]
+    return digits
 
 
 def _digits(text: str) -> str:
     """The digits of a text, full-width ones as ASCII."""
-    return "".join(str(unicodedata.digit(char)) for char in text if char.isdigit())
+    return "".join(str(unicodedata.decimal(char)) for char in text if char.isdecimal())
 
 
 _PROCESS_KEY = os.urandom(KEY_BYTES)

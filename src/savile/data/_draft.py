@@ -115,13 +115,19 @@ class Draft:
         return replace(self, findings=(*self.findings, *findings))
 
     def where(self, rows: np.ndarray) -> str:
-        """The first lines of some rows, as ``lines 3, 8, 12 …`` or ``test.csv lines 2, 4``."""
-        shown = rows[:SHOWN_LINES]
-        numbers = ", ".join(str(line) for line in self.lines[shown])
-        more = " …" if len(rows) > len(shown) else ""
-        word = "line" if len(rows) == 1 else "lines"
-        name = f"{self.origin['test']['name']} " if self.given[shown].all() else ""
-        return f"{name}{word} {numbers}{more}"
+        """The first lines of some rows, as ``lines 3, 8, 12 …`` or ``line 3; test.csv line 2``."""
+        shown, places = rows[:SHOWN_LINES], []
+        for lines, name in ((self.lines[shown[~self.given[shown]]], ""), (self.lines[shown[self.given[shown]]], "test")):
+            if len(lines):
+                file = f"{self.origin[name]['name']} " if name else ""
+                places.append(f"{file}line{'s' * (len(lines) > 1)} {', '.join(map(str, lines))}")
+        return "; ".join(places) + (" …" if len(rows) > len(shown) else "")
+
+
+def counted(count: int, noun: str) -> str:
+    """``1 row``, ``2,400 rows``, ``2 addresses``."""
+    ending = "es" if noun.endswith("s") else "s"
+    return f"{count:,} {noun if count == 1 else noun + ending}"
 
 
 def finding(rule: str, severity: str, rows: np.ndarray, evidence: str, repair: str = "") -> Finding:

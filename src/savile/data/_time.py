@@ -20,6 +20,19 @@ NAMED_MONTH = r"^(?P<d>\d{1,2})[- ]?(?P<name>[A-Za-z]{3})[a-z]*[-, ]*(?P<y>(?:19
 UNIX = r"^(?P<u>1\d{9})(?:\d{3})?(?:\.\d+)?$"  # seconds or milliseconds, 2001 to 2033
 
 
+def seconds(values: pa.Array) -> np.ndarray | None:
+    """Seconds since 1970 of each value (n,), NaN where it is missing or no date; None when the column holds no dates."""
+    present = values.drop_null()
+    dates = parse(present)
+    if dates is None:
+        dates = unix(present)
+    if dates is None:
+        return None
+    filled = np.full(len(values), np.nan)
+    filled[np.asarray(values.is_valid())] = dates
+    return filled
+
+
 def parse(present: pa.Array) -> np.ndarray | None:
     """Seconds since 1970 of each value, float64, NaN where a value is no date; None when the column is no time column."""
     if not len(present):

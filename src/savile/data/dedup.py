@@ -13,7 +13,7 @@ from dataclasses import replace
 import numpy as np
 
 from savile.data import _similar
-from savile.data._draft import Draft, finding
+from savile.data._draft import Draft, counted, finding
 
 
 def normal(text: str) -> str:
@@ -44,7 +44,7 @@ def _repeats(draft: Draft, exact: np.ndarray) -> Draft:
         return draft
     kept = draft.kept.copy()
     kept[again] = False
-    evidence = f"{len(again):,} rows repeat an earlier row with the same label, {draft.where(again)}; one of each is used."
+    evidence = f"{counted(len(again), 'row')} with text and label of an earlier row, {draft.where(again)}; one of each is used."
     return replace(draft, kept=kept).noting(finding("exact_duplicate", "note", again, evidence))
 
 
@@ -58,7 +58,7 @@ def _conflicts(draft: Draft, exact: np.ndarray) -> Draft:
     if not len(disputed):
         return draft
     rows = rows[np.isin(exact[rows], disputed)]
-    evidence = f"{len(disputed):,} texts have more than one label, in {len(rows):,} rows, {draft.where(rows)}."
+    evidence = f"{counted(len(disputed), 'text')} under more than one label, {counted(len(rows), 'row')}, {draft.where(rows)}."
     return draft.noting(finding("label_conflict", "warning", rows, evidence, "Decide on one label for each of these texts."))
 
 
@@ -70,5 +70,5 @@ def _near(draft: Draft, exact: np.ndarray) -> Draft:
     rows = rows[np.isin(draft.units[rows], families[count > 1])]
     if not len(rows):
         return draft
-    evidence = f"{len(rows):,} rows are in {int((count > 1).sum()):,} families of nearly the same text; each stays in one part."
+    evidence = f"{len(rows):,} rows in {counted(int((count > 1).sum()), 'cluster')} of nearly the same text{stay}."
     return draft.noting(finding("near_duplicate", "note", rows, evidence))

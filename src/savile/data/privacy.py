@@ -15,16 +15,16 @@ import numpy as np
 from savile.base import mask
 from savile.base.events import emit
 from savile.base.records import Finding
-from savile.data._draft import Column, Draft, finding
+from savile.data._draft import Column, Draft, counted, finding
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 NAMES = {
-    "email": "e-mail addresses",
-    "phone": "telephone numbers",
-    "bank_card": "bank card numbers",
-    "cn_id": "Chinese ID numbers",
+    "email": "e-mail address",
+    "phone": "telephone number",
+    "bank_card": "bank card number",
+    "cn_id": "Chinese ID number",
 }
 
 
@@ -75,7 +75,7 @@ def _personal(draft: Draft, column: Column, kind: str, found: list[Counter[str]]
     rows = np.flatnonzero(each)
     kept = draft.options.pii == "keep"
     done = "kept, as asked for" if kept else "replaced by pseudonyms before anything was stored"
-    evidence = f"{int(each.sum()):,} {NAMES[kind]} in {len(rows):,} rows of {column.name!r}, {done}."
+    evidence = f"{counted(int(each.sum()), NAMES[kind])} in {counted(len(rows), 'row')} of {column.name!r}, {done}."
     emit("warning" if kept else "note", text=evidence)
     return finding(f"personal_{kind}", "warning" if kept else "note", rows, evidence, "Govern with pii: mask." if kept else "")
 

@@ -12,8 +12,9 @@ from dataclasses import replace
 import numpy as np
 
 from savile.base.events import emit
-from savile.data import profile
-from savile.data._draft import Draft, finding
+from savile.base.records import PARTS, Finding
+from savile.data import _time
+from savile.data._draft import Draft, counted, finding
 from savile.data._draw import draw, shares
 
 TEST_SHARE = 0.20
@@ -28,16 +29,11 @@ def apply(draft: Draft) -> Draft:
     """Fill in the parts."""
     rng = np.random.default_rng(draft.options.seed)
     labels = np.unique(np.array(draft.values("label")), return_inverse=True)[1]
-    own = np.flatnonzero(draft.kept & ~draft.given)
     units = _units(draft)
-    if draft.given.any():
-        draft = _report_overlap(draft)
-        train, test = own, np.flatnonzero(draft.kept & draft.given)
-    else:
-        draft, train, test = _test_part(draft, own, units, labels, rng)
-    train, valid, calib = _sides(draft, train, units, labels, rng)
-    parts = {"train": train, "valid": valid, "calib": calib, "test": test}
-    parts = {name: np.sort(rows).astype(np.int64) for name, rows in parts.items()}
+    draft, train, test = _given(draft) if draft.given.any() else _own(draft, units, labels, rng)
+    draft, train, valid, calib = _sides(draft, train, units, labels, rng)
+    named = zip(PARTS, (train, valid, calib, test), strict=True)
+    parts = {name: np.sort(rows).astype(np.int64) for name, rows in named}
     emit("parts", **{name: len(rows) for name, rows in parts.items()})
     return _unseen(replace(draft, parts=parts), labels)
 
@@ -47,14 +43,14 @@ def _units(draft: Draft) -> np.ndarray:
     if "group" not in draft.roles:
         return draft.units
     values = np.array(draft.values("group"))
-    alone = values == ""
     group = np.unique(values, return_inverse=True)[1]
+    alone = values == ""
     group[alone] = len(values) + np.arange(alone.sum())
-    return join(draft.units, np.unique(group, return_inverse=True)[1])
+    return join(draft.units, group)
 
 
 def join(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """The finest grouping of rows (n,) in which both groupings hold together what they hold: connected components."""
+    """The finest grouping of rows that holds together whatever one of two groupings, int64 (n,), holds together."""
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 
@@ -64,62 +60,76 @@ def join(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     return grouping
 
 
-def _test_part(
-    draft: Draft, own: np.ndarray, units: np.ndarray, labels: np.ndarray, rng: np.random.Generator
-) -> tuple[Draft, np.ndarray, np.ndarray]:
+def _given(draft: Draft) -> tuple[Draft, np.ndarray, np.ndarray]:
+    """A published split is kept; what it shares between train and test is reported."""
+    train, test = np.flatnonzero(draft.kept & ~draft.given), np.flatnonzero(draft.kept & draft.given)
+    rows = test[np.isin(draft.units[test], draft.units[train])]
+    if not len(rows):
+        return draft, train, test
+    share = len(rows) / len(test)
+    evidence = (
+        f"{counted(len(rows), 'test row')} ({share:.1%}) with the same or nearly the same text as a training row. The given "
+        "test file is kept, so the measured accuracy may be too good."
+    )
+    severity = "error" if share >= LEAK else "warning"
+    repair = "Remove these rows from one of the two files."
+    return draft.noting(finding("test_overlap", severity, rows, evidence, repair)), train, test
+
+
+def _own(draft: Draft, units: np.ndarray, labels: np.ndarray, rng: np.random.Generator) -> tuple[Draft, np.ndarray, np.ndarray]:
     """Train and test of rows that came without a test file."""
+    own = np.flatnonzero(draft.kept)
     if "time" in draft.roles:
-        late = _late(draft, own)
-        if late is not None:
-            return _cut_by_time(draft, own, late)
+        cut = _by_time(draft, own)
+        if cut is not None:
+            return cut
+        draft = _told(
+            draft, f"No moment in {draft.roles['time']!r} divides the rows near 80 to 20; every label is divided instead."
+        )
     counts = np.bincount(labels[own])
-    wanted = shares(counts, round(TEST_SHARE * len(own)), most=np.maximum(counts - 1, 0))
+    wanted = shares(counts, round(TEST_SHARE * len(own)), most=counts - 1)
     chosen = draw(units[own], labels[own], wanted, rng.permutation(len(own)))
+    if "group" in draft.roles:
+        draft = _told(draft, f"No {draft.roles['group']!r} is in two parts; {chosen.mean():.0%} of the rows are the test part.")
     return draft, own[~chosen], own[chosen]
+
+
+def _by_time(draft: Draft, own: np.ndarray) -> tuple[Draft, np.ndarray, np.ndarray] | None:
+    """The latest rows are the test part, and earlier ones of nearly the same text left out; None without a moment to cut."""
+    when = _when(draft, own)
+    moments, rows = np.unique(when, return_counts=True)
+    later = 1.0 - np.cumsum(rows) / len(own)  # share of the rows after each moment
+    best = int(np.argmin(np.abs(later - TEST_SHARE)))
+    if abs(later[best] - TEST_SHARE) > CUT_TOLERANCE * TEST_SHARE:
+        return None
+    train, test = own[when <= moments[best]], own[when > moments[best]]
+    draft = _told(draft, f"The latest rows by {draft.roles['time']!r}, {later[best]:.0%} of all, are the test part.")
+    again = train[np.isin(draft.units[train], draft.units[test])]
+    if len(again):
+        evidence = f"{counted(len(again), 'earlier row')} with nearly the text of a later test row, not learnt from."
+        draft = draft.noting(finding("test_overlap", "note", again, evidence))
+    return draft, np.setdiff1d(train, again), test
 
 
 def _when(draft: Draft, rows: np.ndarray) -> np.ndarray:
     """Seconds since 1970 of some rows; rows without a date come before all others."""
-    column = draft.table.column(draft.roles["time"]).combine_chunks()
-    when: np.ndarray = np.nan_to_num(profile.seconds(column)[rows], nan=-np.inf)
+    seconds = _time.seconds(draft.table.column(draft.roles["time"]).combine_chunks())
+    when: np.ndarray = np.zeros(len(rows)) if seconds is None else np.nan_to_num(seconds[rows], nan=-np.inf)
     return when
-
-
-def _late(draft: Draft, own: np.ndarray) -> np.ndarray | None:
-    """True for the latest rows, about the wished share; None when no point in time cuts near it."""
-    when = _when(draft, own)
-    moments, rows = np.unique(when, return_counts=True)
-    later = 1.0 - np.cumsum(rows) / len(own)  # share of rows after each moment
-    best = int(np.argmin(np.abs(later - TEST_SHARE)))
-    if abs(later[best] - TEST_SHARE) > CUT_TOLERANCE * TEST_SHARE:
-        return None
-    late: np.ndarray = when > moments[best]
-    return late
-
-
-def _cut_by_time(draft: Draft, own: np.ndarray, late: np.ndarray) -> tuple[Draft, np.ndarray, np.ndarray]:
-    """The latest rows are the test part; earlier rows that say nearly the same are left out of train."""
-    train, test = own[~late], own[late]
-    again = np.isin(draft.units[train], draft.units[test])
-    if again.any():
-        rows = train[again]
-        evidence = (
-            f"{len(rows):,} earlier rows say the same or nearly the same as a later test row, and are left out of training."
-        )
-        kept = draft.kept.copy()
-        kept[rows] = False
-        draft = replace(draft, kept=kept)
-        draft = draft.noting(finding("test_overlap", "note", rows, evidence))
-    return draft, train[~again], test
 
 
 def _sides(
     draft: Draft, train: np.ndarray, units: np.ndarray, labels: np.ndarray, rng: np.random.Generator
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+) -> tuple[Draft, np.ndarray, np.ndarray, np.ndarray]:
     """Train, valid and calib out of the training rows; the latter two are empty when train is small."""
     counts = np.bincount(labels[train])
-    if len(train) < TRAIN_MIN or counts[counts > 0].min() < CLASS_MIN:
-        return train, train[:0], train[:0]
+    rarest = int(counts[counts > 0].min())
+    if len(train) < TRAIN_MIN or rarest < CLASS_MIN:
+        why = f"{len(train):,} rows to learn from, fewer than {TRAIN_MIN:,}"
+        if len(train) >= TRAIN_MIN:
+            why = f"{rarest} rows of the rarest label, fewer than {CLASS_MIN}"
+        evidence = f"There are {why}: no rows are set apart for validation, each is judged by models that did not see it."
+        return draft.noting(Finding("small", "note", len(train), evidence)), train, train[:0], train[:0]
     least = np.where(counts > 0, SIDE_PER_CLASS, 0)
     size = min(max(round(SIDE_SHARE * len(train)), SIDE_MIN, int(least.sum())), SIDE_MAX)
     wanted = shares(counts, size, most=counts, least=least)
@@ -129,22 +139,14 @@ def _sides(
         chosen = draw(units[train], labels[train], wanted, order)
         sides.append(train[chosen])
         train = train[~chosen]
-    return train, sides[1], sides[0]  # by time, calib is the later of the two
+    calib, valid = sides  # by time, calib is the later of the two
+    return draft, train, valid, calib
 
 
-def _report_overlap(draft: Draft) -> Draft:
-    """A published split is kept; what it shares between train and test is reported."""
-    train, test = draft.kept & ~draft.given, draft.kept & draft.given
-    rows = np.flatnonzero(test & np.isin(draft.units, draft.units[train]))
-    if not len(rows):
-        return draft
-    share = len(rows) / int(test.sum())
-    evidence = (
-        f"{len(rows):,} test rows ({share:.1%}) say the same or nearly the same as a training row. The given test file is kept "
-        "as it is, so the measured accuracy may be too good."
-    )
-    severity = "error" if share >= LEAK else "warning"
-    return draft.noting(finding("test_overlap", severity, rows, evidence, "Remove these rows from one of the two files."))
+def _told(draft: Draft, how: str) -> Draft:
+    """A note on how the rows were divided."""
+    emit("note", text=how)
+    return draft.noting(Finding("split", "note", int(draft.kept.sum()), how))
 
 
 def _unseen(draft: Draft, labels: np.ndarray) -> Draft:
@@ -153,10 +155,10 @@ def _unseen(draft: Draft, labels: np.ndarray) -> Draft:
     rows = test[~np.isin(labels[test], labels[np.concatenate([draft.parts[name] for name in ("train", "valid", "calib")])])]
     if not len(rows):
         return draft
-    names = sorted({draft.values("label")[row] for row in rows})
+    named = draft.values("label")
+    names = ", ".join(sorted({named[row] for row in rows})[:5])
     evidence = (
-        f"{len(rows):,} test rows have labels that no training row has: {', '.join(names[:5])}. They count as wrong answers."
+        f"{counted(len(rows), 'test row')} with a label that no training row has: {names}. Such rows count as wrong answers."
     )
-    return draft.noting(
-        finding("label_only_in_test", "warning", rows, evidence, "Add training rows of these labels, or correct them.")
-    )
+    repair = "Add training rows of these labels, or correct them."
+    return draft.noting(finding("label_only_in_test", "warning", rows, evidence, repair))

@@ -1,0 +1,200 @@
+"""Says what each column is for: what the caller names wins, then usual names, then what the values look like.
+
+The label is the column with one of the usual names, else the only one with few different values; the text is the longest column
+of sentences, those with usual names first. Dates and customer ids, confidently recognised, steer how rows are divided.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from savile.base.errors import DataError, InputError
+from savile.base.events import emit
+from savile.data import _columns, _time
+from savile.data._draft import Column, Options
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+LABEL_NAMES = ("label", "category", "intent", "class", "sentiment", "target", "y", "标签", "类别", "意图", "分类", "情感")
+TEXT_NAMES = frozenset(
+    (
+        *(
+            "text",
+            "message",
+            "query",
+            "utterance",
+            "content",
+            "review",
+            "title",
+            "sentence",
+            "question",
+            "body",
+            "comment",
+            "tweet",
+        ),
+        *("post", "description", "feedback", "request", "prompt", "文本", "内容", "评论", "标题", "句子", "问题", "正文"),
+    )
+)
+TIME_NAME = re.compile(r"date|time|created|updated|received|opened|_at$|^day$|日期|时间", re.IGNORECASE)
+NOT_TIME = re.compile(r"birth|dob|expir|生日|出生", re.IGNORECASE)
+GROUP_NAME = re.compile(
+    r"^(customer|user|account|owner|client|member)([ _-]?(id|no|nr|num|number|key|code|uuid|name))?$|^(客户|用户|账户)",
+    re.IGNORECASE,
+)
+ID_NAME = re.compile(r"(^|[ _-])(id|uid|uuid|guid|index|key|no|number|code)$|[a-z]I[dD]$|编号$", re.IGNORECASE)
+MAX_LABELS = 200  # fewer different values than this can be classes of their own accord
+MANY_FRACTIONS = 20  # more different fractions than this are a score, not classes
+MIN_GROUPS = 10
+LISTED = 12  # names a message lists
+
+Columns = Mapping[str, Column]
+Values = Mapping[str, "pa.Array"]
+
+
+def infer(options: Options, columns: Columns, values: Values) -> dict[str, str]:
+    """role -> column, among ``text label time group``.
+
+    Args:
+        options: the caller's names.
+        columns: what is known of each column.
+        values: trimmed strings of each column, null where missing.
+
+    Raises:
+        InputError: when there is no text or no single label column, or the label is a number or free text.
+        DataError: when the named time column holds no dates.
+    """
+    named = {"label": options.label, "text": options.text, "time": options.time, "group": options.group}
+    roles = {role: name for role, name in named.items() if name is not None}
+
+    def free() -> dict[str, Column]:
+        return {name: column for name, column in columns.items() if column.distinct and name not in roles.values()}
+
+    if "label" not in roles:
+        roles.update(_usual_label(free()))
+    if "text" not in roles:
+        roles["text"] = _text(free(), values)
+    if options.time is not None and _time.seconds(values[options.time]) is None:
+        raise DataError(
+            "dates in the time column", f"{options.time!r} without dates", "Write them as 2026-01-31 or name another."
+        )
+    if not {"time", "group"} & roles.keys():
+        roles.update(_steering(free(), values))
+    if "label" not in roles:
+        roles["label"] = _only_few(free(), values)
+    _check_label(columns[roles["label"]], values[roles["label"]], explicit=options.label is not None)
+    return {role: roles[role] for role in ("text", "label", "time", "group") if role in roles}
+
+
+def place(column: Column, roles: Mapping[str, str], values: pa.Array) -> Column:
+    """The column with its role and the reason for it."""
+    for role, name in roles.items():
+        if name == column.name:
+            return replace(column, role=role, why="steers how rows are divided" if role in ("time", "group") else f"the {role}")
+    if not column.distinct:
+        return replace(column, role="empty", why="no values; left out")
+    if column.distinct == 1:
+        return replace(column, role="constant", why="one value only")
+    if _is_id(column, values):
+        return replace(column, role="id", why="only numbers the rows; left out")
+    if column.kind == "string":
+        return replace(column, role="category" if _few(column, values) else "words", why="kept for slices")
+    return replace(column, role="time" if column.kind == "time" else "number", why="kept for slices")
+
+
+def _usual_label(free: Columns) -> dict[str, str]:
+    """The column with a usual name, the names in their order of preference."""
+    usual = [name for known in LABEL_NAMES for name in free if name.casefold() == known]
+    if len(usual) > 1:
+        emit("warning", text=f"Taking {usual[0]!r} as the label; {', '.join(usual[1:])} could be it too. Name it with --label.")
+    return {"label": usual[0]} if usual else {}
+
+
+def _text(free: Columns, values: Values) -> str:
+    """The column of sentences: among those with a usual name the longest, else the longest of many different values."""
+    usual, varied = [], []
+    for name, column in free.items():
+        if column.kind != "string" or column.distinct < 2:
+            continue
+        words, chinese = _columns.shares(values[name].drop_null())
+        rows = len(values[name]) - column.missing
+        if TEXT_NAMES.intersection(_words(name)) and (words >= 1.5 or chinese >= 0.3 or column.length >= 12):
+            usual.append(name)
+        if column.distinct >= 0.2 * rows and (words >= 3 or (chinese >= 0.3 and column.length >= 4)):
+            varied.append(name)
+    candidates = usual or varied
+    if not candidates:
+        do = "Name the text column with --text; tables without any text cannot be learnt from yet."
+        raise InputError("a column with texts", f"no sentences in {_listing(free)}", do)
+    return max(candidates, key=lambda name: free[name].length)
+
+
+def _words(name: str) -> list[str]:
+    """``reviewText`` and ``review_text`` -> ``review``, ``text``."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).casefold().replace("_", " ").replace("-", " ").split()
+
+
+def _steering(free: Columns, values: Values) -> dict[str, str]:
+    """A time column, else a group column, where both name and values say so."""
+    for name in free:
+        if TIME_NAME.search(name) and not NOT_TIME.search(name) and _time.seconds(values[name]) is not None:
+            return {"time": name}
+    for name, column in free.items():
+        if GROUP_NAME.search(name) and MIN_GROUPS <= column.distinct < len(values[name]) - column.missing:
+            return {"group": name}
+    return {}
+
+
+def _only_few(free: Columns, values: Values) -> str:
+    """The only column with few different values."""
+    candidates = [name for name, column in free.items() if _few(column, values[name])]
+    if len(candidates) == 1:
+        return candidates[0]
+    if not candidates:
+        raise InputError("one label column", f"none that looks like one among {_listing(free)}", "Name it with --label.")
+    listing = _listing({f"{name} ({free[name].distinct} values)": free[name] for name in candidates})
+    raise InputError(
+        "one label column", f"{len(candidates)} candidates: {listing}", f"Name it, for example with --label {candidates[0]!r}."
+    )
+
+
+def _few(column: Column, values: pa.Array) -> bool:
+    """Few enough different values, each often enough, to be classes."""
+    rows = len(values) - column.missing
+    repeated = 2 <= column.distinct < MAX_LABELS and rows >= (5 if column.kind == "string" else 20) * column.distinct
+    return repeated and column.kind in ("string", "integer") and column.length <= 60
+
+
+def _is_id(column: Column, values: pa.Array) -> bool:
+    """All values differ, and the name, a running number or the look of a code says that they only number the rows."""
+    present = values.drop_null()
+    if column.kind == "time" or len(present) < 2 or column.distinct < 0.98 * len(present):
+        return False
+    if ID_NAME.search(column.name) or column.name.startswith("column "):
+        return True
+    if column.kind == "integer":
+        return _columns.rising(present)
+    words, chinese = _columns.shares(present)
+    return column.kind == "string" and words == 1.0 and chinese == 0.0 and column.length <= 40
+
+
+def _check_label(column: Column, values: pa.Array, explicit: bool) -> None:
+    """Refuse labels that are measurements or free text."""
+    rows = len(values) - column.missing
+    wanted = f"labels, fewer than {MAX_LABELS} different ones"
+    numeric = column.kind in ("integer", "real")
+    if numeric and (column.distinct >= MAX_LABELS or (column.kind == "real" and column.distinct > MANY_FRACTIONS)):
+        do = "Predicting a number (task score) is not there yet; turn numbers into classes, or name another column."
+        raise InputError(wanted, f"{column.distinct} different numbers in {column.name!r}", do)
+    if column.distinct >= MAX_LABELS and (not explicit or column.distinct * 2 > rows):
+        received = f"{column.distinct} different values in {rows} rows of {column.name!r}"
+        raise InputError(wanted, received, "Name another column with --label.")
+
+
+def _listing(columns: Columns) -> str:
+    """Column names for a message, the first of them when there are many."""
+    names = list(columns)
+    return (", ".join(names[:LISTED]) + (", …" if len(names) > LISTED else "")) or "no column that is left"
