@@ -70,5 +70,6 @@ def _near(draft: Draft, exact: np.ndarray) -> Draft:
     rows = rows[np.isin(draft.units[rows], families[count > 1])]
     if not len(rows):
         return draft
+    stay = "" if draft.given.any() else "; each stays in one part"
     evidence = f"{len(rows):,} rows in {counted(int((count > 1).sum()), 'cluster')} of nearly the same text{stay}."
     return draft.noting(finding("near_duplicate", "note", rows, evidence))
