@@ -1,12 +1,17 @@
 """The verb: the contract's JSON, pages and card on disk, the audit entry, and one clear error for each wrong input."""
 
 import json
+import sys
+import types
+from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 import yaml
 
+from savile.base import catalogue
 from savile.base.errors import DataError, InputError, UnknownNameError
 from savile.base.events import listening
 from savile.base.store import Store
@@ -200,3 +205,59 @@ def test_wrong_data_and_models_are_one_clear_error(room):
         evaluate(model, room.data(labels=("refund", "unheard")))
     with pytest.raises(DataError, match="a test part with rows"):
         evaluate(model, data.select("test", np.arange(0)))
+
+
+def test_a_metric_from_outside_is_measured_reported_and_gated(room, monkeypatch):
+    block = (
+        (Path(__file__).parents[2] / "docs" / "evaluation.md")
+        .read_text(encoding="utf-8")
+        .split("```python")[-1]
+        .split("```")[0]
+    )
+    module = types.ModuleType("top3")
+    exec(block, vars(module))
+    point = EntryPoint("top3", "top3", "savile.metrics")
+    monkeypatch.setitem(sys.modules, "top3", module)
+    monkeypatch.setattr(catalogue, "_outside", lambda kind: {"top3": point} if kind == "metrics" else {})
+    data = room.data()
+    report = evaluate(room.model(data), data, settings={"gates": [{"metric": "top3", "min": 0.9}]})
+    best = np.argsort(np.array(room.model(data).facts["logits"]), axis=1)[:, -3:]
+    assert report.body["metrics"]["top3"]["value"] == (best == data.targets("test")[:, None]).any(axis=1).mean()
+    assert report.body["gate"]["checks"][0]["name"] == "top3"
+    assert "top3" in Path(report.body["pages"][0]).read_text(encoding="utf-8")
+
+
+def test_labels_cannot_break_the_page(room):
+    labels = ('<img src=x onerror="alert(1)">', "a|b\n# c", "退款", "&amp;")
+    room.labels = labels
+    data = room.data(labels=labels)
+    report = evaluate(room.model(data, 1.0), data)
+    page, card = (Path(path).read_text(encoding="utf-8") for path in report.body["pages"])
+    assert "<img" not in page
+    assert "<img" not in card
+    assert "\n# c" not in card
+
+
+def test_the_linear_family_is_measured_as_it_answers(tmp_path, monkeypatch):
+    from savile.base.records import Dataset, Model
+    from savile.models import Predictor, linear
+
+    monkeypatch.setenv("SAVILE_HOME", str(tmp_path / "home"))
+    words = {"refund": "money back please", "delivery": "where is my parcel", "login": "password does not work"}
+    rows = [(f"{text} {'now' * (i % 3)} order {i}", label) for i in range(60) for label, text in words.items()]
+    texts, golds = map(list, zip(*rows, strict=True))
+    labels = tuple(sorted(words))
+    parts = {"train": np.arange(90), "test": np.arange(90, 180), "valid": np.arange(0), "calib": np.arange(0)}
+    table = pa.table({"text": texts, "label": golds})
+    data = Dataset(table, {"text": "text", "label": "label"}, parts, labels=labels, name="mail", ref="data@1")
+    fitted = linear.save(linear.fit(data.texts("train"), data.targets("train"), labels))
+    for name, content in fitted.items():
+        (tmp_path / name).write_bytes(content)
+    forms = {"linear": {name: tmp_path / name for name in fitted}}
+    model = Model("linear", labels, forms=forms, ref="model@1")
+    report = evaluate(model, data, settings={"floor": 0.9})
+    right = Predictor(model, "linear")(data.texts("test")).choice == data.targets("test")
+    assert report.body["metrics"]["accuracy"]["value"] == right.mean() == 1.0
+    assert report.body["cost"]["size_mb"] == pytest.approx(sum(map(len, fitted.values())) / 1e6, abs=1e-3)
+    assert report.body["gate"]["passed"]
+    assert report.body["parity"] is None

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 WIDTH = 900
-_GUTTER = 230  # widest room for labels at the left
+_GUTTER = 280  # widest room for labels at the left
 _CONTROL = {code: None for code in range(32) if chr(code) not in "\t\n\r"} | {127: None}
 
 
@@ -152,9 +152,11 @@ def matrix(title: str, labels: Sequence[str], counts: Sequence[Sequence[int]], a
     for i, row in enumerate(counts):
         y, total = top + i * cell, sum(row) or 1
         name = _cut(labels[i], (gutter - 10) * 12 / font)
-        parts.append(_text(gutter - 6, y + cell / 2 + font / 3, name, "end", labels[i], size=font))
-        down = f'transform="translate({gutter + (i + 0.5) * cell + font / 3:.1f} {top + side + 6}) rotate(-90)"'
-        parts.append(f'<text {down} text-anchor="end" font-size="{font}">{escape(name)}</text>')
+        across = f"translate({gutter - 6:.1f} {y + cell / 2 + font / 3:.1f})"
+        down = f"translate({gutter + (i + 0.5) * cell + font / 3:.1f} {top + side + 6}) rotate(-90)"
+        for place in (across, down):
+            tip = f"<title>{escape(labels[i])}</title>{escape(name)}"
+            parts.append(f'<text transform="{place}" text-anchor="end" font-size="{font}">{tip}</text>')
         for j, count in enumerate(row):
             if count:
                 tip = f"<title>{escape(labels[i])} → {escape(labels[j])}: {count:,}</title>"
@@ -262,10 +264,10 @@ def _cut(text: str, room: float) -> str:
     return text
 
 
-def _text(x: float, y: float, text: str, anchor: str = "start", full: str = "", cls: str = "", size: float = 12) -> str:
+def _text(x: float, y: float, text: str, anchor: str = "start", full: str = "", cls: str = "") -> str:
     tip = f"<title>{escape(full)}</title>" if full and full != text else ""
     return (
-        f'<text x="{x:.1f}" y="{y:.1f}" font-size="{size:g}" text-anchor="{anchor}"{f" class={cls!r}" if cls else ""}>'
+        f'<text x="{x:.1f}" y="{y:.1f}" font-size="12" text-anchor="{anchor}"{f" class={cls!r}" if cls else ""}>'
         f"{tip}{escape(text)}</text>"
     )
 

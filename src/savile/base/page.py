@@ -74,7 +74,11 @@ class Page:
             caption: what the table shows; needed when folded.
             folded: closed until opened.
         """
-        top = "".join(f'<th scope="col">{escape(name)}</th>' for name in head)
+        numeric = [
+            any(isinstance(row[i], int | float) and not isinstance(row[i], bool) for row in rows) for i in range(len(head))
+        ]
+        side = [' class="number"' if one else "" for one in numeric]
+        top = "".join(f'<th scope="col"{right}>{escape(name)}</th>' for name, right in zip(head, side, strict=True))
         body = "".join(f"<tr>{''.join(map(_cell, row))}</tr>" for row in rows)
         said = f"<caption>{escape(caption)}</caption>" if caption and not folded else ""
         table = f'<div class="wide"><table>{said}<thead><tr>{top}</tr></thead><tbody>{body}</tbody></table></div>'
@@ -169,7 +173,7 @@ dd { margin: 0.1rem 0 0; font-size: 1.6rem; line-height: 1.3; font-variant-numer
 table { border-collapse: collapse; font-size: 0.9rem; font-variant-numeric: tabular-nums; margin: 0.75rem 0; }
 caption { text-align: left; padding-bottom: 0.4rem; }
 th, td { text-align: left; padding: 0.35rem 1.25rem 0.35rem 0; border-bottom: 1px solid var(--rule); vertical-align: top; }
-td { overflow-wrap: break-word; } td.number { text-align: right; white-space: nowrap; }
+td { overflow-wrap: break-word; } .number { text-align: right; white-space: nowrap; }
 th { color: var(--soft); font-weight: 600; white-space: nowrap; } .yes { color: var(--good); } .no { color: var(--bad); }
 th button { all: unset; cursor: pointer; } th button:focus-visible { outline: 2px solid var(--c0); outline-offset: 2px; }
 [aria-sort="ascending"] button::after { content: " ↑"; } [aria-sort="descending"] button::after { content: " ↓"; }

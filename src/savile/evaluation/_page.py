@@ -90,13 +90,11 @@ def _business(page: Page, body: Mapping[str, Any]) -> None:
     if body["business"]["value"] is None:
         page.text("Give evaluate.value {right, wrong, person} to see what an item is worth.", "note")
         return
-    worth = [Point(point["threshold"], point["value"]) for point in curve]
-    marks = {"threshold of this model": body["threshold"]}
-    if body["business"]["break_even"] is not None:
-        marks["break-even if probabilities are exact"] = body["business"]["break_even"]
-    page.line(
-        "Worth of an item against the threshold", {"value": worth}, ("probability below which a person answers", "value"), marks
-    )
+    worth = [Point(point["automated_share"], point["value"]) for point in reversed(curve)]
+    best = body["business"]["break_even"]
+    surer = [point["automated_share"] for point in curve if best is not None and point["threshold"] >= best]
+    marks = own | ({f"break-even probability {best:.2f}": surer[0]} if surer else {})
+    page.line("Worth of an item against automation", {"value": worth}, (axes[0], "value of an item"), marks)
 
 
 def _calibration(page: Page, body: Mapping[str, Any]) -> None:
