@@ -124,18 +124,19 @@ def test_numbers_are_shown_as_readers_want_them(value, shown):
 
 
 @given(st.floats(-1e6, 1e6), st.floats(1e-6, 1e6))
-@settings(max_examples=200)
+@settings(max_examples=300)
 def test_an_axis_holds_its_values_with_round_ticks(low, spread):
     scale = _plots._Scale.over([low, low + spread], 0, 100)
-    slack = 1e-6 * (scale.high - scale.low)
+    slack = 1e-6 * (scale.high - scale.low) + 1e-9 * abs(low)
     assert scale.low - slack <= low
     assert low + spread <= scale.high + slack
-    assert 3 <= len(scale.ticks) <= 13
+    assert 2 <= len(scale.ticks) <= 13
     assert scale(scale.low) == 0
     assert scale(scale.high) == pytest.approx(100)
 
 
 def test_one_value_and_no_value_can_be_drawn():
+    assert "<circle" in Page("a").forest("b", {"c": [Bar("d", 0.3), Bar("e", 0.1 + 0.2)]}).html()
     assert "<svg" in Page("a").bars("b", []).html()
     assert "<circle" in Page("a").forest("b", {"c": [Bar("d", 0.5, 0.5, 0.5)]}).html()
     assert "<svg" in Page("a").histogram("b", [2.0, 2.0], "c").html()

@@ -182,7 +182,7 @@ class _Scale:
     def over(cls, values: Sequence[float], start: float, end: float) -> _Scale:
         """A scale whose ends are round numbers around all values."""
         low, high = (min(values), max(values)) if values else (0.0, 1.0)
-        if low == high:
+        if high - low <= 1e-9 * max(abs(low), abs(high)):
             low, high = low - 0.5, high + 0.5
         step = _step(low, high)
         return cls(math.floor(low / step + 1e-9) * step, math.ceil(high / step - 1e-9) * step, start, end)
