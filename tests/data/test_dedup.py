@@ -1,0 +1,84 @@
+"""Near copies are exactly the pairs at or above the threshold, found fast, in any script."""
+
+import time
+
+import numpy as np
+import pytest
+from conftest import sentences
+from hypothesis import given
+from hypothesis import strategies as st
+
+from savile.data import _similar, dedup
+
+
+def jaccard(first, second):
+    grams = [{text[i : i + 5] for i in range(max(1, len(text) - 4))} for text in (first, second)]
+    return len(grams[0] & grams[1]) / len(grams[0] | grams[1])
+
+
+def families_by_brute_force(texts):
+    family = list(range(len(texts)))
+    for i in range(len(texts)):
+        for j in range(i):
+            if jaccard(texts[i], texts[j]) >= 0.85:
+                family = [family[i] if other == family[j] else other for other in family]
+    return family
+
+
+def same_grouping(first, second):
+    return len(set(zip(first, second, strict=True))) == len(set(first)) == len(set(second))
+
+
+@given(st.lists(st.text("ab ", min_size=1, max_size=30), max_size=25, unique=True))
+def test_families_are_those_of_brute_force(texts):
+    assert same_grouping(_similar.families(texts).tolist(), families_by_brute_force(texts))
+
+
+@pytest.mark.parametrize("alphabet", ["abcdefgh ", "汉字水火山石田土，"])
+def test_families_of_edited_copies_are_those_of_brute_force(alphabet):
+    rng = np.random.default_rng(1)
+    texts = ["".join(rng.choice(list(alphabet), size=rng.integers(3, 80))) for _ in range(150)]
+    for text in texts[:]:
+        edited = list(text)
+        for place in rng.integers(len(text), size=rng.integers(0, 4)):
+            edited[place] = rng.choice(list(alphabet))
+        texts.append("".join(edited))
+    texts = sorted(set(texts))
+    ours, theirs = _similar.families(texts).tolist(), families_by_brute_force(texts)
+    assert same_grouping(ours, theirs)
+    assert len(set(ours)) < len(texts)
+
+
+def test_the_threshold_itself_counts():
+    text = "".join(chr(ord("a") + i % 26) + chr(ord("A") + i // 26) for i in range(12))[:24]  # 20 grams
+    longer = text + "xyz"  # 23 grams, all 20 shared: 20 / 23 = 0.87
+    longest = text + "vwxy"  # 24 grams: 20 / 24 = 0.83
+    assert _similar.families([text, longer]).tolist() == [0, 0]
+    assert len(set(_similar.families([text, longest]).tolist())) == 2
+
+
+def test_one_text_and_none():
+    assert _similar.families([]).tolist() == []
+    assert _similar.families(["x"]).tolist() == [0]
+
+
+@pytest.mark.parametrize(("text", "form"), [("  Hello\n WORLD ", "hello world"), ("ＡＢＣ　１２", "abc 12"), ("STRASSE straße", "strasse strasse")])
+def test_texts_are_compared_without_case_width_and_space(text, form):
+    assert dedup.normal(text) == form
+
+
+def test_ten_thousand_texts_a_second():
+    texts = sentences(10_000)
+    texts[5_000:6_000] = [text + "!" for text in texts[:1_000]]
+    start = time.process_time()
+    families = _similar.families([dedup.normal(text) for text in texts])
+    assert len(texts) / (time.process_time() - start) > 10_000
+    assert len(np.unique(families)) == 9_000
+
+
+def test_thousands_of_rows_from_one_template_do_not_make_it_slow():
+    texts = [f"Your order number {number} has been handed to the carrier and will arrive tomorrow." for number in range(3_000)]
+    start = time.process_time()
+    families = _similar.families(texts)
+    assert len(np.unique(families)) == 1
+    assert time.process_time() - start < 5.0
