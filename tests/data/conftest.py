@@ -4,6 +4,7 @@ import csv
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 SAMPLES = Path(os.environ.get("SAVILE_DATA", Path(__file__).parents[3] / "shared" / "data"))
@@ -44,10 +45,13 @@ def sample():
     return path
 
 
-def sentences(count, seed=0, words=8):
-    """Texts that share no run of characters to speak of."""
-    import numpy as np
+@pytest.fixture(scope="session")
+def sentences():
+    """Make so many texts that share no run of characters to speak of."""
 
-    rng = np.random.default_rng(seed)
-    letters = np.array(list("abcdefghijklmnopqrstuvwxyz"))
-    return [" ".join("".join(rng.choice(letters, size=rng.integers(3, 9))) for _ in range(words)) for _ in range(count)]
+    def texts(count, seed=0, words=8):
+        rng = np.random.default_rng(seed)
+        letters = np.array(list("abcdefghijklmnopqrstuvwxyz"))
+        return [" ".join("".join(rng.choice(letters, size=rng.integers(3, 9))) for _ in range(words)) for _ in range(count)]
+
+    return texts

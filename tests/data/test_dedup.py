@@ -4,7 +4,6 @@ import time
 
 import numpy as np
 import pytest
-from conftest import sentences
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -62,12 +61,14 @@ def test_one_text_and_none():
     assert _similar.families(["x"]).tolist() == [0]
 
 
-@pytest.mark.parametrize(("text", "form"), [("  Hello\n WORLD ", "hello world"), ("ＡＢＣ　１２", "abc 12"), ("STRASSE straße", "strasse strasse")])
+@pytest.mark.parametrize(
+    ("text", "form"), [("  Hello\n WORLD ", "hello world"), ("ＡＢＣ　１２", "abc 12"), ("STRASSE straße", "strasse strasse")]
+)
 def test_texts_are_compared_without_case_width_and_space(text, form):
     assert dedup.normal(text) == form
 
 
-def test_ten_thousand_texts_a_second():
+def test_ten_thousand_texts_a_second(sentences):
     texts = sentences(10_000)
     texts[5_000:6_000] = [text + "!" for text in texts[:1_000]]
     start = time.process_time()

@@ -75,7 +75,9 @@ def test_a_row_keeps_the_line_it_starts_on(tmp_path):
 def test_nothing_is_typed_on_the_way_in(tmp_path):
     path = tmp_path / "t.jsonl"
     path.write_text('{"a": 1.50, "b": true, "c": null, "d": [1, "x"], "e": "007", "f": "\\ud800"}', encoding="utf-8")
-    assert sources.read(path).table.to_pylist() == [{"a": "1.50", "b": "true", "c": None, "d": '["1", "x"]', "e": "007", "f": "?"}]
+    assert sources.read(path).table.to_pylist() == [
+        {"a": "1.50", "b": "true", "c": None, "d": '["1", "x"]', "e": "007", "f": "?"}
+    ]
 
 
 def test_tsv_with_lone_quotes_reads_them_as_plain_characters(tmp_path):

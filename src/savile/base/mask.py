@@ -14,8 +14,10 @@ import hashlib
 import hmac
 import os
 import re
+import tempfile
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -237,10 +239,11 @@ class Masker:
         """The personal data in a text, in order and without overlap."""
         if not _SUSPECT.search(text):
             return []
-        found: list[Span] = []
+        found, taken = [], bytearray(len(text))
         for finder in self._finders:
             for span in finder(text):
-                if all(span.end <= other.start or span.start >= other.end for other in found):
+                if not any(taken[span.start : span.end]):
+                    taken[span.start : span.end] = b"\1" * (span.end - span.start)
                     found.append(span)
         return sorted(found, key=lambda span: span.start)
 
@@ -285,18 +288,14 @@ def _current_key(keys: Path) -> bytes:
     keys.mkdir(mode=0o700, parents=True, exist_ok=True)
     path = keys / KEY_FILE
     if not path.exists():
-        # Written aside and linked into place, so that of two processes one wins and both read a whole key.
-        part = keys / f".{KEY_FILE}.{os.getpid()}"
-        descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        # Written aside (mode 0600) and linked into place: of two processes one wins, and both read a whole key.
+        descriptor, part = tempfile.mkstemp(dir=keys)
         with os.fdopen(descriptor, "wb") as file:
             file.write(os.urandom(KEY_BYTES))
             os.fsync(file.fileno())
-        try:
+        with suppress(FileExistsError):
             os.link(part, path)
-        except FileExistsError:
-            pass
-        finally:
-            part.unlink()
+        Path(part).unlink()
     return path.read_bytes()
 
 

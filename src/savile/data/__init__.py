@@ -18,6 +18,7 @@ from typing import Any
 from savile.base import catalogue
 from savile.base.events import emit
 from savile.base.records import Dataset, Finding, canonical, digest
+from savile.data import _page
 from savile.data._draft import Column, Draft, Options
 
 STEPS = ("sources", "profile", "privacy", "dedup", "splits")
@@ -81,12 +82,24 @@ def prepare(source: str | Path, options: Options) -> Dataset:
     ref = store.recall(known)
     if ref is not None:
         emit("note", text=f"Nothing has changed since {ref} was governed.")
-        return store.load(ref)
-    dataset = store.save(_dataset(_follow(Path(source), options, store.keys)))
-    files = {role: dict(file) for role, file in dataset.settings["sources"].items()}
-    store.audit.append("govern", dataset.ref, sources=files, pii=options.pii, rows=dataset.table.num_rows)
-    store.remember(known, dataset.ref)
+        dataset = store.load(ref)
+    else:
+        dataset = store.save(_dataset(_follow(Path(source), options, store.keys)))
+        files = {role: dict(file) for role, file in dataset.settings["sources"].items()}
+        store.audit.append("govern", dataset.ref, sources=files, pii=options.pii, rows=dataset.table.num_rows)
+        store.remember(known, dataset.ref)
+    where = page(dataset)
+    if not where.exists():
+        where.parent.mkdir(parents=True, exist_ok=True)
+        where.write_text(_page.html(dataset), encoding="utf-8")
     return dataset
+
+
+def page(data: Dataset) -> Path:
+    """Where the page 'What is wrong with your data' of a governed data set lies."""
+    from savile.base.store import Store
+
+    return Store.open().pages / f"{data.ref.replace('@', '-')}.html"
 
 
 def inspect(source: str | Path, options: Options | None = None) -> Inspection:
