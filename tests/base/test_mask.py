@@ -10,7 +10,7 @@ import time
 from datetime import date
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from savile.base import mask
@@ -75,6 +75,8 @@ LEFT_ALONE = [
     "@savile and @bank_help, #1234567890",
     "[EMAIL-3f2a9c] and [PHONE-123456] 789",
     "room 12 34 56",
+    "gelesen am 05-02-2010 1230",
+    "code 0044123456",
 ]
 
 
@@ -92,6 +94,7 @@ def test_leaves_alone(text):
     assert EVERYTHING(text) == text
 
 
+@settings(deadline=None)
 @given(st.text("0123456789", min_size=11, max_size=18))
 def test_luhn_accepts_one_check_digit_in_ten_and_notices_every_changed_digit(digits):
     right = [digit for digit in "0123456789" if mask.luhn(digits + digit)]
@@ -101,6 +104,7 @@ def test_luhn_accepts_one_check_digit_in_ten_and_notices_every_changed_digit(dig
     assert not mask.luhn(changed)
 
 
+@settings(deadline=None)
 @given(st.integers(110000, 659999), st.dates(min_value=date(1900, 1, 1)), st.integers(0, 999), st.data())
 def test_chinese_id_has_one_check_character_and_notices_every_changed_digit(region, born, serial, data):
     if born > date.today():
@@ -121,6 +125,7 @@ SNIPPETS = st.sampled_from(
 MIXED = st.lists(st.one_of(SNIPPETS, st.text("0123456789 -.()+@xXa电话", max_size=6)), max_size=8).map("".join)
 
 
+@settings(deadline=None)
 @given(MIXED)
 @example("1384111 1111 1111 1111@b.de")
 def test_masking_masked_text_changes_nothing(text):
@@ -129,6 +134,7 @@ def test_masking_masked_text_changes_nothing(text):
     assert not EVERYTHING.find(once)
 
 
+@settings(deadline=None)
 @given(MIXED)
 def test_spans_are_in_order_and_apart(text):
     spans = EVERYTHING.find(text)
@@ -136,6 +142,7 @@ def test_spans_are_in_order_and_apart(text):
     assert all(first.end <= second.start for first, second in itertools.pairwise(spans))
 
 
+@settings(deadline=None)
 @given(st.lists(MIXED, max_size=5))
 def test_many_is_one_by_one(texts):
     assert EVERYTHING.many(texts) == [EVERYTHING(text) for text in texts]

@@ -4,7 +4,7 @@ import time
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from savile.data import _similar, dedup
@@ -28,6 +28,7 @@ def same_grouping(first, second):
     return len(set(zip(first, second, strict=True))) == len(set(first)) == len(set(second))
 
 
+@settings(deadline=None)
 @given(st.lists(st.text("ab ", min_size=1, max_size=30), max_size=25, unique=True))
 def test_families_are_those_of_brute_force(texts):
     assert same_grouping(_similar.families(texts).tolist(), families_by_brute_force(texts))

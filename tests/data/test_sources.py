@@ -6,7 +6,7 @@ import io
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from savile.base.errors import DataError
@@ -16,6 +16,7 @@ from savile.data import sources
 CELLS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0\r"), max_size=12)
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(CELLS.map(lambda cell: cell + "."), CELLS), min_size=1, max_size=8), st.sampled_from(",;\t|"))
 def test_csv_comes_in_as_written(tmp_path_factory, rows, delimiter):
     path = tmp_path_factory.mktemp("csv") / "t.csv"
@@ -28,6 +29,7 @@ def test_csv_comes_in_as_written(tmp_path_factory, rows, delimiter):
     assert list(zip(*table.to_pydict().values(), strict=True))[: len(rows)] == rows
 
 
+@settings(deadline=None)
 @given(st.lists(st.dictionaries(st.sampled_from("abc"), st.one_of(CELLS, st.none()), min_size=1), min_size=1, max_size=8))
 def test_jsonl_comes_in_as_written(tmp_path_factory, rows):
     path = tmp_path_factory.mktemp("jsonl") / "t.jsonl"

@@ -38,7 +38,7 @@ def _repeats(draft: Draft, exact: np.ndarray) -> Draft:
     """One row of each text and label is enough for training; a given test file is left alone."""
     rows = np.flatnonzero(draft.kept & ~draft.given)
     labels = np.unique(np.array(draft.values("label")), return_inverse=True)[1]
-    _, first = np.unique(np.stack([exact[rows], labels[rows]]), axis=1, return_index=True)
+    _, first = np.unique(_pairs(exact[rows], labels[rows]), return_index=True)
     again = np.delete(rows, first)
     if not len(again):
         return draft
@@ -52,8 +52,8 @@ def _conflicts(draft: Draft, exact: np.ndarray) -> Draft:
     """The same text under different labels: at most one of them is right, or both are and the task has several labels."""
     rows = np.flatnonzero(draft.kept)
     labels = np.unique(np.array(draft.values("label")), return_inverse=True)[1]
-    pairs = np.unique(np.stack([exact[rows], labels[rows]]), axis=1)
-    texts, count = np.unique(pairs[0], return_counts=True)
+    _, first = np.unique(_pairs(exact[rows], labels[rows]), return_index=True)
+    texts, count = np.unique(exact[rows][first], return_counts=True)
     disputed = texts[count > 1]
     if not len(disputed):
         return draft
@@ -65,11 +65,16 @@ def _conflicts(draft: Draft, exact: np.ndarray) -> Draft:
 def _near(draft: Draft, exact: np.ndarray) -> Draft:
     """Texts that are nearly the same, told of because they look like more evidence than they are."""
     rows = np.flatnonzero(draft.kept)
-    pairs = np.unique(np.stack([draft.units[rows], exact[rows]]), axis=1)
-    families, count = np.unique(pairs[0], return_counts=True)
+    _, first = np.unique(exact[rows], return_index=True)
+    families, count = np.unique(draft.units[rows][first], return_counts=True)
     rows = rows[np.isin(draft.units[rows], families[count > 1])]
     if not len(rows):
         return draft
     stay = "" if draft.given.any() else "; each stays in one part"
     evidence = f"{len(rows):,} rows in {counted(int((count > 1).sum()), 'cluster')} of nearly the same text{stay}."
     return draft.noting(finding("near_duplicate", "note", rows, evidence))
+
+
+def _pairs(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """One number for each pair of numbers, int64 (n,)."""
+    return first * (int(second.max(initial=0)) + 1) + second
