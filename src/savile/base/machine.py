@@ -1,0 +1,85 @@
+"""Facts of this machine, for reports, benchmarks and `savile doctor`: what a measured figure was measured on."""
+
+from __future__ import annotations
+
+import os
+import platform
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+CPUINFO = Path("/proc/cpuinfo")
+PACKAGES = ("numpy", "torch", "transformers", "openvino", "onnxruntime", "scikit-learn")
+# what decides which precision is fast: Intel SDM names as the Linux kernel writes them
+FLAGS = (
+    "avx2",
+    "avx512f",
+    "avx512_vnni",
+    "avx512_bf16",
+    "avx_vnni",
+    "amx_tile",
+    "amx_bf16",
+    "amx_int8",
+    "asimd",
+    "bf16",
+    "i8mm",
+)
+
+
+def facts() -> dict[str, Any]:
+    """JSON-able: system, processor, cores, instruction sets, bytes of memory, versions of what was used."""
+    return {
+        "system": platform.platform(),
+        "processor": processor(),
+        "cores": physical_cores(),
+        "threads": available_threads(),
+        "flags": list(cpu_flags()),
+        "memory": memory(),
+        "python": platform.python_version(),
+        "packages": packages(),
+    }
+
+
+def processor() -> str:
+    """The model name of the CPU, or else its architecture."""
+    return next(iter(_cpuinfo("model name")), "") or platform.processor() or platform.machine()
+
+
+def physical_cores() -> int:
+    """Cores, not counting twice those that run two threads."""
+    cores = set(zip(_cpuinfo("physical id"), _cpuinfo("core id"), strict=True))
+    return len(cores) or os.cpu_count() or 1
+
+
+def available_threads() -> int:
+    """Hardware threads this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def cpu_flags() -> tuple[str, ...]:
+    """The instruction sets among `FLAGS` that this CPU has, in that order."""
+    line = next(iter(_cpuinfo("flags") or _cpuinfo("Features")), "")
+    present = set(line.split())
+    return tuple(flag for flag in FLAGS if flag in present)
+
+
+def memory() -> int:
+    """Bytes of physical memory."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+def packages() -> dict[str, str]:
+    """name -> version of the packages that decide speed and answers; left out when not installed."""
+    found = {}
+    for name in PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def _cpuinfo(key: str) -> list[str]:
+    """The values of a key of Linux's list of processors, one per hardware thread; empty elsewhere."""
+    lines = CPUINFO.read_text(encoding="utf-8").splitlines() if CPUINFO.exists() else []
+    return [value.strip() for name, _, value in (line.partition(":") for line in lines) if name.strip() == key]

@@ -1,0 +1,28 @@
+"""Every test has a home of its own and no hub; data sets are read from ``$SAVILE_DATA``."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ["HF_HUB_OFFLINE"] = "1"
+
+ROOT = Path(__file__).parents[1]
+DATA = Path(os.environ.get("SAVILE_DATA", ROOT.parent / "shared" / "data"))
+
+
+@pytest.fixture(autouse=True)
+def savile_home(tmp_path, monkeypatch):
+    """A store nobody else writes to."""
+    monkeypatch.setenv("SAVILE_HOME", str(tmp_path / "home"))
+    monkeypatch.delenv("SAVILE_ACTOR", raising=False)
+    return tmp_path / "home"
+
+
+@pytest.fixture(scope="session")
+def data_dir():
+    """The folder of public data sets."""
+    if not DATA.is_dir():
+        pytest.skip(f"no data sets in {DATA}; set SAVILE_DATA to their folder")
+    return DATA
