@@ -1,0 +1,1 @@
+"""A toy package from outside, which adds one task to Savile."""

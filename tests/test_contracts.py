@@ -1,0 +1,165 @@
+"""Everything the catalogue finds satisfies its contract; tasks, families, methods and metrics are run against it, too."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from savile import testing
+from savile.base import catalogue
+from savile.base.contracts import HeadSpec, Method, Task, Value
+from savile.base.records import Model
+from savile.tasks import classify
+
+PLUG_INS = [(kind, name) for kind in testing.CONTRACTS for name in catalogue.names(kind)]
+LABELS = ("lost card", "refund", "order")
+
+
+@pytest.fixture(scope="session")
+def base(tmp_path_factory):
+    """A tiny encoder with random weights, as a folder that transformers reads."""
+    return str(_tiny_encoder(tmp_path_factory.mktemp("base")))
+
+
+def _tiny_encoder(folder):
+    import torch
+    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
+    from transformers import BertConfig, BertModel
+
+    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", *sorted({word for text in testing.TEXTS for word in text.lower().split()})]
+    tokenizer = Tokenizer(models.WordLevel({word: i for i, word in enumerate(words)}, unk_token="[UNK]"))
+    tokenizer.normalizer = normalizers.Lowercase()
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    tokenizer.post_processor = processors.BertProcessing(("[SEP]", 3), ("[CLS]", 2))
+    torch.manual_seed(0)
+    shape = {"hidden_size": 32, "num_hidden_layers": 3, "num_attention_heads": 2, "intermediate_size": 64}
+    trunk = BertModel(BertConfig(vocab_size=len(words), max_position_embeddings=64, **shape))
+    trunk.save_pretrained(folder)
+    tokenizer.save(str(folder / "tokenizer.json"))
+    return folder
+
+
+def _network(base):
+    from savile.models import encoder
+
+    return encoder.create(base, LABELS, cosine=False, max_length=32)
+
+
+def _encoder(base):
+    from savile.models import encoder
+
+    network = _network(base).eval()
+    network.method = "full"
+    method = catalogue.get("methods", "full")
+    method.attach(network, method.Settings())
+    return encoder.save(network)
+
+
+def _linear(base):
+    from savile.models import linear
+
+    texts = ["card lost", "my card is gone", "refund please", "money back", "where is my order", "order late"]
+    return linear.save(linear.fit(texts, np.array([0, 0, 1, 1, 2, 2]), LABELS))
+
+
+TRAINED = {"encoder": _encoder, "linear": _linear}  # family -> the files of a small trained model
+
+
+@pytest.mark.parametrize(("kind", "name"), PLUG_INS)
+def test_a_plug_in_has_what_its_contract_asks_for(kind, name):
+    assert testing.missing(catalogue.get(kind, name), testing.CONTRACTS[kind]) == []
+
+
+@pytest.mark.parametrize("name", catalogue.names("steps"))
+def test_a_data_step_takes_a_draft_and_gives_one(name):
+    assert callable(catalogue.get("steps", name).apply)
+
+
+@pytest.mark.parametrize("name", catalogue.names("tasks"))
+def test_tasks(name):
+    testing.check_task(name)
+
+
+@pytest.mark.parametrize("name", catalogue.names("metrics"))
+def test_metrics(name):
+    testing.check_metric(name)
+
+
+@pytest.mark.parametrize("name", catalogue.names("families"))
+def test_families(name, base):
+    assert name in TRAINED, f"say in TRAINED how a small {name} is trained"
+    family = catalogue.get("families", name)
+    model = Model(name, LABELS, forms={family.FORM: TRAINED[name](base)})
+    testing.check_family(name, model)
+
+
+@pytest.mark.parametrize("name", catalogue.names("methods"))
+def test_methods(name, base):
+    testing.check_method(name, lambda: _network(base))
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"score": lambda predicted, gold: 2.0}, "score"),
+        ({"score": lambda predicted: 1.0}, r"score\(predicted, gold\)"),
+        ({"render": lambda example: "always the same"}, "keep the text"),
+        ({"head": lambda width: HeadSpec(width, "cross_entropy", lambda logits: logits)}, "numbers in"),
+        ({"head": lambda width: HeadSpec(width, "cross_entropy", lambda logits: logits[:, :1])}, "keep the shape"),
+        ({"head": lambda width: HeadSpec(width, "hinge", classify.softmax)}, "outputs and one of"),
+    ],
+)
+def test_a_task_that_breaks_its_contract_is_caught(changes, sentence):
+    kept = {name: getattr(classify, name) for name in ("fields", "render", "head", "score")}
+    with pytest.raises(AssertionError, match=sentence):
+        testing.check_task(SimpleNamespace(**{**kept, **changes}))
+
+
+def test_what_is_lacking_is_said():
+    lacks = testing.missing(SimpleNamespace(fields=lambda: None, head=lambda: None), Task)
+    assert [lack.partition(":")[0] for lack in lacks] == ["no function render", "head(width)", "no function score"]
+    assert "no attribute Settings" in testing.missing(SimpleNamespace(), Method)
+
+
+@pytest.mark.parametrize(
+    ("figures", "sentence"),
+    [
+        (lambda gold: {"first": Value(float(gold[0]), -1.0, 9.0, 1), "last": float(gold[-1])}, "order of the rows"),
+        (lambda gold: {"outside": Value(0.9, 0.1, 0.5, 10)}, "outside must lie"),
+        (lambda gold: {"crowd": Value(0.5, 0.1, 0.9, 10_000)}, "crowd must say how many"),
+        (lambda gold: {}, "at least one figure"),
+    ],
+)
+def test_a_metric_that_breaks_its_contract_is_caught(figures, sentence):
+    metric = SimpleNamespace(measure=lambda predictions, costs=None: figures(predictions.gold))
+    with pytest.raises(AssertionError, match=sentence):
+        testing.check_metric(metric)
+
+
+def _shift(network, by):
+    import torch
+
+    with torch.no_grad():
+        network.head.bias += torch.tensor(by)
+
+
+def _moving_what_is_frozen(network):
+    network.register_forward_pre_hook(lambda module, _: _shift(module, [1.0, 1.0, 1.0]))  # the same for all: no loss changes
+    return [network.head.weight]
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"attach": lambda network, settings: _shift(network, [0.0, 1.0, 2.0])}, r"attach\(\) must leave"),
+        ({"merge": lambda network: _shift(network, [0.0, 1.0, 2.0])}, r"merge\(\) must leave"),
+        ({"parameters": lambda network: []}, "what learns"),
+        ({"parameters": _moving_what_is_frozen}, "must stay as it was"),
+        ({"Settings": dict}, "a dataclass"),
+    ],
+)
+def test_a_method_that_breaks_its_contract_is_caught(changes, sentence, base):
+    full = catalogue.get("methods", "full")
+    kept = {name: getattr(full, name) for name in ("Settings", "HEAD", "FIT", "attach", "parameters", "merge")}
+    with pytest.raises(AssertionError, match=sentence):
+        testing.check_method(SimpleNamespace(**{**kept, **changes}), lambda: _network(base))
