@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -44,6 +45,16 @@ def test_nothing_is_written_before_the_first_write(store, savile_home):
     assert store.exists
     assert savile_home.stat().st_mode & 0o777 == 0o700
     assert store.keys.stat().st_mode & 0o777 == 0o700
+
+
+def test_a_home_made_by_someone_else_first_is_closed_unless_it_holds_other_things(tmp_path):
+    for name, neighbour, mode in [("ours", "keys", 0o700), ("theirs", "thesis", 0o755)]:
+        (tmp_path / name).mkdir(mode=0o755)
+        (tmp_path / name / neighbour).mkdir()
+        store = Store.open(tmp_path / name)
+        store.put(model())
+        assert store.home.stat().st_mode & 0o777 == mode
+        assert (store.home / "records").stat().st_mode & 0o777 == 0o700
 
 
 def test_the_home_is_a_folder_of_the_working_folder_unless_set(monkeypatch, tmp_path):
@@ -241,6 +252,38 @@ def test_a_full_disk_leaves_nothing_half_written(store, monkeypatch, step):
     assert [row["name"] for row in store.list()] == ["before"]
     store.verify(kept.ref)
     assert store.put(model("after")).body == {"name": "after"}
+
+
+SMALL_DISK = """
+import os, sys
+from pathlib import Path
+from savile.base.errors import MachineError
+from savile.base.records import Entry
+from savile.base.store import Store
+
+def refused(act):
+    try:
+        act()
+    except MachineError:
+        return True
+
+store, kept = Store.open(Path(sys.argv[1]) / "home"), []
+while not refused(lambda: kept.append(store.put(Entry("model", {"i": len(kept)}, files={"w": os.urandom(100_000)})).ref)):
+    refused(lambda: store.audit.append("put", kept[-1]))
+intact = lambda: [row["ref"] for row in store.list()] == kept and not any(map(store.verify, kept)) and not store.audit.verify()
+assert len(kept) > 3 and intact() and not list((store.home / "scratch").iterdir())
+os.system(f"mount -o remount,ro {sys.argv[1]}")
+assert intact() and refused(lambda: store.put(Entry("model", {}))) and refused(lambda: store.audit.append("put", kept[0]))
+"""
+
+
+def test_a_disk_that_is_really_full_and_then_read_only_keeps_what_was_acknowledged(tmp_path):
+    mount = ["unshare", "-m", "bash", "-ec", 'mount -t tmpfs -o size=2m tmpfs "$1"; shift; "$@"', "bash", str(tmp_path)]
+    if not shutil.which("unshare") or subprocess.run([*mount, "true"], capture_output=True, check=False).returncode:
+        pytest.skip("mounting a small disk is not allowed here")
+    command = [*mount, sys.executable, "-c", SMALL_DISK, str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 def test_a_home_that_cannot_be_written_to_is_an_error_of_the_machine(tmp_path):

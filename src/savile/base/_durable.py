@@ -83,7 +83,8 @@ def create(home: Path) -> None:
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
     with locked(home):
         if not (home / "store.db").exists():
-            home.chmod(0o700)
+            if {path.name for path in home.iterdir()} <= {"lock", *FOLDERS}:  # it holds nothing of anybody else
+                home.chmod(0o700)
             for name in FOLDERS:
                 (home / name).mkdir(mode=0o700, exist_ok=True)
                 sync_folder((home / name).parent)
