@@ -32,7 +32,7 @@ demo: $(INSTALLED)
 	$(BIN)/savile demo support
 
 test: $(INSTALLED)
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest $(ARGS)
 
 check: $(INSTALLED) docs
 	$(BIN)/ruff check .

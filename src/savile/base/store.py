@@ -20,12 +20,12 @@ import shutil
 import sqlite3
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
-from savile.base._durable import create, database, locked, machine_errors, place, transaction
+from savile.base._durable import create, database, locked, machine_errors, place
 from savile.base.audit import AuditLog
 from savile.base.errors import CorruptError, InputError, UnknownNameError
 from savile.base.records import RECORDS, Dataset, Entry, Model, Release, Report, canonical, digest
@@ -101,7 +101,7 @@ class Store:
             aside = folder / "record.json"
             _write(aside, _json({**content, "created": created}).encode())
             place(aside, self._record(ref))
-            with database(self.home / "store.db") as db:
+            with self._writing() as db:
                 row = [ref, entry.kind, created, str(entry.body.get("name", ""))]
                 db.execute("INSERT OR IGNORE INTO records VALUES (?, ?, ?, ?)", row)
         return self.get(ref)
@@ -189,11 +189,11 @@ class Store:
 
     def recall(self, key: str) -> str | None:
         """The record that was remembered for `key`; None when there is none, or a file of it is gone."""
-        for (ref,) in self._rows("SELECT ref FROM memory WHERE key = ?", key):
-            if self._record(ref).exists():
-                whole = all(self._blob(stored["sha256"]).exists() for stored in self._read(ref)["files"].values())
-                return str(ref) if whole else None
-        return None
+        ref = next((str(ref) for (ref,) in self._rows("SELECT ref FROM memory WHERE key = ?", key)), None)
+        if ref is None or not self._record(ref).exists():
+            return None
+        whole = all(self._blob(stored["sha256"]).exists() for stored in self._read(ref)["files"].values())
+        return ref if whole else None
 
     @contextmanager
     def scratch(self) -> Iterator[Path]:
@@ -263,10 +263,11 @@ class Store:
 
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
-        with machine_errors(self.home):
-            create(self.home)
-            with database(self.home / "store.db") as db, transaction(db):
-                yield db
+        """One transaction, one writer at a time; an error closes the connection before the commit, which undoes all of it."""
+        with machine_errors(self.home), database(self.home / "store.db") as db:
+            db.execute("BEGIN IMMEDIATE")
+            yield db
+            db.execute("COMMIT")
 
 
 def _id(content: Mapping[str, Any]) -> str:
@@ -307,18 +308,20 @@ def _chunks(source: Path | bytes) -> Iterator[bytes]:
 
 
 def _hold(folder: Path) -> int:
-    """Lock a folder for as long as this process lives; the descriptor of the lock."""
+    """Lock a folder for as long as this process lives; the descriptor of the lock, which closing it lets go."""
     descriptor = os.open(folder, os.O_RDONLY)
-    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        raise
     return descriptor
 
 
 def _sweep(root: Path) -> None:
     """Remove the folders of processes that died."""
     for folder in root.iterdir():
-        try:
+        with suppress(BlockingIOError, FileNotFoundError):
             descriptor = _hold(folder)
-        except (BlockingIOError, FileNotFoundError):
-            continue
-        shutil.rmtree(folder, ignore_errors=True)
-        os.close(descriptor)
+            shutil.rmtree(folder, ignore_errors=True)
+            os.close(descriptor)
