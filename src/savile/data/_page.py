@@ -9,7 +9,8 @@ from savile.base import mask
 from savile.base.page import Bar, Page
 from savile.base.records import PARTS, Dataset, Finding
 
-SEVERITIES = {"error": "to be mended", "warning": "to be looked at", "note": "to be known"}
+RISKS = {"error": "high", "warning": "medium", "note": "low"}  # in the order of the table
+TODO = {"error": "to mend", "warning": "to look at", "note": "to know"}
 EXAMPLES = 5
 EXAMPLE_LENGTH = 160
 SHOWN_LABELS = 40
@@ -51,19 +52,18 @@ def html(data: Dataset) -> str:
 
 
 def _risk(finding: Finding) -> tuple[int, int]:
-    return list(SEVERITIES).index(finding.severity), -finding.count
+    return list(RISKS).index(finding.severity), -finding.count
 
 
 def _summary(page: Page, data: Dataset, found: list[Finding]) -> None:
     used = sum(len(rows) for rows in data.parts.values())
     counts = Counter(finding.severity for finding in found)
-    wrong = [f"{counts[severity]} {words}" for severity, words in SEVERITIES.items() if counts[severity]]
+    wrong = [f"{counts[severity]} {words}" for severity, words in TODO.items() if counts[severity]]
     page.text(
         f"{data.name}: {used:,} of {data.table.num_rows:,} rows can be used. Found: {', '.join(wrong) or 'nothing'}.",
         tone="lead",
     )
-    tiles = [(part, f"{len(data.parts[part]):,}", "rows") for part in PARTS if part in data.parts]
-    page.figures([*tiles, ("labels", f"{len(data.labels):,}", "different")])
+    page.figures([(part, f"{len(data.parts[part]):,}", "rows") for part in PARTS if part in data.parts])
 
 
 def _findings(page: Page, data: Dataset, found: list[Finding]) -> None:
@@ -75,7 +75,7 @@ def _findings(page: Page, data: Dataset, found: list[Finding]) -> None:
         return
     page.table(
         ["Risk", "What", "Count", "Seen", "What to do"],
-        [[SEVERITIES[f.severity], _heading(f), f.count, f.evidence, f.repair or None] for f in found],
+        [[RISKS[f.severity], _heading(f), f.count, f.evidence, f.repair or None] for f in found],
     )
     # Examples are masked even when the data was kept as it came: a page gets sent around.
     masker = mask.Masker(mask.policy(None))
