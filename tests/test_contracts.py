@@ -49,9 +49,7 @@ def _encoder(base):
     from savile.models import encoder
 
     network = _network(base).eval()
-    network.method = "full"
-    method = catalogue.get("methods", "full")
-    method.attach(network, method.Settings())
+    encoder.attach(network, "full", {})
     return encoder.save(network)
 
 
@@ -160,6 +158,6 @@ def _moving_what_is_frozen(network):
 )
 def test_a_method_that_breaks_its_contract_is_caught(changes, sentence, base):
     full = catalogue.get("methods", "full")
-    kept = {name: getattr(full, name) for name in ("Settings", "HEAD", "FIT", "attach", "parameters", "merge")}
+    kept = {name: getattr(full, name) for name in ("Settings", "HEAD", "FIT", "FIT_SMALL", "attach", "parameters", "merge")}
     with pytest.raises(AssertionError, match=sentence):
         testing.check_method(SimpleNamespace(**{**kept, **changes}), lambda: _network(base))

@@ -6,11 +6,11 @@ import re
 
 import numpy as np
 import pytest
-from savile.base.store import Store
 
 from savile import data
 from savile.base.errors import DataError, UnknownNameError
 from savile.base.events import listening
+from savile.base.store import Store
 from savile.data import Options, dedup
 
 SECRETS = ["ann.lee@example.com", "+44 20 7946 0958", "4111 1111 1111 1111", "11010519491231002X", "13800138000"]

@@ -27,6 +27,7 @@ class Settings:
 
 HEAD: Literal["cosine", "linear"] = "cosine"
 FIT: dict[str, Any] = {"learning_rate": 4e-4, "epochs": 2.0}
+FIT_SMALL: dict[str, Any] = {"learning_rate": 3e-4, "epochs": 4.0, "batch_rows": 32}
 
 
 def attach(network: TextEncoder, settings: Settings) -> None:

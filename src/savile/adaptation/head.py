@@ -1,4 +1,4 @@
-"""Only a new classifier on the frozen base: logistic regression on its embeddings, the quickest method and a strong baseline."""
+"""Only a new classifier on the frozen base: logistic regression on its embeddings, quick and a strong baseline."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ class Settings:
 
 HEAD: Literal["cosine", "linear"] = "linear"
 FIT: dict[str, Any] = {}
+FIT_SMALL: dict[str, Any] = {}
 
 
 def attach(network: TextEncoder, settings: Settings) -> None:

@@ -95,11 +95,13 @@ class Method(Protocol):
         Settings: frozen dataclass; its defaults are the method's published or measured ones.
         HEAD: whether the classifier starts as class means (``cosine``) or as a logistic regression (``linear``).
         FIT: training settings (fields of `savile.models.FitSettings`) that suit the method.
+        FIT_SMALL: the same where rows are so few that out-of-fold answers take the place of a validation part.
     """
 
     Settings: type
     HEAD: Literal["cosine", "linear"]
     FIT: Mapping[str, Any]
+    FIT_SMALL: Mapping[str, Any]
 
     def attach(self, network: Any, settings: Any) -> None:
         """Freeze what the method freezes and add what it adds; the network answers as before (identity at start)."""

@@ -8,6 +8,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+WATTS = 10.0  # a busy server core with its share of memory and cooling; real ones take 5 to 15
 CPUINFO = Path("/proc/cpuinfo")
 PACKAGES = ("numpy", "torch", "transformers", "openvino", "onnxruntime", "scikit-learn")
 # what decides which precision is fast: Intel SDM names as the Linux kernel writes them
@@ -61,6 +62,11 @@ def cpu_flags() -> tuple[str, ...]:
     line = next(iter(_cpuinfo("flags") or _cpuinfo("Features")), "")
     present = set(line.split())
     return tuple(flag for flag in FLAGS if flag in present)
+
+
+def energy(seconds: float) -> float:
+    """Kilowatt-hours that so many seconds of processor time take: an estimate at `WATTS` for each busy core."""
+    return seconds * WATTS / 3.6e6
 
 
 def memory() -> int:

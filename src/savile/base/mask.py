@@ -116,11 +116,7 @@ def chinese_id(number: str) -> bool:
     except ValueError:
         return False
     rest = sum(weight * int(digit) for weight, digit in zip(_CN_WEIGHTS, number, strict=False)) % 11
-    return (
-        bool(_CN_PROVINCES.match(number))
-        and born <= date.today()
-        and number[17].upper() == "10X98765432"[rest]
-    )
+    return bool(_CN_PROVINCES.match(number)) and born <= date.today() and number[17].upper() == "10X98765432"[rest]
 
 
 def _emails(text: str) -> Iterable[Span]:

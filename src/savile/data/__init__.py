@@ -82,7 +82,7 @@ def prepare(source: str | Path, options: Options) -> Dataset:
     ref = store.recall(known)
     if ref is not None:
         emit("note", text=f"Nothing has changed since {ref} was governed.")
-        dataset = store.load(ref)
+        dataset: Dataset = store.load(ref)
     else:
         dataset = store.save(_dataset(_follow(Path(source), options, store.keys)))
         files = {role: dict(file) for role, file in dataset.settings["sources"].items()}

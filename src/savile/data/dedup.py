@@ -77,4 +77,5 @@ def _near(draft: Draft, exact: np.ndarray) -> Draft:
 
 def _pairs(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """One number for each pair of numbers, int64 (n,)."""
-    return first * (int(second.max(initial=0)) + 1) + second
+    numbers: np.ndarray = first * (int(second.max(initial=0)) + 1) + second
+    return numbers

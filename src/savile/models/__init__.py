@@ -1,10 +1,10 @@
 """What answers: one file is one family of models.
 
-A family loads a saved form (`load`) and answers texts with it (`predict`). Families that `trains = "loop"` wrap a torch network and
-learn in the one training loop, public as `savile.models.fit`; families that `trains = "own"` bring `fit` themselves (linear models,
-trees). Whatever the family, the form and the engine, answers come from one place: `Predictor`, which masks, tokenises, runs,
-calibrates and abstains. To add a family, add a file with these functions; `savile.testing.check_family` holds it against the
-contract. `_bases` finds base models on this machine; `_calibrate` holds the temperature and the abstain threshold.
+A family loads a saved form (`load`) and answers texts with it (`predict`). Families that `trains = "loop"` wrap a torch
+network and learn in the one training loop, public as `savile.models.fit`; families that `trains = "own"` bring `fit` themselves
+(linear models, trees). Whatever the family, the form and the engine, answers come from one place: `Predictor`, which masks,
+tokenises, runs, calibrates and abstains. To add a family, add a file with these functions; `savile.testing.check_family` holds
+it against the contract. `_bases` finds base models on this machine; `_calibrate` holds the temperature and the threshold.
 """
 
 from __future__ import annotations
@@ -12,18 +12,23 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from savile.models._fit import FitSettings, fit
+    from savile.models._fit import fit
     from savile.models._predict import Predictor
+    from savile.models._settings import FitSettings
 
 __all__ = ["FitSettings", "Predictor", "fit"]
 
 
 def __getattr__(name: str) -> Any:
     # torch costs two seconds to import; `Predictor` alone must not pay for it
-    if name in ("fit", "FitSettings"):
-        from savile.models import _fit
+    if name == "fit":
+        from savile.models._fit import fit
 
-        return getattr(_fit, name)
+        return fit
+    if name == "FitSettings":
+        from savile.models._settings import FitSettings
+
+        return FitSettings
     if name == "Predictor":
         from savile.models._predict import Predictor
 

@@ -1,4 +1,4 @@
-"""Training checkpoints that survive a kill: a folder is complete when its manifest is there, and its manifest is written last."""
+"""Training checkpoints that survive a kill: a folder counts when its manifest is there, and that is written last."""
 
 from __future__ import annotations
 

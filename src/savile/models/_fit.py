@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,87 +18,13 @@ from savile.base.events import emit
 from savile.models import _checkpoint
 from savile.models._head import best_strength, logistic_regression
 from savile.models._network import TextEncoder
-from savile.models._rows import HiddenRows, TokenRows, autocast, embed, shuffled_batches, sorted_batches
+from savile.models._rows import shuffled_batches
+from savile.models._settings import FitSettings, Fitted
+from savile.models._source import Rows, Source, best_device, predict_rows
 
 PROBE_STEPS = 4
 
-
-@dataclass(frozen=True)
-class FitSettings:
-    """How to train. Defaults suit a small encoder with a head that starts at the class means.
-
-    Attributes:
-        epochs: passes over the rows; `steps`, when given, overrides it.
-        learning_rate: peak of the schedule.
-        optimizer: ``adamw`` (decoupled weight decay, Loshchilov and Hutter 2019) or ``sgd`` with momentum 0.9.
-        schedule: how the rate falls after warm-up.
-        warmup: share of the steps in which the rate rises from zero.
-        weight_decay: on matrices only, never on biases and norms.
-        dropout: probability in every dropout layer of the trunk; frozen layers see none when their output is kept.
-        batch_rows: rows a batch at most.
-        batch_tokens: padded tokens a batch at most.
-        accumulate: batches whose gradients are added before a step.
-        clip: largest gradient norm; 0 switches clipping off.
-        class_weights: ``balanced`` weighs classes by inverse frequency.
-        label_smoothing: share of the target spread over all labels.
-        precision: ``auto`` is bf16 where the processor multiplies it natively, else fp32.
-        keep_frozen: compute the layers below the first learning one once and keep their output.
-        evaluations: how often the validation rows are scored, evenly spaced, when they are given.
-        patience: evaluations without a better score before training stops; 0 never stops early.
-        strength: inverse L2 penalty when only the head learns; 0 chooses it by cross-validation.
-        minutes: time budget; becomes a step count by a measured probe before step 1.
-        checkpoint_seconds: least time between two checkpoints.
-        seed: of the order of rows and of dropout.
-    """
-
-    epochs: float = 2.0
-    steps: int = 0
-    learning_rate: float = 4e-4
-    optimizer: Literal["adamw", "sgd"] = "adamw"
-    schedule: Literal["one_cycle", "cosine", "linear", "constant"] = "one_cycle"
-    warmup: float = 0.1
-    weight_decay: float = 0.01
-    dropout: float = 0.0
-    batch_rows: int = 64
-    batch_tokens: int = 4096
-    accumulate: int = 1
-    clip: float = 1.0
-    class_weights: Literal["none", "balanced"] = "none"
-    label_smoothing: float = 0.0
-    precision: Literal["auto", "fp32", "bf16"] = "auto"
-    keep_frozen: bool = True
-    evaluations: int = 4
-    patience: int = 0
-    strength: float = 0.0
-    minutes: float = 0.0
-    checkpoint_seconds: float = 30.0
-    seed: int = 0
-
-
-@dataclass(frozen=True)
-class Fitted:
-    """What training did.
-
-    Attributes:
-        steps: optimiser steps taken.
-        seconds: wall-clock time of this call.
-        history: one entry an evaluation: step, training loss, validation score and loss.
-        best: validation score of the weights that were kept, or None without validation rows.
-        tokens: tokens trained on, padding left out.
-        precision: what matrix products ran in.
-    """
-
-    steps: int
-    seconds: float
-    history: tuple[dict[str, Any], ...] = ()
-    best: float | None = None
-    tokens: int = 0
-    precision: str = "fp32"
-    settings: FitSettings = field(default_factory=FitSettings)
-
-
 Score = Callable[[np.ndarray, np.ndarray], float]
-Rows = tuple[Sequence[str], np.ndarray]
 
 
 def fit(
@@ -127,55 +53,28 @@ def fit(
     _check(network, train)
     started = time.perf_counter()
     network.set_dropout(settings.dropout)
-    rows = _Source(network, train, settings)
-    if rows.depth == len(network.layers):
-        return _fit_head(network, rows, settings, started)
-    loop = _Loop(network, rows, settings, score or _accuracy)
-    loop.valid = _Source(network, valid, settings, rows.depth) if valid is not None else None
-    return loop.run(checkpoint, started)
-
-
-class _Source:
-    """Rows as the loop reads them: from token ids, or from the kept output of the frozen layers."""
-
-    def __init__(self, network: TextEncoder, rows: Rows, settings: FitSettings, depth: int | None = None) -> None:
-        texts, targets = rows
-        self.network = network
-        self.precision = precision(settings)
-        self.targets = torch.from_numpy(np.asarray(targets, dtype=np.int64))
-        self.tokens = TokenRows(network.encode(texts), network.pad_id)
-        self.depth = (network.frozen_depth() if settings.keep_frozen else 0) if depth is None else depth
-        self.pooled: torch.Tensor | None = None
-        self.below: HiddenRows | None = None
-        training = depth is None
-        if self.depth or (training and _needs_start(network)):
-            self.pooled, self.below = embed(network, self.tokens, self.depth, self.precision)
-        if training and _needs_start(network):
-            assert self.pooled is not None
-            start_at_class_means(network, self.pooled, self.targets)
-        self.upper = network.upper(self.depth) if self.below is not None else None
-
-    def logits(self, rows: np.ndarray) -> torch.Tensor:
-        """Logits (n, outputs) of some rows."""
-        with autocast(self.precision):
-            if self.upper is not None and self.below is not None:
-                hidden, mask = self.below.padded(rows)
-                logits: torch.Tensor = self.upper(hidden, mask)
-                return logits
-            ids, mask_ids = (torch.from_numpy(array) for array in self.tokens.padded(rows))
-            logits = self.network(ids, mask_ids)
-            return logits
+    network.to(best_device())
+    try:
+        rows = Source(network, train, settings)
+        if rows.depth == len(network.layers):
+            return _fit_head(network, rows, settings, started)
+        loop = _Loop(network, rows, settings, score or _accuracy)
+        loop.valid = Source(network, valid, settings, rows.depth) if valid is not None else None
+        return loop.run(checkpoint, started)
+    finally:
+        network.cpu()
 
 
 class _Loop:
     """State of one training run."""
 
-    def __init__(self, network: TextEncoder, rows: _Source, settings: FitSettings, score: Score) -> None:
+    def __init__(self, network: TextEncoder, rows: Source, settings: FitSettings, score: Score) -> None:
         self.network, self.rows, self.settings, self.score = network, rows, settings, score
-        self.valid: _Source | None = None
+        self.valid: Source | None = None
         self.named = dict(network.trainable())
         self.optimizer = _optimizer(self.named, settings)
-        self.weights = _class_weights(rows.targets, len(network.labels), settings)
+        weights = _class_weights(rows.targets, len(network.labels), settings)
+        self.weights = None if weights is None else weights.to(network.device)
         self.step = self.tokens = self.stale = 0
         self.total = 0
         self.loss = math.nan
@@ -186,7 +85,7 @@ class _Loop:
 
     def run(self, checkpoint: Path | None, started: float) -> Fitted:
         """Train to the last step or to the end of patience, and restore the best weights."""
-        self.total = self._plan()
+        self.total = self._plan(started)
         if checkpoint is not None:
             self._resume(checkpoint)
         marks = {round(self.total * (i + 1) / self.settings.evaluations) for i in range(self.settings.evaluations)}
@@ -214,15 +113,16 @@ class _Loop:
             replace(self.settings, steps=self.total, minutes=0.0),
         )
 
-    def _plan(self) -> int:
+    def _plan(self, started: float) -> int:
         """The number of steps: as asked, cut to what a measured probe says the time budget allows."""
         settings = self.settings
         self.per_epoch = math.ceil(len(self._epoch(0)) / settings.accumulate)
         total = settings.steps or max(1, round(settings.epochs * self.per_epoch))
         if settings.minutes:
             seconds = self._probe()
-            total = max(1, min(total, int(settings.minutes * 60 / seconds)))
-            emit("note", text=f"{seconds:.2f} s a step: {total} steps fit the budget of {settings.minutes:g} min")
+            left = settings.minutes * 60 - (time.perf_counter() - started)
+            total = max(1, min(total, int(left / seconds)))
+            emit("note", text=f"{seconds:.2f} s a step: {total} steps fit the budget of {settings.minutes:.2g} min")
         return total
 
     def _probe(self) -> float:
@@ -264,7 +164,7 @@ class _Loop:
         emit("progress", stage="train", done=self.step, total=self.total, loss=round(self.loss, 4))
 
     def _backward(self, batch: np.ndarray, share: int) -> float:
-        targets = self.rows.targets[batch]
+        targets = self.rows.targets[batch].to(self.network.device)
         smoothing = self.settings.label_smoothing
         loss = F.cross_entropy(self.rows.logits(batch), targets, weight=self.weights, label_smoothing=smoothing) / share
         loss.backward()  # type: ignore[no-untyped-call]
@@ -276,7 +176,7 @@ class _Loop:
         assert self.valid is not None
         logits, targets = predict_rows(self.valid), self.valid.targets
         loss = F.cross_entropy(logits, targets).item()
-        value = self.score(logits.argmax(1).numpy(), targets.numpy())
+        value = float(self.score(logits.argmax(1).numpy(), targets.numpy()))
         self.history.append({"step": self.step, "loss": self.loss, "score": value, "valid_loss": loss})
         emit("evaluation", step=self.step, score=value, loss=loss)
         if (value, -loss) > self.best_key:
@@ -304,7 +204,8 @@ class _Loop:
         self._restore({name: tensors[f"weight/{name}"] for name in self.named})
         for name, p in self.named.items():
             prefix = f"state/{name}/"
-            self.optimizer.state[p] = {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
+            kept = {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
+            self.optimizer.state[p] = {k: v.to(p.device) for k, v in kept.items()}
         self.best_weights = {k.removeprefix("best/"): v for k, v in tensors.items() if k.startswith("best/")}
         self.best_key = tuple(state.pop("best_key"))
         for name, value in state.items():
@@ -317,10 +218,10 @@ class _Loop:
             p.copy_(weights[name])
 
 
-def _fit_head(network: TextEncoder, rows: _Source, settings: FitSettings, started: float) -> Fitted:
+def _fit_head(network: TextEncoder, rows: Source, settings: FitSettings, started: float) -> Fitted:
     """Solve for the head on kept embeddings."""
     assert rows.pooled is not None
-    features, outputs = F.normalize(rows.pooled, dim=-1), len(network.labels)
+    features, outputs = F.normalize(rows.pooled, dim=-1).cpu(), len(network.labels)
     if network.head.cosine:
         raise InputError("a linear head when the whole trunk is frozen", "a cosine head", "Use the method head.")
     strength = settings.strength or best_strength(features, rows.targets, outputs, settings.seed)
@@ -333,36 +234,6 @@ def _fit_head(network: TextEncoder, rows: _Source, settings: FitSettings, starte
     seconds, tokens = time.perf_counter() - started, int(rows.tokens.lengths.sum())
     name = "bf16" if rows.precision == torch.bfloat16 else "fp32"
     return Fitted(1, seconds, tokens=tokens, precision=name, settings=replace(settings, strength=strength))
-
-
-@torch.no_grad()
-def predict_rows(source: _Source) -> torch.Tensor:
-    """Logits of all rows of a source, (n, outputs)."""
-    source.network.eval()
-    logits = torch.empty(len(source.tokens), len(source.network.labels))
-    for rows in sorted_batches(source.tokens.lengths):
-        logits[torch.from_numpy(rows)] = source.logits(rows)
-    return logits
-
-
-def start_at_class_means(network: TextEncoder, pooled: torch.Tensor, targets: torch.Tensor) -> None:
-    """Set each row of a cosine head to the mean unit embedding of its class (prototypes, Snell et al. 2017)."""
-    unit = F.normalize(pooled, dim=-1)
-    with torch.no_grad():
-        network.head.weight.zero_().index_add_(0, targets, unit)
-        network.head.weight.copy_(F.normalize(network.head.weight, dim=-1))
-
-
-def _needs_start(network: TextEncoder) -> bool:
-    return network.head.cosine and not bool(network.head.weight.any())
-
-
-def precision(settings: FitSettings) -> torch.dtype:
-    """The type of matrix products: as asked, or bf16 where the processor has instructions for it."""
-    if settings.precision != "auto":
-        return torch.bfloat16 if settings.precision == "bf16" else torch.float32
-    native = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
-    return torch.bfloat16 if native else torch.float32
 
 
 def rate(settings: FitSettings, step: int, total: int) -> float:
@@ -389,7 +260,8 @@ def _class_weights(targets: torch.Tensor, outputs: int, settings: FitSettings) -
     if settings.class_weights == "none":
         return None
     counts = torch.bincount(targets, minlength=outputs).clamp(min=1).float()
-    return len(targets) / (outputs * counts)
+    weights: torch.Tensor = len(targets) / (outputs * counts)
+    return weights
 
 
 def _accuracy(predicted: np.ndarray, gold: np.ndarray) -> float:

@@ -70,7 +70,8 @@ class TextEncoder(nn.Module):
         self.trunk = AutoModel.from_pretrained(base.folder, dtype=torch.float32, attn_implementation="eager")
         self.base, self.labels = base, tuple(labels)
         self.pooling = _pooling(base)
-        self.head = Head(config.hidden_size, outputs, cosine)
+        self.width: int = config.hidden_size
+        self.head = Head(self.width, outputs, cosine)
         self.tokenizer: Tokenizer = Tokenizer.from_file(str(base.folder / "tokenizer.json"))
         self.tokenizer.no_padding()
         self.tokenizer.enable_truncation(self.max_length)
@@ -78,6 +79,11 @@ class TextEncoder(nn.Module):
         self.method = ""
         self.method_settings: dict[str, Any] = {}
         self.layer_path, self.layers = _layers(self.trunk)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return self.head.weight.device
 
     def encode(self, texts: Sequence[str]) -> list[list[int]]:
         """Token ids of each text, special tokens included, cut to `max_length`."""
@@ -168,7 +174,7 @@ def _without_lower_layers(trunk: nn.Module, path: str, depth: int) -> nn.Module:
 
 def _layers(trunk: nn.Module) -> tuple[str, nn.ModuleList]:
     """Name and list of the transformer layers: the one module list as long as the configuration says the trunk is deep."""
-    depth = trunk.config.num_hidden_layers
+    depth = trunk.config.num_hidden_layers  # type: ignore[union-attr]
     for name, module in trunk.named_modules():
         if isinstance(module, nn.ModuleList) and len(module) == depth:
             return name, module
@@ -186,4 +192,6 @@ def _pooling(base: Base) -> str:
 
 def choose_attention(trunk: nn.Module, length: int) -> None:
     """Explicit attention scores for short rows, torch's fused attention for long ones."""
-    trunk.config._attn_implementation = "eager" if length <= EXPLICIT_ATTENTION_UP_TO else "sdpa"
+    trunk.config._attn_implementation = (  # type: ignore[union-attr]
+        "eager" if length <= EXPLICIT_ATTENTION_UP_TO else "sdpa"
+    )

@@ -1,5 +1,6 @@
-"""The one `predict`: masks, tokenises, runs a form on an engine, calibrates, abstains. Evaluation, parity, readiness and serving
-all answer through it, so what is served is what was tested.
+"""The one `predict`: masks, tokenises, runs a form on an engine, calibrates, abstains.
+
+Evaluation, parity, readiness and serving all answer through it, so what is served is what was tested.
 """
 
 from __future__ import annotations

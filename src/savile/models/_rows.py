@@ -9,9 +9,7 @@ import torch
 
 from savile.models._network import TextEncoder
 
-SORTED_WINDOW = (
-    32  # batches: rows are sorted by length inside windows of this many batches, so padding is rare and order random
-)
+SORTED_WINDOW = 32  # batches: rows are sorted by length inside windows of this many, so padding is rare and order random
 
 
 class TokenRows:
@@ -47,23 +45,25 @@ class TokenRows:
 class HiddenRows:
     """Hidden states of each row below the first learning layer, bfloat16 or float32, computed once."""
 
-    def __init__(self, tokens: TokenRows, width: int, dtype: torch.dtype) -> None:
+    def __init__(self, tokens: TokenRows, width: int, dtype: torch.dtype, device: torch.device) -> None:
         self.tokens = tokens
-        self.flat = torch.empty(int(tokens.lengths.sum()), width, dtype=dtype)
+        self.flat = torch.empty(int(tokens.lengths.sum()), width, dtype=dtype, device=device)
 
     def fill(self, rows: np.ndarray, hidden: torch.Tensor) -> None:
         """Keep the hidden states (n, s, d) of some rows."""
         index, mask = self.tokens._grid(rows)
-        self.flat[torch.from_numpy(index[mask])] = hidden[torch.from_numpy(mask)].to(self.flat.dtype)
+        kept = torch.from_numpy(mask).to(hidden.device)
+        self.flat[torch.from_numpy(index[mask]).to(hidden.device)] = hidden[kept].to(self.flat.dtype)
 
     def padded(self, rows: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
         """Row numbers (n,) -> hidden states (n, s, d) and mask (n, s)."""
         index, mask = self.tokens._grid(rows)
-        return self.flat[torch.from_numpy(index)], torch.from_numpy(mask.astype(np.int64))
+        device = self.flat.device
+        return self.flat[torch.from_numpy(index).to(device)], torch.from_numpy(mask.astype(np.int64)).to(device)
 
 
 def shuffled_batches(lengths: np.ndarray, rows: int, tokens: int, rng: np.random.Generator) -> list[np.ndarray]:
-    """One epoch of batches in random order: rows of like length together, at most `rows` rows and `tokens` padded tokens each."""
+    """One epoch of batches in random order, rows of like length together, each within its budget of rows and padded tokens."""
     order = rng.permutation(len(lengths))
     window = rows * SORTED_WINDOW
     batches: list[np.ndarray] = []
@@ -95,17 +95,17 @@ def embed(
     network: TextEncoder, tokens: TokenRows, depth: int, precision: torch.dtype
 ) -> tuple[torch.Tensor, HiddenRows | None]:
     """One pass over all rows: embeddings (n, d), float32, and, when `depth` > 0, the hidden states after that many layers."""
-    width = network.trunk.config.hidden_size
-    pooled = torch.empty(len(tokens), width)
-    below = HiddenRows(tokens, width, precision) if 0 < depth < len(network.layers) else None
+    width, device = network.width, network.device
+    pooled = torch.empty(len(tokens), width, device=device)
+    below = HiddenRows(tokens, width, precision, device) if 0 < depth < len(network.layers) else None
     seen: list[torch.Tensor] = []
     hook = network.layers[depth - 1].register_forward_hook(_keep(seen)) if below is not None else None
     was_training = network.training
     network.eval()
     for rows in sorted_batches(tokens.lengths):
-        ids, mask = (torch.from_numpy(array) for array in tokens.padded(rows))
-        with autocast(precision):
-            pooled[torch.from_numpy(rows)] = network.pooled(ids, mask).float()
+        ids, mask = (torch.from_numpy(array).to(device) for array in tokens.padded(rows))
+        with autocast(precision, device):
+            pooled[torch.from_numpy(rows).to(device)] = network.pooled(ids, mask).float()
         if below is not None:
             below.fill(rows, seen.pop())
     if hook is not None:
@@ -121,6 +121,6 @@ def _keep(seen: list[torch.Tensor]):  # type: ignore[no-untyped-def]
     return hook
 
 
-def autocast(precision: torch.dtype) -> torch.autocast:
+def autocast(precision: torch.dtype, device: torch.device) -> torch.autocast:
     """Matrix products in `precision`; float32 switches it off."""
-    return torch.autocast("cpu", dtype=torch.bfloat16, enabled=precision == torch.bfloat16)
+    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision == torch.bfloat16)

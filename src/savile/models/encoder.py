@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from savile.base import catalogue
-from savile.base.errors import CorruptError
+from savile.base.errors import CorruptError, InputError
 from savile.base.records import Model, canonical
 
 if TYPE_CHECKING:
@@ -31,7 +31,17 @@ def create(base: str, labels: Sequence[str], *, cosine: bool = True, max_length:
     from savile.models._bases import locate
     from savile.models._network import TextEncoder
 
-    return TextEncoder(locate(base), labels, len(labels), cosine=cosine, max_length=max_length)
+    found = locate(base)
+    if found.kind != "encoder":
+        raise InputError("an encoder as base", f"{base}, a {found.kind} model", "Use minilm, or a BERT-like model of your own.")
+    return TextEncoder(found, labels, len(labels), cosine=cosine, max_length=max_length)
+
+
+def attach(network: TextEncoder, method: str, settings: Mapping[str, Any]) -> None:
+    """Let an adaptation method freeze and add what it wants, and note it for `save`."""
+    plugin = catalogue.get("methods", method)
+    plugin.attach(network, plugin.Settings(**settings))
+    network.method, network.method_settings = method, dict(settings)
 
 
 def save(network: TextEncoder) -> dict[str, Path | bytes]:
@@ -42,7 +52,8 @@ def save(network: TextEncoder) -> dict[str, Path | bytes]:
     """
     from safetensors.torch import save as to_bytes
 
-    trunk, adapter = {}, {}
+    trunk: dict[str, torch.Tensor] = {}
+    adapter: dict[str, torch.Tensor] = {}
     for name, parameter in network.trunk.named_parameters():
         if parameter.requires_grad:
             group = adapter if ADAPTER.search(name) else trunk
@@ -86,8 +97,7 @@ def load(model: Model, form: str = FORM) -> TextEncoder:
             f"{network.base.sha256[:12]}…",
             "Adapt again on this base, or bring back the old one.",
         )
-    method = catalogue.get("methods", spec["method"])
-    method.attach(network, method.Settings(**spec["settings"]))
+    attach(network, spec["method"], spec["settings"])
     _fill(network, files)
     return network.eval()
 

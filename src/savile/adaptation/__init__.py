@@ -1,0 +1,46 @@
+"""Adapt: make a model of a company's own from a base and its data.
+
+In comes a `Dataset`; out goes a stored `Model` with its calibration and its threshold. One file is one method: it says what is
+frozen and what is added to a base (`attach`), what learns (`parameters`), and how that is folded into the base again (`merge`);
+training itself is `savile.models.fit`. ``model="linear"`` needs no base, and ``method="auto"`` tries the linear model, a new
+head on the frozen base and one tuned method, and keeps the one with the best validation score. To add a method, add a file with
+these functions; `savile.testing.check_method` holds it against the contract.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from savile.adaptation._auto import choose
+from savile.adaptation._train import Recipe, train
+from savile.base.records import Dataset, Model
+
+__all__ = ["adapt"]
+
+
+def adapt(
+    data: Dataset,
+    model: str = "minilm",
+    method: str = "auto",
+    minutes: float | None = None,
+    settings: Mapping[str, Any] | None = None,
+    seed: int = 0,
+) -> Model:
+    """Adapt a base to a data set and store the model; the same call on the same data returns what is stored already.
+
+    Args:
+        data: a governed data set; its test part is not read.
+        model: a base (`minilm`, a folder or a hub id), or ``linear`` for TF-IDF with a linear classifier.
+        method: a method of the catalogue, or ``auto``.
+        minutes: budget for all of it; None trains as long as the method likes.
+        settings: settings of the method and of the training loop by name, and ``value`` (of an item answered ``right``,
+            ``wrong`` or by a ``person``), which sets the threshold below which a person is asked.
+        seed: of shuffling, folds and dropout.
+
+    Raises:
+        UnknownNameError: no such base, method or setting.
+        InputError: a setting that cannot be used, or data without rows to learn from.
+    """
+    recipe = Recipe(model, method, dict(settings or {}), seed, minutes)
+    return choose(data, recipe) if method == "auto" and model != "linear" else train(data, recipe, minutes)

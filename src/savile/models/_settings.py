@@ -1,0 +1,80 @@
+"""What one may set in the training loop, and what it says when it is done."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+
+@dataclass(frozen=True)
+class FitSettings:
+    """How to train. Defaults suit a small encoder with a head that starts at the class means.
+
+    Attributes:
+        epochs: passes over the rows; `steps`, when given, overrides it.
+        learning_rate: peak of the schedule.
+        optimizer: ``adamw`` (decoupled weight decay, Loshchilov and Hutter 2019) or ``sgd`` with momentum 0.9.
+        schedule: how the rate falls after warm-up.
+        warmup: share of the steps in which the rate rises from zero.
+        weight_decay: on matrices only, never on biases and norms.
+        dropout: probability in every dropout layer of the trunk; frozen layers see none when their output is kept.
+        batch_rows: rows a batch at most.
+        batch_tokens: padded tokens a batch at most.
+        accumulate: batches whose gradients are added before a step.
+        clip: largest gradient norm; 0 switches clipping off.
+        class_weights: ``balanced`` weighs classes by inverse frequency.
+        label_smoothing: share of the target spread over all labels.
+        precision: ``auto`` is bf16 where the processor multiplies it natively, else fp32.
+        keep_frozen: compute the layers below the first learning one once and keep their output.
+        evaluations: how often the validation rows are scored, evenly spaced, when they are given.
+        patience: evaluations without a better score before training stops; 0 never stops early.
+        strength: inverse L2 penalty when only the head learns; 0 chooses it by cross-validation.
+        minutes: time budget; becomes a step count by a measured probe before step 1.
+        checkpoint_seconds: least time between two checkpoints.
+        seed: of the order of rows and of dropout.
+    """
+
+    epochs: float = 2.0
+    steps: int = 0
+    learning_rate: float = 4e-4
+    optimizer: Literal["adamw", "sgd"] = "adamw"
+    schedule: Literal["one_cycle", "cosine", "linear", "constant"] = "one_cycle"
+    warmup: float = 0.1
+    weight_decay: float = 0.01
+    dropout: float = 0.0
+    batch_rows: int = 64
+    batch_tokens: int = 4096
+    accumulate: int = 1
+    clip: float = 1.0
+    class_weights: Literal["none", "balanced"] = "none"
+    label_smoothing: float = 0.0
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    keep_frozen: bool = True
+    evaluations: int = 4
+    patience: int = 0
+    strength: float = 0.0
+    minutes: float = 0.0
+    checkpoint_seconds: float = 30.0
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """What training did.
+
+    Attributes:
+        steps: optimiser steps taken.
+        seconds: wall-clock time of this call.
+        history: one entry an evaluation: step, training loss, validation score and loss.
+        best: validation score of the weights that were kept, or None without validation rows.
+        tokens: tokens trained on, padding left out.
+        precision: what matrix products ran in.
+    """
+
+    steps: int
+    seconds: float
+    history: tuple[dict[str, Any], ...] = ()
+    best: float | None = None
+    tokens: int = 0
+    precision: str = "fp32"
+    settings: FitSettings = field(default_factory=FitSettings)

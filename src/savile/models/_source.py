@@ -1,0 +1,85 @@
+"""Rows as the training loop reads them: from token ids, or from the kept output of the frozen layers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from savile.models._network import TextEncoder
+from savile.models._rows import HiddenRows, TokenRows, autocast, embed, sorted_batches
+from savile.models._settings import FitSettings
+
+Rows = tuple[Sequence[str], np.ndarray]
+
+
+class Source:
+    """Rows as the loop reads them: from token ids, or from the kept output of the frozen layers."""
+
+    def __init__(self, network: TextEncoder, rows: Rows, settings: FitSettings, depth: int | None = None) -> None:
+        texts, targets = rows
+        self.network = network
+        self.precision = precision(settings, network.device)
+        self.targets = torch.from_numpy(np.asarray(targets, dtype=np.int64))
+        self.tokens = TokenRows(network.encode(texts), network.pad_id)
+        self.depth = (network.frozen_depth() if settings.keep_frozen else 0) if depth is None else depth
+        self.pooled: torch.Tensor | None = None
+        self.below: HiddenRows | None = None
+        training = depth is None
+        if self.depth or (training and _needs_start(network)):
+            self.pooled, self.below = embed(network, self.tokens, self.depth, self.precision)
+        if training and _needs_start(network):
+            assert self.pooled is not None
+            start_at_class_means(network, self.pooled, self.targets)
+        self.upper = network.upper(self.depth) if self.below is not None else None
+
+    def logits(self, rows: np.ndarray) -> torch.Tensor:
+        """Logits (n, outputs) of some rows."""
+        device = self.network.device
+        with autocast(self.precision, device):
+            if self.upper is not None and self.below is not None:
+                hidden, mask = self.below.padded(rows)
+                logits: torch.Tensor = self.upper(hidden, mask)
+                return logits
+            ids, mask_ids = (torch.from_numpy(array).to(device) for array in self.tokens.padded(rows))
+            logits = self.network(ids, mask_ids)
+            return logits
+
+
+@torch.no_grad()
+def predict_rows(source: Source) -> torch.Tensor:
+    """Logits of all rows of a source, (n, outputs)."""
+    source.network.eval()
+    logits = torch.empty(len(source.tokens), len(source.network.labels))
+    for rows in sorted_batches(source.tokens.lengths):
+        logits[torch.from_numpy(rows)] = source.logits(rows).cpu()
+    return logits
+
+
+def start_at_class_means(network: TextEncoder, pooled: torch.Tensor, targets: torch.Tensor) -> None:
+    """Set each row of a cosine head to the mean unit embedding of its class (prototypes, Snell et al. 2017)."""
+    unit = F.normalize(pooled, dim=-1)
+    with torch.no_grad():
+        network.head.weight.zero_().index_add_(0, targets.to(unit.device), unit)
+        network.head.weight.copy_(F.normalize(network.head.weight, dim=-1))
+
+
+def _needs_start(network: TextEncoder) -> bool:
+    return network.head.cosine and not bool(network.head.weight.any())
+
+
+def best_device() -> torch.device:
+    """The first GPU, or the processor."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def precision(settings: FitSettings, device: torch.device) -> torch.dtype:
+    """The type of matrix products: as asked, or bf16 where the device has instructions for it."""
+    if settings.precision != "auto":
+        return torch.bfloat16 if settings.precision == "bf16" else torch.float32
+    if device.type == "cuda":
+        return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float32
+    native = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+    return torch.bfloat16 if native else torch.float32
