@@ -1,0 +1,173 @@
+"""The sections of a recipe: frozen dataclasses, whose defaults are the recipe's and whose types say what is allowed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import ConfigDict, Field
+
+Minutes = Annotated[float, Field(gt=0)]
+Megabytes = Annotated[float, Field(gt=0)]
+Share = Annotated[float, Field(ge=0, le=1)]
+Port = Annotated[int, Field(ge=0, le=65535)]
+SECTION = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is asked, and the columns it reads; columns left out are inferred."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = SECTION
+    kind: str = "classify"
+    text: str | None = None
+    label: str | None = None
+    time: str | None = None
+    group: str | None = None
+
+
+@dataclass(frozen=True)
+class Columns:
+    """The columns to keep beside the roles (empty keeps all), and those to leave out."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = SECTION
+    use: tuple[str, ...] = ()
+    drop: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Data:
+    """Where the rows are: `path`, split here, or `train` and `test`. `digest` is that of the files, checked when given."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = SECTION
+    path: str | None = None
+    train: str | None = None
+    test: str | None = None
+    pii: Literal["mask", "keep"] = "mask"
+    columns: Columns = Columns()
+    digest: str | None = None
+
+    @property
+    def source(self) -> str:
+        """The file with the rows to learn from."""
+        return self.path or self.train or ""
+
+
+@dataclass(frozen=True)
+class Model:
+    """What is adapted: a base by name, folder or hub id; or the family ``linear``, which needs none."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = SECTION
+    base: str = "minilm"
+    family: str | None = None
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How long adapting may take; without one a method takes what it likes."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = SECTION
+    minutes: Minutes | None = None
+
+
+@dataclass(frozen=True)
+class Adapt:
+    """How. `settings` are those of the method and of the training loop, by name."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = SECTION
+    method: str = "auto"
+    budget: Budget = Budget()
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Compress:
+    """Which forms are made, how large the served one may be on disk, and what share of right answers it may lose."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = SECTION
+    technique: str = "export"
+    max_size_mb: Megabytes | None = None
+    max_drop: Share | None = None
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Value:
+    """What an item is worth when it is answered right, answered wrong, or given to a person; in any one currency."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = SECTION
+    right: float
+    wrong: float
+    person: float
+
+
+@dataclass(frozen=True)
+class Bar:
+    """One bar of the gate: a metric, on all rows or on a slice (``column`` or ``column=value``), with a min or a max."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = SECTION
+    metric: str | None = None
+    slice: str | None = None
+    min: float | None = None
+    max: float | None = None
+
+
+@dataclass(frozen=True)
+class Evaluate:
+    """What is measured and which bars a release must clear; `floor` is a bar on `metric`."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = SECTION
+    metric: str | None = None
+    floor: float | None = None
+    must_beat: Literal["base", "linear", "both"] | None = None
+    gates: tuple[Bar, ...] = ()
+    slices: tuple[str, ...] = ()
+    value: Value | None = None
+
+
+@dataclass(frozen=True)
+class Serve:
+    """Where it answers, and whether callers need a key."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = SECTION
+    host: str = "127.0.0.1"
+    port: Port = 8080
+    keys: Literal["required", "none"] = "required"
+
+
+@dataclass(frozen=True)
+class Monitor:
+    """What to watch while serving; kept for a later version, which will act on it."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = SECTION
+    drift: tuple[Literal["input", "output"], ...] = ()
+    alert: Literal["log"] = "log"
+    improve: Literal["propose", "never"] = "never"
+
+
+@dataclass(frozen=True)
+class Run:
+    """Where the work runs."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = SECTION
+    where: Literal["local"] = "local"
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A whole recipe. Attributes are its sections, in the order of the data."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = SECTION
+    version: Literal[1] = 1
+    name: str = ""
+    task: Task = Task()
+    data: Data = Data()
+    model: Model = Model()
+    adapt: Adapt = Adapt()
+    compress: Compress = Compress()
+    evaluate: Evaluate = Evaluate()
+    serve: Serve = Serve()
+    monitor: Monitor = Monitor()
+    run: Run = Run()

@@ -1,0 +1,266 @@
+"""The recipe: one YAML file for every stage. Read here, checked here; everything below gets the frozen dataclasses.
+
+    version: 1
+    name: card-support
+    task:     {kind: classify, text: text, label: category}
+    data:     {train: train.csv.gz, test: test.csv, pii: mask}     # or {path: all.csv}
+    model:    {base: minilm}                                       # or {family: linear}
+    adapt:    {method: auto, budget: {minutes: 10}}
+    compress: {max_size_mb: 100, max_drop: 0.005}
+    evaluate: {metric: accuracy, floor: 0.90, must_beat: base, value: {right: 0.4, wrong: -3, person: -1.2}}
+    serve:    {port: 8080, keys: required}
+
+Whatever is left out has a default, and `dump(recipe, full=True)` prints it. An unknown key is an error that names the line
+and the nearest key. Only this file knows YAML.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, fields, is_dataclass, replace
+from functools import cache
+from pathlib import Path
+from typing import Any, get_type_hints
+
+import yaml
+from pydantic import TypeAdapter, ValidationError
+
+from savile.base import catalogue
+from savile.base._sections import Compress, Recipe, Task
+from savile.base.errors import InputError, RecipeError, nearest
+
+__all__ = ["Recipe", "assignments", "dump", "load", "make", "override", "plain", "schema"]
+
+Where = Mapping[tuple[str | int, ...], str]  # path of a value -> where it was written
+HELP = "`savile show recipe --full` prints every key with its default."
+
+
+def load(path: str | Path) -> Recipe:
+    """The recipe of a file; relative paths in it are taken from its folder.
+
+    Raises:
+        RecipeError: it is no YAML, or a key or value is wrong; the message names the line.
+        InputError: there is no such file.
+    """
+    path = Path(path)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (FileNotFoundError, IsADirectoryError):
+        what = "a folder" if path.is_dir() else "no file"
+        raise InputError("a recipe file", f"{what} at {path}", "Check the path; `savile init FILE` writes a recipe.") from None
+    except UnicodeDecodeError as error:
+        raise RecipeError("a recipe in UTF-8", f"{path.name}, byte {error.start}", "Save it as UTF-8.") from None
+    raw, lines = _parsed(text, path.name)
+    recipe = _checked(raw, {place: f"line {line} of {path.name}" for place, line in lines.items()}, path.name)
+    folder, data = path.absolute().parent, recipe.data
+    found: dict[str, Any] = {name: str(folder / value) for name in ("path", "train", "test") if (value := getattr(data, name))}
+    base = recipe.model.base
+    if (folder / base).is_dir():
+        recipe = replace(recipe, model=replace(recipe.model, base=str(folder / base)))
+    return replace(recipe, name=recipe.name or path.name.partition(".")[0], data=replace(data, **found))
+
+
+def make(settings: Mapping[str, Any] | None = None) -> Recipe:
+    """The recipe of dotted settings, such as ``{"evaluate.floor": 0.9}``, and defaults."""
+    return override(Recipe(), settings or {})
+
+
+def override(recipe: Recipe, settings: Mapping[str, Any]) -> Recipe:
+    """A recipe with some settings replaced.
+
+    Args:
+        recipe: what holds for everything else.
+        settings: dotted path of a key -> value, as in ``--set evaluate.floor=0.9``.
+
+    Raises:
+        RecipeError: there is no such key, or it cannot have that value.
+    """
+    if not settings:
+        return recipe
+    raw, where = _plain(recipe), dict[tuple[str | int, ...], str]()
+    for dotted, value in settings.items():
+        steps = dotted.split(".")
+        _put(raw, steps, value)
+        where[tuple(steps)] = f"the setting {dotted}={value}"
+    return _checked(raw, where, "the settings")
+
+
+def assignments(texts: Sequence[str]) -> dict[str, Any]:
+    """``["adapt.budget.minutes=2"]`` -> ``{"adapt.budget.minutes": 2}``; values are written as in YAML.
+
+    Raises:
+        RecipeError: one is not of the form ``a.b=c``.
+    """
+    found = {}
+    for text in texts:
+        dotted, equals, value = text.partition("=")
+        if not equals or not dotted.strip():
+            raise RecipeError("--set section.key=value", repr(text), "Write it like --set evaluate.floor=0.9.")
+        found[dotted.strip()] = _parsed(value, f"--set {dotted}", mapping=False)[0]
+    return found
+
+
+def dump(recipe: Recipe, full: bool = False) -> str:
+    """The recipe as YAML: what differs from the defaults, or with `full` everything."""
+    shown = _plain(recipe)
+    if not full:
+        shown = {"version": 1, **_difference(shown, _plain(Recipe()))}
+    return str(yaml.safe_dump(shown, sort_keys=False, default_flow_style=None, allow_unicode=True, width=120))
+
+
+def schema() -> dict[str, Any]:
+    """The JSON schema of a recipe, for editors."""
+    found: dict[str, Any] = _adapter().json_schema()
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "Savile recipe", **found}
+
+
+def plain(section: Any) -> dict[str, Any]:
+    """A section as JSON has it, without what was left out."""
+    found: dict[str, Any] = {name: value for name, value in _plain(section).items() if value not in (None, [], {})}
+    return found
+
+
+@cache
+def _adapter() -> TypeAdapter[Recipe]:
+    return TypeAdapter(Recipe)
+
+
+def _plain(section: Any) -> dict[str, Any]:
+    """Dataclasses as dictionaries, tuples as lists."""
+    found: dict[str, Any] = _listed(asdict(section))
+    return found
+
+
+def _listed(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _listed(inner) for key, inner in value.items()}
+    return [_listed(inner) for inner in value] if isinstance(value, list | tuple) else value
+
+
+def _difference(shown: Mapping[str, Any], default: Mapping[str, Any]) -> dict[str, Any]:
+    found = {}
+    for key, value in shown.items():
+        usual = default.get(key)
+        if isinstance(value, dict) and isinstance(usual, dict) and usual:
+            value = _difference(value, usual)
+            usual = {}
+        if value != usual:
+            found[key] = value
+    return found
+
+
+def _put(section: dict[str, Any], steps: Sequence[str], value: Any) -> dict[str, Any]:
+    """The section with one value put at the end of a path; what stands in the path's way goes."""
+    first, *rest = steps
+    inner = section.get(first)
+    section[first] = _put(inner if isinstance(inner, dict) else {}, rest, value) if rest else value
+    return section
+
+
+def _parsed(text: str, name: str, mapping: bool = True) -> tuple[Any, dict[tuple[str | int, ...], int]]:
+    """YAML as plain values, and the line of each value by its path."""
+    try:
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        value = yaml.safe_load(text)
+        if any(isinstance(token, yaml.AliasToken) for token in yaml.scan(text)):
+            raise RecipeError("every value written out", f"{name} with references (*name)", "Repeat the value instead.")
+    except (yaml.YAMLError, ValueError) as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f"line {mark.line + 1} of {name}" if mark else name
+        problem = getattr(error, "problem", None) or str(error).partition("\n")[0]
+        raise RecipeError("YAML", f"{where}: {problem}", "Mend that line; keys end in a colon and a space.") from None
+    if mapping and not isinstance(value, dict):
+        received = f"{name}, which is empty" if value is None else f"{name} with {type(value).__name__} at the top"
+        raise RecipeError("a recipe with sections", received, f"Begin with `version: 1`. {HELP}")
+    lines: dict[tuple[str | int, ...], int] = {}
+    if node is not None:
+        _walk(node, (), lines, name)
+    return value, lines
+
+
+def _walk(node: yaml.Node, place: tuple[str | int, ...], lines: dict[tuple[str | int, ...], int], name: str) -> None:
+    """Note the line of every value; YAML would let the last of two equal keys win in silence."""
+    lines.setdefault(place, node.start_mark.line + 1)
+    if isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            inner = (*place, str(key.value))
+            if inner in lines:
+                received = f"{key.value!r} in lines {lines[inner]} and {key.start_mark.line + 1} of {name}"
+                raise RecipeError("every key once", received, "Remove one of them.")
+            lines[inner] = key.start_mark.line + 1
+            _walk(value, inner, lines, name)
+    elif isinstance(node, yaml.SequenceNode):
+        for i, value in enumerate(node.value):
+            _walk(value, (*place, i), lines, name)
+
+
+def _checked(raw: dict[str, Any], where: Where, name: str) -> Recipe:
+    """The recipe of plain values; sections left empty are those of the defaults."""
+    raw = {key: value for key, value in raw.items() if value is not None}
+    try:
+        recipe = _adapter().validate_python(raw)
+    except ValidationError as error:
+        found = error.errors(include_url=False)
+        unknown = [one for one in found if one["type"] in ("unexpected_keyword_argument", "extra_forbidden")]
+        raise _problem((unknown or found)[0], where, name) from None
+    for bar in recipe.evaluate.gates:
+        if (bar.min is None) == (bar.max is None):
+            raise RecipeError("a gate with either min or max", str(plain(bar)), "Give each entry of evaluate.gates one bar.")
+    _check_names(recipe, where)
+    return recipe
+
+
+def _check_names(recipe: Recipe, where: Where) -> None:
+    """Names of plug-ins exist: found out at the door and not after an hour of training."""
+    usual = (None, Task.kind, Compress.technique)
+    named = [
+        (("task", "kind"), recipe.task.kind, catalogue.names("tasks")),
+        (("model", "family"), recipe.model.family, catalogue.names("families")),
+        (("adapt", "method"), recipe.adapt.method, ["auto", *catalogue.names("methods")]),
+        (("compress", "technique"), recipe.compress.technique, catalogue.names("techniques")),
+    ]
+    for place, value, known in named:
+        if value not in (*known, *usual):
+            guess = nearest(str(value), known)
+            received = f"{value!r}{_in(place, where)}"
+            raise RecipeError(
+                f"{'.'.join(place)} among {', '.join(known)}", received, f"Did you mean {guess!r}?" if guess else "Name one."
+            )
+
+
+def _problem(found: Mapping[str, Any], where: Where, name: str) -> RecipeError:
+    """What pydantic found, in words."""
+    place = tuple(found["loc"])
+    if found["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
+        *sections, key = place
+        known = _keys(sections)
+        guess = nearest(str(key), known)
+        inside = f"in {'.'.join(map(str, sections))} " if sections else ""
+        do = f"Did you mean {guess!r}? " if guess else "Remove it. "
+        return RecipeError(f"a key {inside}among {', '.join(known)}", f"{str(key)!r}{_in(place, where)}", do + HELP)
+    shown = ".".join(str(step) for step in place if not str(step).startswith(("function-", "constrained-"))) or name
+    if found["type"] in ("missing", "missing_argument"):
+        return RecipeError(f"the key {shown}", f"nothing{_in(place[:-1], where)}", f"Add it. {HELP}")
+    received = f"{found['input']!r}{_in(place, where)}"
+    if found["type"] == "dataclass_type":
+        return RecipeError(f"{shown}: a section with {', '.join(_keys(place))}", received, f"Correct it. {HELP}")
+    return RecipeError(f"{shown}: {found['msg'].lower().removeprefix('input should be ')}", received, f"Correct it. {HELP}")
+
+
+def _keys(sections: Sequence[Any]) -> list[str]:
+    """The keys of a section, given by its path."""
+    kind: Any = Recipe
+    for section in sections:
+        if isinstance(section, int) or not is_dataclass(kind):
+            continue
+        hint: Any = get_type_hints(kind).get(section)
+        kind = next((one for one in (hint, *getattr(hint, "__args__", ())) if is_dataclass(one)), None)
+    return [one.name for one in fields(kind)] if is_dataclass(kind) else []
+
+
+def _in(place: Sequence[Any], where: Where) -> str:
+    """`` in line 7 of card.yaml``, of the value or of the nearest section around it."""
+    for end in range(len(place), -1, -1):
+        if tuple(place[:end]) in where:
+            return f" in {where[tuple(place[:end])]}"
+    return ""
