@@ -22,7 +22,7 @@ from typing import Any, get_args
 import numpy as np
 
 from savile.base import catalogue
-from savile.base.contracts import Engine, Family, Fields, Loss, Method, Metric, Predictions, Task, Technique, Value
+from savile.base.contracts import App, Engine, Family, Fields, Loss, Method, Metric, Predictions, Task, Technique, Value
 from savile.base.records import Calibration, Model, Outputs
 
 CONTRACTS: dict[str, type] = {
@@ -32,6 +32,7 @@ CONTRACTS: dict[str, type] = {
     "techniques": Technique,
     "metrics": Metric,
     "engines": Engine,
+    "apps": App,
 }
 TEXTS = ("my card was stolen", "", "a", "退款什么时候到账？", "WHERE is my order?! " * 40, "line\nbreak\tand \x00 control")
 
@@ -257,6 +258,37 @@ def check_technique(technique: Any, model: Model, calibration: Sequence[str]) ->
         (changed.labels, changed.task, changed.mask) == (model.labels, model.task, model.mask),
         "apply() keeps labels, task and mask",
     )
+
+
+def check_app(app: Any) -> None:
+    """A recipe that holds with its data policy and bars, a sample that can be governed, words and pages in each language."""
+    from savile import data
+    from savile.base import recipe as recipes
+
+    app = _plugin("apps", app)
+    _require(app.task in catalogue.names("tasks"), "task must be one of the catalogue")
+    _require(len(app.languages) >= 2, "pages come in at least two languages")
+    for route in app.routes:
+        _require(route.path.startswith("/v1/") and route.summary, "a route needs a path under /v1/ and a summary")
+        _require(route.access in ("key", "open"), "a route needs an access policy: key or open")
+    bars = app.gates()
+    _require(bars and all(key.startswith("evaluate.") for key in bars), "gates() must set bars, as evaluate.<key>")
+    for language in app.languages:
+        settings = app.recipe(language)
+        _require("data.pii" in settings, "recipe() must say what happens to personal data (data.pii)")
+        _require(bars.items() <= settings.items(), "recipe() must hold the bars of gates()")
+        recipe = recipes.make(settings)
+        _require(
+            recipe.task.kind == app.task and Path(recipe.data.source) == app.sample(language), "recipe() is for the sample"
+        )
+        seen = data.inspect(app.sample(language))
+        _require(set(app.sources().required) <= set(seen.roles), "the sample must have the roles of sources()")
+        _require(min(seen.labels.values()) >= 10, "the sample needs ten rows of each label")
+        label = next(iter(seen.labels))
+        _require(app.reply(label, 0.99, False, language) != app.reply(label, 0.2, True, language), "reply() must tell apart")
+        _require(len(app.questions(language)) >= 4, "questions() must give three texts, and one for a person")
+        pages = app.pages(language)
+        _require(bool(pages) and all(f'lang="{language}' in page for page in pages.values()), "pages() must say its language")
 
 
 def simulated_predictions(rows: int = 400, labels: int = 4, seed: int = 0) -> Predictions:

@@ -165,3 +165,47 @@ class Metric(Protocol):
 
     def measure(self, predictions: Predictions, costs: Mapping[str, float] | None = None) -> dict[str, Any]:
         """name -> `Value` (or, for tables such as per-class scores, JSON-able structures)."""
+
+
+@dataclass(frozen=True)
+class Route:
+    """A way into an app over HTTP, under ``/v1/``; `access` is ``key`` (a caller needs one) or ``open``."""
+
+    path: str
+    summary: str
+    access: Literal["key", "open"]
+
+
+class App(Protocol):
+    """A ready business application: a recipe with its data policy and its bars, a sample, and words for people.
+
+    Attributes:
+        task: catalogue name of the task.
+        languages: languages of the sample, the replies and the pages, as in ``en`` or ``zh``.
+        routes: what it adds to the served model, beside the task's own routes.
+    """
+
+    task: str
+    languages: tuple[str, ...]
+    routes: tuple[Route, ...]
+
+    def sources(self) -> Fields:
+        """The roles its data must have."""
+
+    def sample(self, language: str) -> Path:
+        """A data file to try it on."""
+
+    def gates(self) -> dict[str, Any]:
+        """The bars: dotted keys of a recipe's section ``evaluate``."""
+
+    def recipe(self, language: str) -> dict[str, Any]:
+        """Dotted keys of a recipe and their values: the sample, the policy for personal data, the budget, the bars."""
+
+    def questions(self, language: str) -> tuple[str, ...]:
+        """Texts to show answers for; the last is one that a person should answer."""
+
+    def reply(self, label: str, probability: float, abstain: bool, language: str) -> str:
+        """What to tell whoever wrote, for one answer."""
+
+    def pages(self, language: str) -> dict[str, str]:
+        """name -> HTML page for the people who work with it."""

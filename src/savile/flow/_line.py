@@ -1,0 +1,131 @@
+"""The way of the data: each step asks one room, and does nothing when the store remembers that it was done."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from savile.base.audit import actor
+from savile.base.errors import MachineError
+from savile.base.events import emit
+from savile.base.recipe import Recipe, plain
+from savile.base.records import Dataset, Model, Release, Report, canonical, digest
+from savile.base.store import Store
+from savile.flow import _order
+
+if TYPE_CHECKING:
+    from savile.data import Inspection
+
+EDITION = 1  # of evaluating and releasing: raised when the same would come out otherwise
+SHOWN_FINDINGS = 5
+
+
+def govern(recipe: Recipe) -> Dataset:
+    """The data set of a recipe, under the recipe's name."""
+    from savile import data
+
+    found = data.prepare(recipe.data.source, _order.options(recipe))
+    tell_findings(found)
+    return replace(found, name=recipe.name or found.name)
+
+
+def tell_findings(found: Dataset | Inspection) -> None:
+    """Say what is wrong with the data, the gravest first."""
+    order = ("error", "warning", "note")
+    gravest = sorted(found.findings, key=lambda one: (order.index(one.severity), -one.count))[:SHOWN_FINDINGS]
+    shown = [{"severity": one.severity, "rule": one.rule, "count": one.count, "evidence": one.evidence} for one in gravest]
+    emit("findings", found=shown, total=len(found.findings))
+
+
+def adapt(recipe: Recipe, data: Dataset) -> Model:
+    """The model that a recipe makes of a data set."""
+    from savile import adaptation
+
+    settings = {**recipe.adapt.settings, **_value(recipe)}
+    return adaptation.adapt(data, base(recipe), recipe.adapt.method, recipe.adapt.budget.minutes, settings, recipe.adapt.seed)
+
+
+def base(recipe: Recipe) -> str:
+    """What is adapted, as `adaptation.adapt` names it."""
+    return "linear" if recipe.model.family == "linear" else recipe.model.base
+
+
+def baselines(recipe: Recipe, data: Dataset) -> dict[str, Model]:
+    """The linear model and the untuned base with a new head; nothing is trained that `auto` has tried already."""
+    from savile import adaptation
+
+    value, seed = _value(recipe), recipe.adapt.seed
+    found = {"linear": adaptation.adapt(data, "linear", settings=value, seed=seed)}
+    try:
+        found["base"] = adaptation.adapt(data, recipe.model.base, "head", settings=value, seed=seed)
+    except MachineError as error:
+        if base(recipe) != "linear" or recipe.evaluate.must_beat in ("base", "both"):
+            raise
+        emit("warning", text=f"Not compared with an untuned base: wanted {error.wanted}; received {error.received}.")
+    return found
+
+
+def compress(recipe: Recipe, model: Model, data: Dataset) -> Model:
+    """The model with the forms that may serve; the linear family is small and quick as it is."""
+    if model.family == "linear":
+        return model
+    from savile import compression
+
+    limits = {"max_size_mb": recipe.compress.max_size_mb, "max_drop": recipe.compress.max_drop}
+    settings = {**recipe.compress.settings, **{name: limit for name, limit in limits.items() if limit is not None}}
+    return compression.compress(model, data, recipe.compress.technique, settings)
+
+
+def served(model: Model) -> tuple[str | None, str | None]:
+    """Form and engine that serve best, as `compress` measured; None and None stand for the trained form by its own family."""
+    chosen = model.facts.get("served") or {}
+    return chosen.get("form"), chosen.get("engine")
+
+
+def evaluate(recipe: Recipe, model: Model, data: Dataset, form: str | None, engine: str | None) -> Report:
+    """Measure one form on the test part, beside both baselines, against the recipe's bars."""
+    from savile import evaluation
+
+    rivals, settings = baselines(recipe, data), plain(recipe.evaluate)
+    settings |= {"gates": [plain(bar) for bar in recipe.evaluate.gates]} if recipe.evaluate.gates else {}
+    refs = {name: rival.ref for name, rival in rivals.items()}
+    key = _key("evaluate", model.ref, data.ref, data.name, form, engine, settings, refs)
+    store = Store.open()
+    known = store.recall(key)
+    if known is not None:
+        found: Report = store.load(known)
+        if all(Path(page).exists() for page in found.body["pages"]):
+            emit("note", text=f"Nothing has changed since {known} was measured.")
+            return found
+    report = evaluation.evaluate(model, data, form, engine, settings, rivals)
+    store.remember(key, report.ref)
+    return report
+
+
+def release(model: Model, report: Report, data: Dataset, forced: bool = False) -> Release:
+    """The bundle that may serve, with the alias ``champion``; a report that did not pass its gate takes `forced`."""
+    from savile import serving
+
+    store, key = Store.open(), _key("release", report.ref, forced)
+    known = store.recall(key)
+    found: Release
+    if known is not None:
+        found = store.load(known)
+    else:
+        form, engine = report.body["form"], report.body["engine"]
+        found = serving.release(model, form, engine, report, data, actor(), forced)
+        store.remember(key, found.ref)
+    if not forced and store.aliases().get("champion") != found.ref:
+        store.alias("champion", found.ref)
+    return found
+
+
+def _value(recipe: Recipe) -> dict[str, Any]:
+    worth = recipe.evaluate.value
+    return {"value": {"right": worth.right, "wrong": worth.wrong, "person": worth.person}} if worth else {}
+
+
+def _key(*parts: Any) -> str:
+    return digest(canonical(["flow", EDITION, *(dict(part) if isinstance(part, Mapping) else part for part in parts)]))

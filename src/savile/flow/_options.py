@@ -1,0 +1,24 @@
+"""Options that words share: Python takes them by name, the shell as ``--set``, ``--task`` and ``--serve``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, TypedDict
+
+
+class Common(TypedDict, total=False):
+    """What every word takes: `settings`, dotted keys of a recipe and their values, such as ``{"evaluate.floor": 0.9}``."""
+
+    settings: Mapping[str, Any]
+
+
+class OnFile(Common, total=False):
+    """Words that read a data file: `task`, by default ``classify``."""
+
+    task: str
+
+
+class OnLine(OnFile, total=False):
+    """Words that take the whole way: `serve`, whether to answer over HTTP once the gate is passed."""
+
+    serve: bool

@@ -1,0 +1,172 @@
+"""What a person typed becomes an order: the recipe to follow and, when it was inferred from a file, where to write it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from savile.base import recipe as recipes
+from savile.base.errors import InputError, MachineError, RecipeError
+from savile.base.events import emit
+from savile.base.recipe import Recipe
+from savile.base.records import digest
+
+if TYPE_CHECKING:
+    from savile.data._draft import Options
+
+RECIPE_SUFFIXES = (".yaml", ".yml")
+SUFFIX = ".savile.yaml"
+
+
+@dataclass(frozen=True)
+class Order:
+    """What to do.
+
+    Attributes:
+        recipe: what to follow.
+        target: where the inferred recipe is still to be written; None when there is one already.
+        file: the recipe's file, written or to be written; None for a recipe made in Python.
+    """
+
+    recipe: Recipe
+    target: Path | None = None
+    file: Path | None = None
+
+    def with_roles(self, roles: Mapping[str, str]) -> Order:
+        """The same order, with the columns that were inferred written into its recipe."""
+        columns = {role: roles.get(role) for role in ("text", "label", "time", "group")}
+        return replace(self, recipe=replace(self.recipe, task=replace(self.recipe.task, **columns)))  # type: ignore[arg-type]
+
+
+def settle(source: str | Path | Recipe, named: Mapping[str, Any], settings: Mapping[str, Any] | None) -> Order:
+    """The order behind a recipe, a recipe's file or a data file.
+
+    Args:
+        source: any of those.
+        named: dotted key of the recipe -> what the caller gave for it by an option of its own, None when nothing.
+        settings: dotted keys as well; they win.
+
+    Raises:
+        InputError: there is no such file, or its recipe was written for other data.
+        RecipeError: the recipe or a setting is wrong.
+    """
+    given = {key: value for key, value in named.items() if value is not None} | dict(settings or {})
+    if "data.test" in given:
+        given["data.test"] = str(Path(given["data.test"]).absolute())
+    if isinstance(source, Recipe):
+        return Order(_usable(recipes.override(source, given)))
+    path = Path(source)
+    if path.name.endswith(RECIPE_SUFFIXES):
+        found = _usable(recipes.load(path))
+        _check_digest(found, path)
+        return Order(_usable(recipes.override(found, given)), file=path.absolute())
+    return _inferred(path, given)
+
+
+def options(recipe: Recipe) -> Options:
+    """What a recipe settles about governing."""
+    from savile.data._draft import Options
+
+    task, data = recipe.task, recipe.data
+    return Options(
+        task=task.kind,
+        label=task.label,
+        text=task.text,
+        test=data.test,
+        pii=data.pii,
+        time=task.time,
+        group=task.group,
+        use=data.columns.use,
+        drop=data.columns.drop,
+    )
+
+
+def text(order: Order) -> str:
+    """The recipe as YAML; its paths as seen from where it lies, when the files lie there too."""
+    data, folder = order.recipe.data, order.file.parent if order.file else None
+    paths = {name: getattr(data, name) for name in ("path", "train", "test")}
+    near = {name: str(Path(path).name) for name, path in paths.items() if path and Path(path).parent == folder}
+    return recipes.dump(replace(order.recipe, data=replace(data, **near)))  # type: ignore[arg-type]
+
+
+def write(order: Order) -> Path | None:
+    """Write an inferred recipe to its place, whole or not at all, and never over another.
+
+    Raises:
+        MachineError: the disk refuses.
+    """
+    if order.target is None:
+        return order.file
+    content = f"# Written by Savile from {Path(order.recipe.data.source).name}; yours to change.\n{text(order)}"
+    aside = order.target.with_name(f".{order.target.name}.{os.getpid()}")
+    try:
+        aside.write_text(content, encoding="utf-8")
+        os.link(aside, order.target)  # unlike a rename it fails when somebody else was quicker
+    except OSError as error:
+        raise MachineError(f"the recipe written to {order.target}", str(error), "Make room, and run it again.") from error
+    finally:
+        aside.unlink(missing_ok=True)
+    emit("note", text=f"Wrote the recipe {order.target}; change it and run it again with: savile run {order.target.name}")
+    return order.target
+
+
+def _inferred(path: Path, given: Mapping[str, Any]) -> Order:
+    from savile.data import sources
+
+    fingerprint = _digest([path])
+    name = sources.stem(path)
+    target = _target(path, name)
+    if target.exists():
+        found = _usable(recipes.load(target))
+        _check_digest(found, target)
+        if found.data.digest is None or Path(found.data.source).resolve() != path.resolve():
+            do = f"Run the recipe itself with: savile run {target}; or move it away, and another one is written."
+            raise InputError(f"the recipe of {path.name} at {target}", "a recipe of something else", do)
+        emit("note", text=f"Following {target}, which was written for this very file.")
+        return Order(_usable(recipes.override(found, given)), file=target)
+    recipe = recipes.override(Recipe(), {"name": name, "data.path": str(path.absolute()), **given})
+    if recipe.data.test:
+        fingerprint = _digest([path, Path(recipe.data.test)])
+    recipe = replace(recipe, data=replace(recipe.data, digest=fingerprint))
+    return Order(_usable(recipe), target, target)
+
+
+def _target(path: Path, name: str) -> Path:
+    """Beside the file, or in the working folder when one may not write there."""
+    beside = path.absolute().with_name(f"{name}{SUFFIX}")
+    return beside if beside.exists() or os.access(beside.parent, os.W_OK) else Path.cwd() / beside.name
+
+
+def _usable(recipe: Recipe) -> Recipe:
+    """A recipe that names its rows once."""
+    data = recipe.data
+    if not data.source or (data.path and data.train):
+        received = "neither" if not data.source else "both"
+        raise RecipeError("either data.path or data.train", received, "Name the file with your rows: data: {path: tickets.csv}")
+    return recipe
+
+
+def _check_digest(recipe: Recipe, path: Path) -> None:
+    """Files are still those the recipe was written for, if it says which."""
+    data = recipe.data
+    if data.digest is None:
+        return
+    files = [Path(data.source), *([Path(data.test)] if data.test else [])]
+    found = _digest(files)
+    if found != data.digest:
+        names = " and ".join(file.name for file in files)
+        do = f"Remove `digest` from {path.name} to follow it with the new data, or move {path.name} away."
+        raise InputError(
+            f"{names} as {path.name} was written for it ({data.digest[:12]}…)", f"another content ({found[:12]}…)", do
+        )
+
+
+def _digest(files: list[Path]) -> str:
+    """SHA-256 of a file; of several, that of their digests in a row."""
+    from savile.data import sources
+
+    digests = [digest(sources.fetch(file)) for file in files]
+    return digests[0] if len(digests) == 1 else digest("".join(digests))

@@ -1,0 +1,149 @@
+"""What a person sees: the verdict screen, tables of names, checks and records, and the lines told on the way."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.panel import Panel
+from rich.syntax import Syntax
+from rich.table import Table
+from rich.text import Text
+
+from savile.base.records import Dataset, Model, Report
+from savile.flow._result import Result
+
+VERDICTS = {
+    "better": ("Better", "green"),
+    "not_proven": ("Not proven", "yellow"),
+    "worse": ("Worse", "red"),
+    "refused": ("Refused", "red"),
+    "dry_run": ("Dry run: nothing was written", "cyan"),
+}
+STATES = {"good": "[green]good[/]", "lacking": "[yellow]lacking[/]", "bad": "[red]bad[/]"}
+
+
+def screen(found: Any, said: Mapping[str, Any]) -> RenderableType:
+    """What to show for what a word gave back; `said` is the same as JSON."""
+    if isinstance(found, Result):
+        return _run(found)
+    if isinstance(found, Report):
+        title, colour = VERDICTS[found.body["verdict"]]
+        panel = Panel(_sentences(found.body["summary"]), title=title, border_style=colour)
+        return Group(panel, *_pages(found.body["pages"]), found.ref)
+    if isinstance(found, Dataset | Model):
+        return found.ref
+    if "names" in said:
+        return Group(*(_names(kind, listed) for kind, listed in said["names"].items()))
+    if "checks" in said:
+        return _checks(said["checks"])
+    if "records" in said:
+        return _records(said)
+    if "audit" in said:
+        return _audit(said)
+    if isinstance(said.get("recipe"), str) and "\n" in said["recipe"]:
+        return Text(said["recipe"].rstrip())
+    if "schema_of_recipe" in said:
+        return _json(said["schema_of_recipe"])
+    return _json({key: value for key, value in said.items() if key not in ("schema", "command")})
+
+
+def told(kind: str, facts: Mapping[str, Any]) -> list[RenderableType]:
+    """The lines for one event that is not about progress; none for what needs no line."""
+    if kind == "note":
+        return [Text(facts["text"], style="dim")]
+    if kind == "warning":
+        return [Text(f"Warning: {facts['text']}", style="yellow")]
+    if kind == "roles":
+        told = [f"{column['name']!r}: {column['role']} ({column['why']})" for column in facts["columns"]]
+        return [Text("Columns  " + ";  ".join(told))]
+    if kind == "parts":
+        return [Text("Parts    " + ", ".join(f"{name} {count:,}" for name, count in facts.items()) + " rows")]
+    if kind == "findings" and facts["total"]:
+        lines = [Text(f"What is wrong with your data: {facts['total']} findings", style="bold")]
+        return [*lines, *(Text(f"  {one['severity']:<8}{one['evidence']}") for one in facts["found"])]
+    return []
+
+
+def _run(found: Result) -> RenderableType:
+    said = found.json
+    title, colour = VERDICTS[found.verdict]
+    if found.verdict == "dry_run":
+        taken = said["plan"]
+        about = f"About {taken['seconds']:.0f} s, {taken['peak_rss_mb']:.0f} MB of memory, {taken['disk_mb']:.0f} MB on disk."
+        columns = ", ".join(f"{role} = {column!r}" for role, column in said["roles"].items())
+        parts = ", ".join(f"{name} {count:,}" for name, count in said["parts"].items())
+        inside: RenderableType = Group(Text(said["recipe"]), f"Columns: {columns}", f"Rows: {parts}", f"Estimate: {about}")
+        return Group(Panel(inside, title=title, border_style=colour), _next(found))
+    parts_of = [Panel(_sentences(found.summary), title=f"{said['name']}: {title}", border_style=colour), _gate(said["gate"])]
+    if said.get("answers"):
+        parts_of.append(_answers(said["answers"]))
+    return Group(*parts_of, *_pages(said["pages"]), _next(found))
+
+
+def _sentences(lines: Sequence[str]) -> RenderableType:
+    return Group(*(Text(line) for line in lines))
+
+
+def _gate(gate: Mapping[str, Any]) -> RenderableType:
+    table = Table("Check", "Measured", "Bar", "Passed", title="Gate", title_justify="left", box=None)
+    for check in gate["checks"]:
+        passed = "[green]yes[/]" if check["passed"] else "[red]no[/]"
+        table.add_row(str(check["name"]), f"{check['value']:.4g}", f"{check['bar']:.4g}", passed)
+    return table if gate["checks"] else Text("Gate: no bar was asked for.", style="dim")
+
+
+def _answers(answers: Sequence[Mapping[str, Any]]) -> RenderableType:
+    table = Table("Message", "Answer", "Probability", "Reply", title="Answers", title_justify="left", box=None)
+    for answer in answers:
+        label = "[yellow]to a person[/]" if answer["abstain"] else answer["label"]
+        table.add_row(Text(answer["text"]), label, f"{answer['probability']:.2f}", Text(answer["reply"]))
+    return table
+
+
+def _pages(pages: Sequence[str]) -> list[RenderableType]:
+    return [Text(f"{'Report' if 'report' in page else 'Page'}  {page}", no_wrap=True, overflow="ignore") for page in pages]
+
+
+def _next(found: Result) -> RenderableType:
+    return Text(f"Next    {found.next}", style="bold", no_wrap=True, overflow="ignore")
+
+
+def _names(kind: str, listed: Mapping[str, str]) -> RenderableType:
+    table = Table(title=kind, title_justify="left", title_style="bold", box=None, show_header=False)
+    table.add_column(min_width=12, no_wrap=True)
+    table.add_column()
+    for name, about in listed.items():
+        table.add_row(name, Text(about))
+    return table
+
+
+def _checks(checks: Sequence[Mapping[str, str]]) -> RenderableType:
+    table = Table(box=None, show_header=False)
+    for check in checks:
+        table.add_row(check["what"], STATES[check["state"]], Text(check["found"]), Text(check["do"]))
+    return table
+
+
+def _records(said: Mapping[str, Any]) -> RenderableType:
+    table = Table("Record", "Name", "Made", title=said["home"], title_justify="left", box=None)
+    for row in said["records"]:
+        table.add_row(row["ref"], Text(row["name"]), row["created"][:19])
+    for alias, ref in said["aliases"].items():
+        table.add_row(ref, Text(alias, style="bold"), "alias")
+    return table
+
+
+def _audit(said: Mapping[str, Any]) -> RenderableType:
+    table = Table("No.", "When", "Who", "What", "Of", box=None)
+    for act in said["audit"]:
+        table.add_row(str(act["seq"]), act["time"][:19], Text(act["actor"]), act["action"], Text(act["subject"]))
+    held = " Held against its digests: as it was written." if said["verified"] else ""
+    return Group(table, Text(f"{said['acts']} acts.{held}"))
+
+
+def _json(value: Any) -> RenderableType:
+    import json
+
+    return Syntax(json.dumps(value, ensure_ascii=False, indent=2, default=str), "json", background_color="default")

@@ -1,0 +1,73 @@
+"""The word `demo`: the whole line on an app's own sample, on this machine, without a network."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Unpack
+
+from savile.base import catalogue
+from savile.base import recipe as recipes
+from savile.base.store import Store
+from savile.flow import run as whole
+from savile.flow._options import Common
+from savile.flow._result import Result
+
+if TYPE_CHECKING:
+    from savile.base.contracts import App
+    from savile.base.records import Release
+
+
+def demo(app: str = "support", *, language: str = "en", minutes: float | None = None, **more: Unpack[Common]) -> Result:
+    """Show the whole line on a small sample: data findings, training, verdict, answers, and one left to a person.
+
+    Args:
+        app: which app's sample, as `savile names apps` lists them.
+        language: en or zh.
+        minutes: how long training may take; default: what the app says, one minute for support.
+        settings: dotted keys of the recipe and their values.
+
+    Raises:
+        UnknownNameError: there is no such app or language.
+        MachineError: disk, memory or a missing package stand in the way.
+    """
+    chosen = catalogue.get("apps", app)
+    result = whole.run(_recipe(chosen, language, minutes, more))
+    found = {**result.json, "command": "demo", "pages": [*result.json["pages"], *_pages(chosen, app, language)]}
+    if result.json["release"]:
+        found["answers"] = _answers(chosen, language, Store.open().load(result.json["release"]))
+    return replace(result, json=found, next="savile run tickets.csv   (your own file: one column of texts, one of labels)")
+
+
+def plan(app: str = "support", *, language: str = "en", minutes: float | None = None, **more: Unpack[Common]) -> Result:
+    """What `demo` would do with the same arguments; writes nothing."""
+    result = whole.plan(_recipe(catalogue.get("apps", app), language, minutes, more))
+    return replace(result, json={**result.json, "command": "demo"}, next=f"savile demo {app} --language {language}")
+
+
+def _recipe(app: App, language: str, minutes: float | None, more: Common) -> recipes.Recipe:
+    budget = {} if minutes is None else {"adapt.budget.minutes": minutes}
+    return recipes.make({**app.recipe(language), **budget, **(more.get("settings") or {})})
+
+
+def _answers(app: App, language: str, release: Release) -> list[dict[str, Any]]:
+    """The app's own questions, answered as the served model would."""
+    from savile.models import Predictor
+
+    model, texts = Store.open().load(release.model), app.questions(language)
+    answers = Predictor(model, release.form, release.engine or None)(texts)
+    found = []
+    for text, choice, probability, abstain in zip(texts, answers.choice, answers.confidence, answers.abstain, strict=True):
+        label = model.labels[int(choice)]
+        said = app.reply(label, float(probability), bool(abstain), language)
+        found.append({"text": text, "label": label, "probability": float(probability), "abstain": bool(abstain), "reply": said})
+    return found
+
+
+def _pages(app: App, name: str, language: str) -> list[str]:
+    """The app's own pages, written beside the reports."""
+    folder = Store.open().pages / f"{name}-{language}"
+    folder.mkdir(parents=True, exist_ok=True)
+    written = {folder / f"{title}.html": html for title, html in app.pages(language).items()}
+    for path, html in written.items():
+        path.write_text(html, encoding="utf-8")
+    return [str(path.resolve()) for path in written]

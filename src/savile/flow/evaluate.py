@@ -1,0 +1,74 @@
+"""The word `evaluate`: what a model is worth, beside both baselines, and whether it may serve."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Unpack
+
+from savile.base import catalogue
+from savile.base import recipe as recipes
+from savile.base.records import Dataset, Model
+from savile.flow import _bars, _line, _refs
+from savile.flow._options import Common
+from savile.flow._result import envelope
+
+if TYPE_CHECKING:
+    from savile.base.recipe import Recipe
+    from savile.base.records import Release, Report
+
+
+def evaluate(
+    model: str | Model | Release,
+    data: str | Path | Dataset | None = None,
+    *,
+    form: str | None = None,
+    engine: str | None = None,
+    **more: Unpack[Common],
+) -> Report:
+    """Measure a model on the test part of data, beside both baselines, and hold it against the bars.
+
+    Args:
+        model: a model or its reference.
+        data: data whose test part is read; default: what the model was trained on.
+        form: which of its forms; default: the one that serves.
+        engine: what runs the form; default: the one that serves it.
+        settings: dotted keys of the recipe and their values, such as evaluate.floor.
+
+    Raises:
+        UnknownNameError: there is no such model, data, form, engine or metric.
+    """
+    found = _refs.model(model)
+    rows = _refs.data_of(found) if data is None else _refs.dataset(data)
+    recipe, form, engine = _settled(found, form, engine, more)
+    _bars.check(recipe, rows)
+    return _line.evaluate(recipe, found, rows, form, engine)
+
+
+def plan(
+    model: str | Model | Release,
+    data: str | Path | Dataset | None = None,
+    *,
+    form: str | None = None,
+    engine: str | None = None,
+    **more: Unpack[Common],
+) -> dict[str, Any]:
+    """What `evaluate` would measure with the same arguments."""
+    found = _refs.model(model)
+    rows = _refs.data_of(found) if data is None else _refs.stored_dataset(data)
+    recipe, form, engine = _settled(found, form, engine, more)
+    _bars.check(recipe, rows)
+    chosen = {"model": found.ref, "data": rows.ref, "form": form, "engine": engine, "rows": len(rows.parts["test"])}
+    return {**envelope("evaluate"), "verdict": "dry_run", **chosen, "bars": recipes.plain(recipe.evaluate)}
+
+
+def _settled(model: Model, form: str | None, engine: str | None, more: Common) -> tuple[Recipe, str | None, str | None]:
+    """The bars, the form and the engine; baselines stand on the model's own base."""
+    if engine is not None:
+        catalogue.get("engines", engine)
+    if form is None:
+        form, engine = _line.served(model)[0], engine or _line.served(model)[1]
+    elif engine is None:
+        engine = model.facts.get("forms", {}).get(form, {}).get("engine")
+    recipe = recipes.make(more.get("settings"))
+    return replace(recipe, model=replace(recipe.model, base=model.base or recipe.model.base)), form, engine

@@ -1,0 +1,66 @@
+"""The word `govern`: from a company's own file to data that may be learnt from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Unpack
+
+from savile.flow import _line, _order
+from savile.flow._options import OnFile
+from savile.flow._result import envelope
+
+if TYPE_CHECKING:
+    from savile.base.records import Dataset
+
+
+def govern(
+    source: str | Path,
+    *,
+    label: str | None = None,
+    text: str | None = None,
+    test: str | Path | None = None,
+    pii: str | None = None,
+    **more: Unpack[OnFile],
+) -> Dataset:
+    """Make data of a file: roles inferred and shown, personal data masked, copies found, parts without overlap.
+
+    Args:
+        source: csv, tsv or jsonl file, plain or gzipped, or a recipe in YAML.
+        label: column with the labels; inferred when left out.
+        text: column with the texts; inferred when left out.
+        test: file with a published test set; without one 20 % of the rows are set apart.
+        pii: mask replaces personal data before anything is stored, keep leaves it; default: mask.
+        task: what the data is for; default: classify.
+        settings: dotted keys of the recipe and their values.
+
+    Raises:
+        DataError: the file cannot be used.
+        InputError: roles cannot be inferred, or a name does not exist.
+    """
+    return _line.govern(_settled(source, label, text, test, pii, more).recipe)
+
+
+def plan(
+    source: str | Path,
+    *,
+    label: str | None = None,
+    text: str | None = None,
+    test: str | Path | None = None,
+    pii: str | None = None,
+    **more: Unpack[OnFile],
+) -> dict[str, Any]:
+    """What `govern` would do with the same arguments; writes nothing."""
+    from savile import data
+
+    order = _settled(source, label, text, test, pii, more)
+    seen = data.inspect(order.recipe.data.source, _order.options(order.recipe))
+    _line.tell_findings(seen)
+    columns = [{"name": column.name, "role": column.role, "why": column.why} for column in seen.columns]
+    shown = {"roles": dict(seen.roles), "columns": columns, "rows": seen.rows, "parts": dict(seen.parts)}
+    return {**envelope("govern"), "verdict": "dry_run", **shown, "findings": [finding.as_dict() for finding in seen.findings]}
+
+
+def _settled(source: str | Path, *rest: Any) -> _order.Order:
+    label, text, test, pii, more = rest
+    named = {"task.label": label, "task.text": text, "data.test": test, "data.pii": pii, "task.kind": more.get("task")}
+    return _order.settle(source, named, more.get("settings"))

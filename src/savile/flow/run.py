@@ -1,0 +1,121 @@
+"""The word `run`: from a company's own file, or a recipe, to a gated, served, proven model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Unpack
+
+from savile.base.events import emit
+from savile.flow import _line, _order
+from savile.flow._options import OnLine
+from savile.flow._result import Result, of_plan, of_run
+
+if TYPE_CHECKING:
+    from savile.base.recipe import Recipe
+    from savile.base.records import Dataset, Model, Report
+
+
+def run(
+    source: str | Path | Recipe,
+    *,
+    label: str | None = None,
+    text: str | None = None,
+    test: str | Path | None = None,
+    **more: Unpack[OnLine],
+) -> Result:
+    """Take a data file or a recipe all the way: govern, adapt, compress, evaluate, gate, release.
+
+    Of a file, columns are inferred and shown, and a recipe is written beside it. Nothing that was done before is done again.
+
+    Args:
+        source: csv, tsv or jsonl file, plain or gzipped, or a recipe in YAML.
+        label: column with the labels; inferred when left out.
+        text: column with the texts; inferred when left out.
+        test: file with a published test set; without one 20 % of the rows are set apart.
+        task: what is asked; default: classify.
+        serve: answer over HTTP once the gate is passed, until stopped.
+        settings: dotted keys of the recipe and their values.
+
+    Returns:
+        What it came to; a gate that is not passed is a result, with verdict ``refused``.
+
+    Raises:
+        InputError: the file, the recipe or a setting cannot be used.
+        MachineError: disk, memory or a missing package stand in the way.
+    """
+    named = {"task.label": label, "task.text": text, "data.test": test, "task.kind": more.get("task")}
+    order = _order.settle(source, named, more.get("settings"))
+    recipe = order.recipe
+    data = _line.govern(recipe)
+    _check(recipe, data)
+    file = _order.write(order.with_roles(data.roles))
+    model = _line.compress(recipe, _line.adapt(recipe, data), data)
+    form, engine = _line.served(model)
+    report = _line.evaluate(recipe, model, data, form, engine)
+    result = _finished(model, report, data, file)
+    if more.get("serve") and result.passed:
+        _serve(recipe, result)
+    return result
+
+
+def plan(
+    source: str | Path | Recipe,
+    *,
+    label: str | None = None,
+    text: str | None = None,
+    test: str | Path | None = None,
+    **more: Unpack[OnLine],
+) -> Result:
+    """What `run` would do with the same arguments: recipe, roles, parts and what it would take; writes nothing."""
+    from savile import data
+    from savile.flow._plan import estimate
+
+    named = {"task.label": label, "task.text": text, "data.test": test, "task.kind": more.get("task")}
+    order = _order.settle(source, named, more.get("settings"))
+    seen = data.inspect(order.recipe.data.source, _order.options(order.recipe))
+    _line.tell_findings(seen)
+    order = order.with_roles(seen.roles)
+    characters = sum(column.length * seen.rows for column in seen.columns if column.name == seen.roles["text"])
+    planned = {
+        "recipe": _order.text(order),
+        "roles": dict(seen.roles),
+        "parts": dict(seen.parts),
+        "plan": estimate(order.recipe, seen.rows, characters),
+    }
+    return Result(of_plan("run", order.recipe.name, planned), next=f"savile run {source}")
+
+
+def _check(recipe: Recipe, data: Dataset) -> None:
+    """What would otherwise fail late, or do nothing in silence."""
+    from savile.flow import _bars
+
+    _bars.check(recipe, data)
+    if recipe.monitor.drift:
+        emit("warning", text="Nothing watches the served model yet: the section monitor is kept for a later version.")
+
+
+def _finished(model: Model, report: Report, data: Dataset, file: Path | None) -> Result:
+    """Release what passed its gate, and say what comes next."""
+    from savile.data import page
+
+    passed = report.body["gate"]["passed"]
+    release = _line.release(model, report, data) if passed else None
+    json = of_run("run", report, release, [str(page(data).resolve())])
+    where = file.name if file else "the recipe"
+    summary = [*report.body["summary"], *_unasked(json, where)]
+    advice = f"savile serve {release.ref}" if release else f"savile run {where}   (after mending the data or changing the bars)"
+    return Result(json, summary, advice)
+
+
+def _unasked(json: dict[str, Any], where: str) -> list[str]:
+    """A gate without bars lets everything through, and that should be known."""
+    asked = [check for check in json["gate"]["checks"] if check["name"] != "parity"]
+    return [] if asked else [f"No bar was asked for; set evaluate.floor and evaluate.must_beat in {where} to have one."]
+
+
+def _serve(recipe: Recipe, result: Result) -> None:
+    from savile.flow.serve import serve
+
+    emit("result", **result.json)
+    settings = {"serve.host": recipe.serve.host, "serve.port": recipe.serve.port, "serve.keys": recipe.serve.keys}
+    serve(result.json["release"], settings=settings)

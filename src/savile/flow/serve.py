@@ -1,0 +1,106 @@
+"""The word `serve`: answers over HTTP from a model that has passed its gate."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any, Unpack
+
+from savile.base import recipe as recipes
+from savile.base.errors import GateError
+from savile.base.events import emit
+from savile.base.records import Model, Release, Report
+from savile.base.store import Store
+from savile.flow import _line, _refs
+from savile.flow._options import Common
+from savile.flow._result import envelope
+
+if TYPE_CHECKING:
+    from savile.base.recipe import Recipe
+
+
+def serve(
+    model: str | Model | Release = "champion",
+    *,
+    host: str | None = None,
+    port: int | None = None,
+    keys: str | None = None,
+    force: bool = False,
+    **more: Unpack[Common],
+) -> None:
+    """Answer over HTTP until stopped; refuses what has no report that passed its gate.
+
+    Args:
+        model: a release, a model or an alias; default: champion, the last one that passed.
+        host: address to listen on; default: 127.0.0.1, this machine only.
+        port: default: 8080; 0 takes a free one.
+        keys: required or none; default: required.
+        force: serve without a passing report; written to the audit log.
+        settings: dotted keys of the recipe and their values, such as serve.port.
+
+    Raises:
+        GateError: there is no report that passed.
+        MachineError: the port is in use.
+    """
+    from savile import serving
+
+    wanted = _recipe(host, port, keys, more).serve
+    release = _release(_refs.model_or_release(model), force)
+
+    def ready(url: str) -> None:
+        emit("result", **envelope("serve", release.ref), url=url, release=release.ref, pid=os.getpid())
+
+    serving.serve(release, wanted.host, wanted.port, wanted.keys == "required", ready)
+
+
+def plan(
+    model: str | Model | Release = "champion",
+    *,
+    host: str | None = None,
+    port: int | None = None,
+    keys: str | None = None,
+    force: bool = False,
+    **more: Unpack[Common],
+) -> dict[str, Any]:
+    """What `serve` would serve with the same arguments, and where."""
+    wanted, found = _recipe(host, port, keys, more).serve, _refs.model_or_release(model)
+    report = None if isinstance(found, Release) else _passed(found)
+    if isinstance(found, Model) and report is None and not force:
+        raise _refusal(found)
+    passed = {"report": found.report if isinstance(found, Release) else report.ref if report else None, "serves": found.ref}
+    return {**envelope("serve"), "verdict": "dry_run", **passed, "url": None, "serve": recipes.plain(wanted)}
+
+
+def _recipe(host: str | None, port: int | None, keys: str | None, more: Common) -> Recipe:
+    named = {"serve.host": host, "serve.port": port, "serve.keys": keys}
+    return recipes.make({key: value for key, value in named.items() if value is not None} | dict(more.get("settings") or {}))
+
+
+def _release(found: Model | Release, force: bool) -> Release:
+    """The release itself, or one made of a model and the newest report that it passed with."""
+    if isinstance(found, Release):
+        if not found.gate.get("passed") and not force:
+            raise _refusal(found)
+        return found
+    report = _passed(found)
+    data = _refs.data_of(found)
+    if report is not None:
+        return _line.release(found, report, data)
+    if not force:
+        raise _refusal(found)
+    form, engine = _line.served(found)
+    return _line.release(found, _line.evaluate(recipes.make(), found, data, form, engine), data, forced=True)
+
+
+def _passed(model: Model) -> Report | None:
+    """The newest report of a model that passed its gate."""
+    store = Store.open()
+    for row in reversed(store.list("report")):
+        report: Report = store.load(row["ref"])
+        if report.body["model"] == model.ref and report.body["gate"]["passed"]:
+            return report
+    return None
+
+
+def _refusal(found: Model | Release) -> GateError:
+    do = f"Run `savile evaluate {found.ref}` and pass its bars, or serve with --force, which is written to the audit log."
+    return GateError(f"a report with which {found.ref} passed its gate", "none", do)
