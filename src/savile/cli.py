@@ -35,14 +35,16 @@ COMMON = {
 }
 DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
 INTERRUPTED, BUG, USAGE = 130, 1, 2
+FILE_WIDTH = 120  # of screens that go into a file or a pipe
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command line; the exit code."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     as_json = "--json" in arguments
+    os.environ.setdefault("TQDM_DISABLE", "1")  # libraries' own progress bars would mix with ours
     try:
-        code = typer.main.get_command(_app()).main(arguments, prog_name="savile", standalone_mode=False)
+        code = shell().main(arguments, prog_name="savile", standalone_mode=False)
         return code if isinstance(code, int) else 0
     except SavileError as error:
         return _failed(error.as_dict(), error.exit_code, as_json)
@@ -83,13 +85,20 @@ def _bug(error: Exception, as_json: bool) -> int:
     return _failed(said, BUG, as_json)
 
 
-def _app() -> typer.Typer:
+def shell() -> click.Group:
+    """Every word as a command."""
     app = typer.Typer(help=_lines(savile)[0], add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
     app.callback()(_version)
     for name in WORDS:
         word = importlib.import_module(f"savile.flow.{name}")
         app.command(name, help=_lines(getattr(word, name))[0])(_command(name, getattr(word, name), getattr(word, "plan", None)))
-    return app
+    group = typer.main.get_command(app)
+    assert isinstance(group, click.Group)
+    for name, command in group.commands.items():
+        for parameter in command.params:
+            if isinstance(parameter, click.Argument):  # click 8.5 forgets the help that typer gave it
+                parameter.help = _arguments(getattr(savile, name))[str(parameter.name)]  # type: ignore[attr-defined]
+    return group
 
 
 def _version(version: bool = typer.Option(False, "--version", help="Print the version.", is_eager=True)) -> None:
@@ -188,9 +197,12 @@ class Teller:
 
     def __init__(self, as_json: bool) -> None:
         self.as_json, self.answered = as_json, False
-        self.console, self.out = Console(stderr=True, highlight=False), Console(highlight=False, soft_wrap=False)
+        self.console, self.out = Console(stderr=True, highlight=False), Console(highlight=False)
+        if not self.out.is_terminal:
+            self.out.width = FILE_WIDTH
         self.bars: Progress | None = None
         self.stages: dict[str, TaskID] = {}
+        self.heard: set[str] = set()
 
     def __enter__(self) -> Teller:
         return self
@@ -213,8 +225,9 @@ class Teller:
         else:
             from savile.flow._screen import told
 
-            for line in told(event.kind, event.facts):
-                self.console.print(line)
+            self.heard.add(str(event.facts.get("text")))
+            for line in told(event.kind, event.facts, self.heard):
+                self.console.print(line, soft_wrap=not self.console.is_terminal)
 
     def print(self, said: Mapping[str, Any], found: Any) -> None:
         """The answer of a command on stdout."""

@@ -26,10 +26,10 @@ import yaml
 from pydantic import TypeAdapter, ValidationError
 
 from savile.base import catalogue
-from savile.base._sections import Compress, Recipe, Task
+from savile.base._sections import Compress, Data, Recipe, Task
 from savile.base.errors import InputError, RecipeError, nearest
 
-__all__ = ["Recipe", "assignments", "dump", "load", "make", "override", "plain", "schema"]
+__all__ = ["Data", "Recipe", "assignments", "dump", "load", "make", "override", "plain", "schema"]
 
 Where = Mapping[tuple[str | int, ...], str]  # path of a value -> where it was written
 HELP = "`savile show recipe --full` prints every key with its default."

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from savile.base import recipe as recipes
 from savile.base.errors import InputError, MachineError, RecipeError
 from savile.base.events import emit
-from savile.base.recipe import Recipe
+from savile.base.recipe import Data, Recipe
 from savile.base.records import digest
 
 if TYPE_CHECKING:
@@ -116,7 +116,7 @@ def write(order: Order) -> Path | None:
 def _inferred(path: Path, given: Mapping[str, Any]) -> Order:
     from savile.data import sources
 
-    fingerprint = _digest([path])
+    sources.fetch(path)
     name = sources.stem(path)
     target = _target(path, name)
     if target.exists():
@@ -128,9 +128,7 @@ def _inferred(path: Path, given: Mapping[str, Any]) -> Order:
         emit("note", text=f"Following {target}, which was written for this very file.")
         return Order(_usable(recipes.override(found, given)), file=target)
     recipe = recipes.override(Recipe(), {"name": name, "data.path": str(path.absolute()), **given})
-    if recipe.data.test:
-        fingerprint = _digest([path, Path(recipe.data.test)])
-    recipe = replace(recipe, data=replace(recipe.data, digest=fingerprint))
+    recipe = replace(recipe, data=replace(recipe.data, digest=fingerprint(recipe.data)))
     return Order(_usable(recipe), target, target)
 
 
@@ -154,19 +152,18 @@ def _check_digest(recipe: Recipe, path: Path) -> None:
     data = recipe.data
     if data.digest is None:
         return
-    files = [Path(data.source), *([Path(data.test)] if data.test else [])]
-    found = _digest(files)
+    found = fingerprint(data)
     if found != data.digest:
-        names = " and ".join(file.name for file in files)
+        names = " and ".join(Path(file).name for file in (data.source, data.test) if file)
         do = f"Remove `digest` from {path.name} to follow it with the new data, or move {path.name} away."
         raise InputError(
             f"{names} as {path.name} was written for it ({data.digest[:12]}…)", f"another content ({found[:12]}…)", do
         )
 
 
-def _digest(files: list[Path]) -> str:
-    """SHA-256 of a file; of several, that of their digests in a row."""
+def fingerprint(data: Data) -> str:
+    """SHA-256 of the file a recipe names; with a test file, that of both digests in a row."""
     from savile.data import sources
 
-    digests = [digest(sources.fetch(file)) for file in files]
+    digests = [digest(sources.fetch(file)) for file in (data.source, data.test) if file]
     return digests[0] if len(digests) == 1 else digest("".join(digests))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from typing import Any
 
 from rich.console import Group, RenderableType
@@ -49,20 +49,21 @@ def screen(found: Any, said: Mapping[str, Any]) -> RenderableType:
     return _json({key: value for key, value in said.items() if key not in ("schema", "command")})
 
 
-def told(kind: str, facts: Mapping[str, Any]) -> list[RenderableType]:
-    """The lines for one event that is not about progress; none for what needs no line."""
+def told(kind: str, facts: Mapping[str, Any], heard: Set[str] = frozenset()) -> list[RenderableType]:
+    """The lines for one event that is not about progress; none for what needs no line, or was `heard` before."""
     if kind == "note":
         return [Text(facts["text"], style="dim")]
     if kind == "warning":
         return [Text(f"Warning: {facts['text']}", style="yellow")]
     if kind == "roles":
-        told = [f"{column['name']!r}: {column['role']} ({column['why']})" for column in facts["columns"]]
-        return [Text("Columns  " + ";  ".join(told))]
+        rows = [f"  {column['name']:<20} {column['role']:<10} {column['why']}" for column in facts["columns"]]
+        return [Text("Columns", style="bold"), *map(Text, rows)]
     if kind == "parts":
-        return [Text("Parts    " + ", ".join(f"{name} {count:,}" for name, count in facts.items()) + " rows")]
+        return [Text("Rows  " + ", ".join(f"{name} {count:,}" for name, count in facts.items()))]
     if kind == "findings" and facts["total"]:
         lines = [Text(f"What is wrong with your data: {facts['total']} findings", style="bold")]
-        return [*lines, *(Text(f"  {one['severity']:<8}{one['evidence']}") for one in facts["found"])]
+        new = [one for one in facts["found"] if one["evidence"] not in heard]
+        return [*lines, *(Text(f"  {one['severity']:<8}{one['evidence']}") for one in new)]
     return []
 
 
