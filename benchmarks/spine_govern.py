@@ -17,7 +17,6 @@ import rensa
 
 sys.path.insert(0, str(Path(__file__).parent))
 from _report import report
-
 from savile import data
 from savile.data import _similar, dedup, sources
 
