@@ -23,7 +23,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 import savile
-from savile.base.errors import MachineError, SavileError
+from savile.base.errors import MachineError, MissingExtraError, SavileError
 from savile.base.events import Event, listening
 from savile.flow import _options
 
@@ -33,7 +33,7 @@ COMMON = {
     "sets": (list[str], "--set", "A key of the recipe and its value, such as evaluate.floor=0.9; may be repeated."),
     "dry_run": (bool, "--dry-run", "Say what would be done, and write nothing."),
 }
-DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
+DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EIO)
 INTERRUPTED, BUG, USAGE = 130, 1, 2
 FILE_WIDTH = 120  # of screens that go into a file or a pipe
 
@@ -55,6 +55,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (KeyboardInterrupt, click.exceptions.Abort):
         said = {"code": "interrupted", "wanted": "to finish", "received": "an interrupt", "do": "Run it again to go on."}
         return _failed(said, INTERRUPTED, as_json)
+    except ModuleNotFoundError as error:
+        return _lacking(error, as_json)
     except BrokenPipeError:  # whoever read our output has gone
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
@@ -62,7 +64,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         if isinstance(error, OSError) and error.errno not in DISK:
             return _bug(error, as_json)
         wanted = "room and rights on the disk" if isinstance(error, OSError) else "memory enough"
-        told = MachineError(wanted, str(error) or "an allocation that failed", "Make room, and run it again.")
+        do = "Make room, or set SAVILE_HOME to another folder, and run it again."
+        told = MachineError(wanted, str(error) or "an allocation that failed", do)
         return _failed(told.as_dict(), told.exit_code, as_json)
     except Exception as error:
         return _bug(error, as_json)
@@ -76,6 +79,18 @@ def _failed(said: Mapping[str, str], code: int, as_json: bool) -> int:
     if as_json:
         print(json.dumps({"error": dict(said)}, ensure_ascii=False), flush=True)
     return code
+
+
+def _lacking(error: ModuleNotFoundError, as_json: bool) -> int:
+    """A package of an extra that is not installed; any other missing module is a bug."""
+    from savile.flow.doctor import EXTRAS
+
+    package = str(error.name).partition(".")[0]
+    extra = next((name for name, packages in EXTRAS.items() if package in packages), None)
+    if extra is None:
+        return _bug(error, as_json)
+    told = MissingExtraError(package, extra)
+    return _failed(told.as_dict(), told.exit_code, as_json)
 
 
 def _bug(error: Exception, as_json: bool) -> int:

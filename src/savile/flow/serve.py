@@ -41,10 +41,9 @@ def serve(
         GateError: there is no report that passed.
         MachineError: the port is in use.
     """
-    from savile import serving
-
     wanted = _recipe(host, port, keys, more).serve
     release = _release(_refs.model_or_release(model), force)
+    from savile import serving  # only now: what it needs takes seconds to load
 
     def ready(url: str) -> None:
         emit("result", **envelope("serve", release.ref), url=url, release=release.ref, pid=os.getpid())
