@@ -101,11 +101,11 @@ def assignments(texts: Sequence[str]) -> dict[str, Any]:
 
 
 def dump(recipe: Recipe, full: bool = False) -> str:
-    """The recipe as YAML: what differs from the defaults, or with `full` everything."""
+    """The recipe as YAML, a section a line: what differs from the defaults, or with `full` everything."""
     shown = _plain(recipe)
     if not full:
         shown = {"version": 1, **_difference(shown, _plain(Recipe()))}
-    return str(yaml.safe_dump(shown, sort_keys=False, default_flow_style=None, allow_unicode=True, width=120))
+    return "".join(f"{key}: {_line(value)}\n" for key, value in shown.items())
 
 
 def schema() -> dict[str, Any]:
@@ -129,6 +129,12 @@ def _plain(section: Any) -> dict[str, Any]:
     """Dataclasses as dictionaries, tuples as lists."""
     found: dict[str, Any] = _listed(asdict(section))
     return found
+
+
+def _line(value: Any) -> str:
+    """A value as YAML on one line."""
+    text = yaml.safe_dump(value, sort_keys=False, default_flow_style=True, allow_unicode=True, width=float("inf"))
+    return str(text).removesuffix("...\n").strip()
 
 
 def _listed(value: Any) -> Any:
