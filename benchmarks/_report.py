@@ -36,7 +36,7 @@ def report(
         bar: the value it must reach; None where there is none.
         higher: whether more is better.
         more: ``baseline`` (name of the peer) and ``baseline_value``, ``ratio`` (by default how many times better than the
-            baseline), ``seeds``, ``runs`` (the figure of each seed or run, by what was run), ``issue`` (by default the start of the benchmark's file name).
+            baseline), ``seeds``, ``runs`` (the figure of each seed or run), ``issue``.
     """
     peer = more.get("baseline_value")
     ratio = more.get("ratio", _ratio(value, peer, higher))

@@ -1,4 +1,4 @@
-"""LoRA on every linear layer beside `full` on banking77: accuracy, identity at the start, merged against attached, file size."""
+"""LoRA on every linear layer beside `full` on banking77: accuracy, identity at the start, merged against attached, size."""
 
 from __future__ import annotations
 

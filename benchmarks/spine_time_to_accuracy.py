@@ -13,6 +13,9 @@ of its own, so that peak memory beyond the imports is its own.
 
 from __future__ import annotations
 
+import csv
+import gzip
+import io
 import json
 import os
 import resource
@@ -132,13 +135,11 @@ Rows = tuple[list[str], np.ndarray]
 
 def rows(third: bool) -> tuple[Rows, Rows, list[str]]:
     """Training and scoring rows; with `third`, both from a third of the training file."""
-    import csv
-    import gzip
 
     def read(path: Path) -> list[tuple[str, str]]:
-        opened = gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else path.open(encoding="utf-8")
-        with opened as file:
-            return [(row["text"], row["category"]) for row in csv.DictReader(file)]
+        content = path.read_bytes()
+        text = (gzip.decompress(content) if path.suffix == ".gz" else content).decode()
+        return [(row["text"], row["category"]) for row in csv.DictReader(io.StringIO(text, newline=""))]
 
     train, test = read(SAMPLES / "train.csv.gz"), read(SAMPLES / "test.csv")
     labels = sorted({label for _, label in train})

@@ -18,25 +18,7 @@ LABELS = ("lost card", "refund", "order")
 @pytest.fixture(scope="session")
 def base(tmp_path_factory):
     """A tiny encoder with random weights, as a folder that transformers reads."""
-    return str(_tiny_encoder(tmp_path_factory.mktemp("base")))
-
-
-def _tiny_encoder(folder):
-    import torch
-    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
-    from transformers import BertConfig, BertModel
-
-    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", *sorted({word for text in testing.TEXTS for word in text.lower().split()})]
-    tokenizer = Tokenizer(models.WordLevel({word: i for i, word in enumerate(words)}, unk_token="[UNK]"))
-    tokenizer.normalizer = normalizers.Lowercase()
-    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
-    tokenizer.post_processor = processors.BertProcessing(("[SEP]", 3), ("[CLS]", 2))
-    torch.manual_seed(0)
-    shape = {"hidden_size": 32, "num_hidden_layers": 3, "num_attention_heads": 2, "intermediate_size": 64}
-    trunk = BertModel(BertConfig(vocab_size=len(words), max_position_embeddings=64, **shape))
-    trunk.save_pretrained(folder)
-    tokenizer.save(str(folder / "tokenizer.json"))
-    return folder
+    return str(testing.tiny_encoder(tmp_path_factory.mktemp("base")))
 
 
 def _network(base):

@@ -291,6 +291,29 @@ def check_app(app: Any) -> None:
         _require(bool(pages) and all(f'lang="{language}' in page for page in pages.values()), "pages() must say its language")
 
 
+def tiny_encoder(folder: Path, texts: Sequence[str] = TEXTS) -> Path:
+    """Write a three-layer encoder with random weights to a folder, for tests that need a base and no answers worth having.
+
+    Args:
+        folder: an empty folder; transformers and Savile read it as a base.
+        texts: their words are the vocabulary.
+    """
+    import torch
+    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
+    from transformers import BertConfig, BertModel
+
+    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", *sorted({word for text in texts for word in text.lower().split()})]
+    tokenizer = Tokenizer(models.WordLevel({word: i for i, word in enumerate(words)}, unk_token="[UNK]"))
+    tokenizer.normalizer = normalizers.Lowercase()
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    tokenizer.post_processor = processors.BertProcessing(("[SEP]", 3), ("[CLS]", 2))
+    torch.manual_seed(0)
+    shape = {"hidden_size": 32, "num_hidden_layers": 3, "num_attention_heads": 2, "intermediate_size": 64}
+    BertModel(BertConfig(vocab_size=len(words), max_position_embeddings=64, **shape)).save_pretrained(folder)
+    tokenizer.save(str(folder / "tokenizer.json"))
+    return folder
+
+
 def simulated_predictions(rows: int = 400, labels: int = 4, seed: int = 0) -> Predictions:
     """Calibrated answers: each gold label is drawn from the very probabilities that are answered."""
     rng = np.random.default_rng(seed)

@@ -156,6 +156,9 @@ class _Loop:
             group["lr"] = settings.learning_rate * rate(settings, self.step, self.total)
         chosen = self.batches[index * settings.accumulate : (index + 1) * settings.accumulate]
         self.loss = sum(self._backward(batch, len(chosen)) for batch in chosen)
+        if not math.isfinite(self.loss):
+            do = f"Lower the learning rate ({settings.learning_rate:g})."
+            raise InputError("a loss that is a number", f"{self.loss} at step {self.step + 1}", do)
         if settings.clip:
             torch.nn.utils.clip_grad_norm_(self.named.values(), settings.clip)
         self.optimizer.step()
@@ -192,7 +195,8 @@ class _Loop:
         tensors |= {f"best/{name}": tensor for name, tensor in self.best_weights.items()}
         for name, p in self.named.items():
             tensors |= {f"state/{name}/{key}": value for key, value in self.optimizer.state[p].items()}
-        state = {name: getattr(self, name) for name in ("tokens", "stale", "total", "history", "best", "best_key")}
+        state = {name: getattr(self, name) for name in ("tokens", "stale", "total", "history", "best")}
+        state["best_key"] = None if self.best is None else list(self.best_key)  # JSON has no infinity
         _checkpoint.save(folder, self.step, tensors, state)
 
     def _resume(self, folder: Path) -> None:
@@ -207,7 +211,7 @@ class _Loop:
             kept = {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
             self.optimizer.state[p] = {k: v.to(p.device) for k, v in kept.items()}
         self.best_weights = {k.removeprefix("best/"): v for k, v in tensors.items() if k.startswith("best/")}
-        self.best_key = tuple(state.pop("best_key"))
+        self.best_key = tuple(state.pop("best_key") or self.best_key)
         for name, value in state.items():
             setattr(self, name, value)
         emit("note", text=f"resumed at step {self.step} of {self.total}")

@@ -62,7 +62,9 @@ class TextEncoder(nn.Module):
         super().__init__()
         from tokenizers import Tokenizer
         from transformers import AutoConfig, AutoModel
+        from transformers.utils import logging
 
+        logging.disable_progress_bar()
         config = AutoConfig.from_pretrained(base.folder)
         positions = getattr(config, "max_position_embeddings", max_length)
         # RoBERTa-like models count positions from padding_idx + 1, so two of them are not usable
