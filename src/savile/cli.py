@@ -45,7 +45,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     os.environ.setdefault("TQDM_DISABLE", "1")  # libraries' own progress bars would mix with ours
     try:
         code = shell().main(arguments, prog_name="savile", standalone_mode=False)
-        return code if isinstance(code, int) else 0
+        return _interrupted(as_json) if code == INTERRUPTED else code if isinstance(code, int) else 0
     except SavileError as error:
         return _failed(error.as_dict(), error.exit_code, as_json)
     except click.UsageError as error:
@@ -53,8 +53,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         said = {"code": "usage", "wanted": "a command line that fits", "received": error.format_message(), "do": do}
         return _failed(said, USAGE, as_json)
     except (KeyboardInterrupt, click.exceptions.Abort):
-        said = {"code": "interrupted", "wanted": "to finish", "received": "an interrupt", "do": "Run it again to go on."}
-        return _failed(said, INTERRUPTED, as_json)
+        return _interrupted(as_json)
     except ModuleNotFoundError as error:
         return _lacking(error, as_json)
     except BrokenPipeError:  # whoever read our output has gone
@@ -81,6 +80,11 @@ def _failed(said: Mapping[str, str], code: int, as_json: bool) -> int:
     return code
 
 
+def _interrupted(as_json: bool) -> int:
+    said = {"code": "interrupted", "wanted": "to finish", "received": "an interrupt", "do": "Run it again to go on."}
+    return _failed(said, INTERRUPTED, as_json)
+
+
 def _lacking(error: ModuleNotFoundError, as_json: bool) -> int:
     """A package of an extra that is not installed; any other missing module is a bug."""
     from savile.flow.doctor import EXTRAS
@@ -103,7 +107,7 @@ def _bug(error: Exception, as_json: bool) -> int:
 def shell() -> click.Group:
     """Every word as a command."""
     app = typer.Typer(help=_lines(savile)[0], add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
-    app.callback()(_version)
+    app.callback()(_top)
     for name in WORDS:
         word = importlib.import_module(f"savile.flow.{name}")
         app.command(name, help=_lines(getattr(word, name))[0])(_command(name, getattr(word, name), getattr(word, "plan", None)))
@@ -116,12 +120,16 @@ def shell() -> click.Group:
     return group
 
 
-def _version(version: bool = typer.Option(False, "--version", help="Print the version.", is_eager=True)) -> None:
-    if version:
-        from importlib.metadata import version as installed
+def _version(asked: bool) -> None:
+    if asked:
+        from importlib.metadata import version
 
-        print(installed("savile"))
+        print(version("savile"))
         raise typer.Exit
+
+
+def _top(version: bool = typer.Option(False, "--version", help="Print the version.", callback=_version, is_eager=True)) -> None:
+    """What stands before the words."""
 
 
 def _command(name: str, word: Callable[..., Any], plan: Callable[..., Any] | None) -> Callable[..., int]:

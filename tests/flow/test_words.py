@@ -1,0 +1,128 @@
+"""The words one by one: they take records, references, aliases and files, and mean the same in Python and in the shell."""
+
+import pytest
+
+import savile
+from savile.base.errors import GateError, InputError, UnknownNameError
+from savile.base.store import Store
+
+LINEAR = {"model.family": "linear"}
+
+pytestmark = pytest.mark.usefixtures("no_bases")
+
+
+@pytest.fixture
+def data(tickets):
+    return savile.govern(tickets)
+
+
+@pytest.fixture
+def model(data):
+    return savile.adapt(data, model="linear")
+
+
+def test_words_take_what_words_give(data, model):
+    assert savile.compress(model) == model
+    report = savile.evaluate(model, data)
+    assert (report.body["data"], report.body["model"]) == (data.ref, model.ref)
+
+
+def test_words_take_references_and_their_beginnings(data, model):
+    assert savile.adapt(data.ref, model="linear") == model
+    assert savile.adapt(data.ref[:10], model="linear") == model
+    assert savile.evaluate(model.ref).body["data"] == data.ref
+
+
+def test_a_file_is_governed_on_the_way(tickets, model):
+    assert savile.adapt(str(tickets), model="linear") == model
+    assert savile.adapt(tickets, model="linear") == model
+
+
+def test_an_alias_of_a_release_stands_for_its_model(tickets):
+    result = savile.run(tickets, settings=LINEAR)
+    assert savile.evaluate("champion").body["model"] == result.json["model"]
+
+
+def test_another_kind_of_record_is_refused(data, model):
+    with pytest.raises(InputError, match="a data record"):
+        savile.adapt(model.ref)
+    with pytest.raises(InputError, match="a model record"):
+        savile.evaluate(data.ref)
+    with pytest.raises(UnknownNameError):
+        savile.adapt("data@ffffffffffff")
+
+
+def test_evaluating_twice_measures_once(data, model, heard):
+    first = savile.evaluate(model, data, settings={"evaluate.floor": 0.4})
+    heard.clear()
+    assert savile.evaluate(model.ref, data.ref, settings={"evaluate.floor": 0.4}) == first
+    assert savile.evaluate(model, data, settings={"evaluate.floor": 0.3}) != first
+    assert len(Store.open().list("report")) == 2
+
+
+def test_serving_takes_a_report_that_passed(model, data, monkeypatch):
+    served = []
+    monkeypatch.setattr("savile.serving.serve", lambda release, *_: served.append(release))
+    with pytest.raises(GateError, match="--force"):
+        savile.serve(model)
+    savile.evaluate(model, data, settings={"evaluate.floor": 1.01})
+    with pytest.raises(GateError):
+        savile.serve(model.ref)
+    report = savile.evaluate(model, data, settings={"evaluate.floor": 0.1})
+    savile.serve(model.ref)
+    assert served[0].report == report.ref
+    assert not served[0].forced
+
+
+def test_serving_without_a_report_is_forced_and_written_down(model, monkeypatch):
+    served = []
+    monkeypatch.setattr("savile.serving.serve", lambda release, *_: served.append(release))
+    savile.serve(model, force=True)
+    assert served[0].forced
+    assert "champion" not in Store.open().aliases()
+    log = Store.open().audit.path.read_text()
+    assert '"forced":true' in log.replace(" ", "")
+
+
+def test_names_lists_kinds_and_says_what_they_are():
+    listed = savile.names()["names"]
+    assert "classify" in listed["tasks"]
+    assert {"head", "full", "lora"} <= set(listed["methods"])
+    assert listed["bases"]["minilm"].endswith("(not installed)")
+    assert list(savile.names("methods")["names"]) == ["methods"]
+
+
+def test_show_tells_what_is_stored(data, model):
+    shown = savile.show()
+    assert [row["ref"] for row in shown["records"]] == [data.ref, model.ref]
+    assert savile.show(model.ref)["id"] == model.ref
+    assert savile.show("audit", verify=True)["verified"] is True
+    assert savile.show("recipe", full=True)["recipe"].count("\n") == 11
+    assert savile.show("schema")["schema_of_recipe"]["title"] == "Savile recipe"
+
+
+def test_show_a_recipe(tickets):
+    savile.init(tickets)
+    assert "label: queue" in savile.show(str(tickets.with_name("tickets.savile.yaml")))["recipe"]
+
+
+def test_init_refuses_when_there_is_a_recipe(tickets):
+    written = savile.init(tickets)
+    assert written["roles"] == {"text": "message", "label": "queue"}
+    with pytest.raises(InputError, match="without a recipe"):
+        savile.init(tickets)
+
+
+def test_doctor_looks_at_the_machine(savile_home):
+    said = savile.doctor()
+    assert said["well"]
+    states = {check["what"]: check["state"] for check in said["checks"]}
+    assert states["store"] == "good"
+    assert states["base minilm"] == "lacking"
+    assert not savile_home.exists()
+
+
+def test_doctor_sees_a_changed_audit_log(data):
+    log = Store.open().audit.path
+    log.write_text(log.read_text().replace("govern", "forget"))
+    assert not savile.doctor()["well"]
