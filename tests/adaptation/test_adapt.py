@@ -1,0 +1,136 @@
+"""Adapt: what is kept and why, calibrated on rows not learned from, done once."""
+
+from collections import Counter
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from conftest import dataset
+from savile.adaptation import _auto, _folds, _train, adapt
+from savile.base.errors import InputError, UnknownNameError
+from savile.base.events import listening
+from savile.base.store import Store
+from savile.models import Predictor
+
+QUICK = {"precision": "fp32", "learning_rate": 3e-3, "epochs": 3}
+VALUE = {"right": 1.0, "wrong": -10.0, "person": -0.5}
+
+
+@pytest.mark.parametrize("method", ["head", "full", "lora"])
+def test_each_method_makes_a_model_that_answers(tiny, method):
+    data = dataset(120, held=30)
+    settings = {} if method == "head" else QUICK
+    model = adapt(data, tiny, method, settings=settings)
+    answers = Predictor(model, "torch")(data.texts("test"))
+    assert (answers.choice == data.targets("test")).mean() > 0.8
+    assert model.facts["chosen_on"] == "validation rows"
+    assert model.facts["valid"]["rows"] == 30
+    assert 0 < model.facts["trainable_share"] < 1
+    assert model.calibrations["torch"].temperature > 0
+
+
+def test_the_same_call_returns_what_is_stored(tiny):
+    data, said = dataset(60, held=15), []
+    first = adapt(data, tiny, "full", settings=QUICK)
+    with listening(lambda event: said.append(event.facts.get("text", ""))):
+        assert adapt(data, tiny, "full", settings=QUICK).ref == first.ref
+    assert said == [f"Nothing has changed since {first.ref} was trained."]
+    assert adapt(data, tiny, "full", settings={**QUICK, "epochs": 1}).ref != first.ref
+    assert adapt(dataset(60, held=15, seed=1), tiny, "full", settings=QUICK).ref != first.ref
+
+
+def test_auto_keeps_the_best_and_says_why(tiny):
+    data = dataset(90, held=30)
+    model = adapt(data, tiny, settings=QUICK)
+    tried = {row["candidate"]: row for row in model.facts["tried"]}
+    assert list(tried) == ["linear", "head", "full"]
+    best = max(tried.values(), key=lambda row: (row["score"], -row["log_loss"]))
+    assert best["model"] in model.parents
+    assert model.facts["why"].startswith(f"{best['candidate']} scores best on 30 validation rows")
+    assert model.facts["seconds"] >= sum(row["seconds"] for row in tried.values()) * 0.9
+    assert adapt(data, tiny, settings=QUICK).ref == model.ref
+    assert adapt(data, tiny, "head").ref == tried["head"]["model"]  # a baseline that costs nothing more
+
+
+def test_auto_skips_what_the_budget_has_no_time_for(tiny):
+    model = adapt(dataset(60, held=15), tiny, minutes=0.001)
+    assert [row["candidate"] for row in model.facts["tried"]] == ["linear", "head"]
+    assert "full was not tried: the budget of 0.001 min was used up." in model.facts["why"]
+
+
+def test_auto_may_honestly_keep_linear(tiny, monkeypatch):
+    monkeypatch.setattr(_auto, "LEAST_SECONDS", float("inf"))
+    model = adapt(dataset(90, held=30), tiny, minutes=1.0)
+    scores = {row["candidate"]: (row["score"], -row["log_loss"]) for row in model.facts["tried"]}
+    assert (model.method or model.family) == max(scores, key=scores.get)
+
+
+def test_small_data_is_answered_out_of_fold_and_learned_whole(tiny, monkeypatch):
+    learned = []
+    fit = _train.EncoderLearner.fit
+
+    def noted(self, texts, targets, valid, minutes):
+        learned.append(list(texts))
+        return fit(self, texts, targets, valid, minutes)
+
+    monkeypatch.setattr(_train.EncoderLearner, "fit", noted)
+    data = dataset(50)
+    model = adapt(data, tiny, "full", settings=QUICK)
+    rows = data.texts("train")
+    assert [len(part) for part in learned] == [40, 40, 40, 40, 40, 50]
+    assert learned[-1] == rows
+    folds = [Counter(rows) - Counter(part) for part in learned[:5]]  # what each of the five had not seen
+    assert sum(folds, Counter()) == Counter(rows)
+    assert model.facts["valid"]["rows"] == 50
+    assert model.facts["chosen_on"] == "out-of-fold answers to the training rows"
+
+
+def test_a_threshold_comes_with_the_worth_of_answers(tiny):
+    noisy = dataset(90, held=60)
+    wrong = np.arange(noisy.table.num_rows) % 4 == 0
+    labels = ["refund" if flip else label for flip, label in zip(wrong, noisy.column("label"), strict=True)]
+    noisy = type(noisy)(noisy.table.set_column(1, "label", [labels]), noisy.roles, noisy.parts, labels=noisy.labels)
+    plain, careful = (adapt(noisy, "linear", settings=chosen) for chosen in ({}, {"value": VALUE}))
+    assert plain.calibrations["linear"].threshold == 0.0
+    assert careful.calibrations["linear"].threshold > 0.0
+    assert careful.calibrations["linear"].temperature == plain.calibrations["linear"].temperature
+
+
+def test_wrong_settings_are_said(tiny):
+    data = dataset(60, held=15)
+    with pytest.raises(UnknownNameError, match="learning_rate"):
+        adapt(data, tiny, "full", settings={"learning_rat": 1e-3})
+    with pytest.raises(UnknownNameError, match="full"):
+        adapt(data, tiny, "ful")
+    with pytest.raises(UnknownNameError, match="minilm"):
+        adapt(data, "minilmm")
+    with pytest.raises(InputError, match="two labels"):
+        adapt(type(data)(data.table, data.roles, data.parts, labels=("refund",)), "linear")
+    assert Store.open().list("model") == []
+
+
+@given(st.lists(st.integers(0, 4), min_size=2, max_size=60), st.integers(0, 3))
+def test_folds_spread_every_label(targets, seed):
+    targets = np.array(targets)
+    number = _folds.assign(targets, None, seed)
+    counts = np.bincount(number)
+    assert counts.max() - counts.min() <= 1
+    for label in np.unique(targets):
+        inside = np.bincount(number[targets == label], minlength=counts.size)
+        assert inside.max() - inside.min() <= 1
+
+
+def test_groups_stay_whole():
+    data = dataset(60, groups=12)
+    groups = data.column("group", "train")
+    number = _folds.assign(data.targets("train"), groups, 0)
+    assert len(set(number)) == 5
+    assert all(len({fold for fold, group in zip(number, groups, strict=True) if group == one}) == 1 for one in set(groups))
+
+
+def test_label_names_become_rows_when_they_are_words():
+    texts, targets = _folds.with_label_names(["a b"], np.array([0]), ("card_lost", "7", "x", "re-fund"))
+    assert texts == ["a b", "card lost", "re fund"]
+    assert targets.tolist() == [0, 0, 3]

@@ -1,0 +1,71 @@
+"""kill -9 in the middle of adapting: nothing acknowledged is lost, and the model that comes out is the same, bit for bit."""
+
+import os
+import random
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from safetensors.numpy import load_file
+
+from savile.base.store import Store
+
+HERE = Path(__file__).parent
+SCRIPT = """
+import sys
+sys.path.insert(0, {here!r})
+import torch
+torch.set_num_threads(1)
+from conftest import dataset
+from savile.adaptation import adapt
+from savile.base.events import listening
+from savile.models import _fit
+
+def tell(event):
+    if event.kind == "progress":
+        print(event.facts["done"], flush=True)
+
+with listening(tell):
+    settings = dict(epochs=6, learning_rate=3e-3, batch_rows=8, checkpoint_seconds=0.0)
+    print(adapt(dataset(120, held=30), {base!r}, "full", settings=settings).ref, flush=True)
+"""
+
+
+def start(base, home):
+    environment = {**os.environ, "SAVILE_HOME": str(home), "OMP_NUM_THREADS": "1"}
+    script = SCRIPT.format(here=str(HERE), base=base)
+    return subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True, env=environment)
+
+
+def finish(base, home):
+    """The weights and the number of steps of a run that is left in peace."""
+    process = start(base, home)
+    lines = process.stdout.read().split()
+    assert process.wait() == 0
+    forms = Store(home).load(lines[-1]).forms["torch"]
+    return {name: load_file(path) for name, path in forms.items() if name.endswith("safetensors")}, len(lines) - 1
+
+
+@pytest.mark.slow
+def test_kills_lose_nothing(tiny, tmp_path):
+    expected, steps = finish(tiny, tmp_path / "peace")
+    assert steps == 90
+    home, rng = tmp_path / "war", random.Random(0)
+    reached = 0
+    for _ in range(5):
+        process = start(tiny, home)
+        stop_at = reached + rng.randint(1, 12)
+        for line in process.stdout:
+            reached = int(line)
+            if reached >= stop_at:
+                break
+        process.kill()
+        process.wait()
+    found, resumed_steps = finish(tiny, home)
+    assert 90 - reached <= resumed_steps < 90
+    for name, tensors in expected.items():
+        assert all((tensors[key] == found[name][key]).all() for key in tensors)
+    store = Store(home)
+    assert store.audit.verify() == []
+    assert not list((home / "training").iterdir())
