@@ -111,7 +111,7 @@ def dump(recipe: Recipe, full: bool = False) -> str:
 def schema() -> dict[str, Any]:
     """The JSON schema of a recipe, for editors."""
     found: dict[str, Any] = _adapter().json_schema()
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "Savile recipe", **found}
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **found, "title": "Savile recipe"}
 
 
 def plain(section: Any) -> dict[str, Any]:

@@ -71,4 +71,5 @@ def _settled(model: Model, form: str | None, engine: str | None, more: Common) -
     elif engine is None:
         engine = model.facts.get("forms", {}).get(form, {}).get("engine")
     recipe = recipes.make(more.get("settings"))
-    return replace(recipe, model=replace(recipe.model, base=model.base or recipe.model.base)), form, engine
+    based = replace(recipe.model, base=model.base or recipe.model.base, family=model.family)
+    return replace(recipe, model=based), form, engine

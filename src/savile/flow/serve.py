@@ -13,6 +13,7 @@ from savile.base.store import Store
 from savile.flow import _line, _refs
 from savile.flow._options import Common
 from savile.flow._result import envelope
+from savile.flow.evaluate import evaluate
 
 if TYPE_CHECKING:
     from savile.base.recipe import Recipe
@@ -86,8 +87,7 @@ def _release(found: Model | Release, force: bool) -> Release:
         return _line.release(found, report, data)
     if not force:
         raise _refusal(found)
-    form, engine = _line.served(found)
-    return _line.release(found, _line.evaluate(recipes.make(), found, data, form, engine), data, forced=True)
+    return _line.release(found, evaluate(found, data), data, forced=True)
 
 
 def _passed(model: Model) -> Report | None:
