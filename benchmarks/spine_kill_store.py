@@ -17,7 +17,7 @@ from pathlib import Path
 from savile.base.errors import SavileError
 from savile.base.store import Store
 
-KILLS = 25
+KILLS = 50
 WRITER = """
 import os, sys
 from pathlib import Path

@@ -19,6 +19,7 @@ from _report import report
 from savile.base.store import Store
 from savile.testing import tiny_encoder
 
+ENDS = {"train": (0, 240), "valid": (240, 270), "calib": (270, 300), "test": (0, 0)}
 RUNS, KILLS = 10, 5
 WORDS = ("card stolen blocked pin", "parcel order late courier", "money refund charged twice")
 SCRIPT = """
@@ -32,7 +33,7 @@ rng, words = np.random.default_rng(0), {words!r}
 targets = np.arange(300) % 3
 texts = [" ".join(rng.choice(words[i].split(), 3)) for i in targets]
 table = pa.table({{"text": texts, "label": [f"class {{i}}" for i in targets]}})
-parts = {{name: np.arange(*ends) for name, ends in dict(train=(0, 240), valid=(240, 270), calib=(270, 300), test=(0, 0)).items()}}
+parts = {{name: np.arange(*ends) for name, ends in {ends!r}.items()}}
 data = Dataset(table, {{"text": "text", "label": "label"}}, parts, labels=("class 0", "class 1", "class 2"))
 
 def tell(event):
@@ -68,7 +69,7 @@ def main() -> None:
 
 def start(base: Path, home: Path) -> subprocess.Popen[str]:
     environment = {**os.environ, "SAVILE_HOME": str(home), "OMP_NUM_THREADS": "1"}
-    script = SCRIPT.format(words=WORDS, base=str(base))
+    script = SCRIPT.format(words=WORDS, ends=ENDS, base=str(base))
     return subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True, env=environment)
 
 
