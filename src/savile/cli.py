@@ -262,7 +262,7 @@ class Teller:
             self.out.print(screen(found, said))
 
     def _progress(self, facts: Mapping[str, Any]) -> None:
-        """A bar for each stage in a terminal, elsewhere a line when a stage begins."""
+        """A bar for the stage at work in a terminal, elsewhere a line when a stage begins."""
         stage, done, total = str(facts["stage"]), facts.get("done", 0), facts.get("total")
         more = " ".join(f"{key} {value:.3g}" for key, value in facts.items() if isinstance(value, float))
         if not self.console.is_terminal:
@@ -276,6 +276,8 @@ class Teller:
             self.bars.start()
         if stage not in self.stages:
             self.stages[stage] = self.bars.add_task(stage, total=total, more=more)
+        for other, task in self.stages.items():
+            self.bars.update(task, visible=other == stage)
         self.bars.update(self.stages[stage], completed=done, total=total, more=more)
 
     def _stop(self) -> None:
