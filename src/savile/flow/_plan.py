@@ -38,14 +38,15 @@ def estimate(recipe: Recipe, rows: int, characters: float) -> dict[str, float]:
     seconds = characters * LINEAR_SECONDS * small + FIXED_SECONDS["evaluate"]
     if base(recipe) == "linear":
         return _rounded(seconds, LINEAR_MB + characters / MB * 40, 5 + characters / MB * 3)
-    weights_mb, parameters = _size(recipe.model.base)
+    weights_mb, parameters, hidden = _size(recipe.model.base)
     passes = PASSES.get(recipe.adapt.method, PASSES["full"])
     tokens = 2 * rows + characters / CHARACTERS
     training = small * passes * 2 * parameters * tokens / (speed() * BF16_GAIN)
     minutes = recipe.adapt.budget.minutes
     training = training if minutes is None else min(training, minutes * 60)
     seconds += training + FIXED_SECONDS["start"] + FIXED_SECONDS["compress"]
-    return _rounded(seconds, IMPORTS_MB + 5 * weights_mb, 3.5 * weights_mb + 5 + characters / MB * 3)
+    memory = IMPORTS_MB + 8 * weights_mb + 8 * tokens * hidden / MB  # the frozen layers' output of every token is kept
+    return _rounded(seconds, memory, 3.5 * weights_mb + 5 + characters / MB * 3)
 
 
 def speed() -> float:
@@ -59,8 +60,8 @@ def speed() -> float:
     return 2.0 * PROBE**3 / best
 
 
-def _size(name: str) -> tuple[float, float]:
-    """Megabytes of a base's weights and the number of parameters in its layers; a base that is not there is minilm's size."""
+def _size(name: str) -> tuple[float, float, int]:
+    """Megabytes of a base's weights, parameters in its layers, width; a base that is not there has minilm's size."""
     from savile.models._bases import BASES, locate
 
     try:
@@ -68,11 +69,11 @@ def _size(name: str) -> tuple[float, float]:
     except SavileError:
         if name not in BASES:
             raise
-        return 91.0, 10.6e6
+        return 91.0, 10.6e6, 384
     config: dict[str, Any] = json.loads((found.folder / "config.json").read_text()) if found.kind != "sentence" else {}
     hidden, layers = config.get("hidden_size", 384), config.get("num_hidden_layers", 6)
     weights = sum(file.stat().st_size for file in found.folder.glob("*.safetensors")) / MB
-    return weights or 91.0, layers * (4.0 * hidden**2 + 2.0 * hidden * config.get("intermediate_size", 4 * hidden))
+    return weights or 91.0, layers * (4.0 * hidden**2 + 2.0 * hidden * config.get("intermediate_size", 4 * hidden)), hidden
 
 
 def _rounded(seconds: float, peak_rss_mb: float, disk_mb: float) -> dict[str, float]:
