@@ -60,7 +60,7 @@ def test_the_contract_holds():
         ({"languages": ("en",)}, "two languages"),
         ({"pages": lambda language: {"guide": "<html>"}}, "say its language"),
         ({"reply": lambda label, probability, abstain, language: "Thank you."}, "tell apart"),
-        ({"questions": lambda language: ("one",)}, "for a person"),
+        ({"questions": lambda language: ("one",)}, "three texts"),
     ],
 )
 def test_an_app_that_breaks_its_contract_is_caught(changes, sentence, monkeypatch):

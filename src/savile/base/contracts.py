@@ -202,7 +202,7 @@ class App(Protocol):
         """Dotted keys of a recipe and their values: the sample, the policy for personal data, the budget, the bars."""
 
     def questions(self, language: str) -> tuple[str, ...]:
-        """Texts to show answers for; the last is one that a person should answer."""
+        """Three texts or more to show answers for."""
 
     def reply(self, label: str, probability: float, abstain: bool, language: str) -> str:
         """What to tell whoever wrote, for one answer."""

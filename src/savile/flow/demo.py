@@ -14,7 +14,10 @@ from savile.flow._result import Result
 
 if TYPE_CHECKING:
     from savile.base.contracts import App
-    from savile.base.records import Release
+    from savile.base.records import Report
+
+NEXT = "savile run tickets.csv   (your own file: one column of texts, one of labels)"
+REFUSED = "Nothing was released, and that is what a gate is for: the check above did not hold on the rows set apart."
 
 
 def demo(app: str = "support", *, language: str = "en", minutes: float | None = None, **more: Unpack[Common]) -> Result:
@@ -32,10 +35,11 @@ def demo(app: str = "support", *, language: str = "en", minutes: float | None = 
     """
     chosen = catalogue.get("apps", app)
     result = whole.run(_recipe(chosen, language, minutes, more))
-    found = {**result.json, "command": "demo", "pages": [*result.json["pages"], *_pages(chosen, app, language)]}
-    if result.json["release"]:
-        found["answers"] = _answers(chosen, language, Store.open().load(result.json["release"]))
-    return replace(result, json=found, next="savile run tickets.csv   (your own file: one column of texts, one of labels)")
+    report: Report = Store.open().load(result.json["report"])
+    answers, pages = _answers(chosen, language, report), _pages(chosen, app, language)
+    found = {**result.json, "command": "demo", "pages": [*result.json["pages"], *pages], "answers": answers}
+    summary = result.summary if result.passed else [*result.summary, REFUSED]
+    return replace(result, json=found, summary=summary, next=NEXT)
 
 
 def plan(app: str = "support", *, language: str = "en", minutes: float | None = None, **more: Unpack[Common]) -> Result:
@@ -49,12 +53,15 @@ def _recipe(app: App, language: str, minutes: float | None, more: Common) -> rec
     return recipes.make({**app.recipe(language), **budget, **(more.get("settings") or {})})
 
 
-def _answers(app: App, language: str, release: Release) -> list[dict[str, Any]]:
-    """The app's own questions, answered as the served model would."""
+def _answers(app: App, language: str, report: Report) -> list[dict[str, Any]]:
+    """The app's own questions and the test message it is least sure of, answered by the very form that was measured."""
     from savile.models import Predictor
 
-    model, texts = Store.open().load(release.model), app.questions(language)
-    answers = Predictor(model, release.form, release.engine or None)(texts)
+    store = Store.open()
+    model, tested = store.load(report.body["model"]), store.load(report.body["data"]).texts("test")
+    predict = Predictor(model, report.body["form"], report.body["engine"])
+    texts = [*app.questions(language), tested[int(predict(tested).confidence.argmin())]]
+    answers = predict(texts)
     found = []
     for text, choice, probability, abstain in zip(texts, answers.choice, answers.confidence, answers.abstain, strict=True):
         label = model.labels[int(choice)]

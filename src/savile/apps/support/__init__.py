@@ -35,9 +35,8 @@ QUESTIONS = {
         "I was charged twice for the same pair of shoes, please sort it out",
         "could you send the parcel to my office instead of my flat?",
         "The lid of the casserole arrived in three pieces.",
-        "Does your choir still rehearse on Thursdays?",
     ),
-    "zh": ("同一双鞋扣了我两次钱，帮我查一下", "快递能不能改送到公司？", "锅盖收到的时候碎成三块了", "你们合唱团周四还排练吗"),
+    "zh": ("同一双鞋扣了我两次钱，帮我查一下", "快递能不能改送到公司？", "锅盖收到的时候碎成三块了"),
 }
 REPLIES = {
     "en": (
@@ -77,7 +76,7 @@ def recipe(language: str) -> dict[str, Any]:
 
 
 def questions(language: str) -> tuple[str, ...]:
-    """Three messages of known kinds, and one that belongs to none."""
+    """Three messages that are not in the sample."""
     return QUESTIONS[_spoken(language)]
 
 
