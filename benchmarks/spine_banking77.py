@@ -1,6 +1,6 @@
 """The main job: `savile run` on banking77 as published, minilm, method `full`, one command; three seeds.
 
-Accuracy and calibration are those of the form that would serve, on the engine that would serve it, over all 3,080 test rows; the
+Accuracy and calibration are those of the form that would serve, on its engine, over all 3,080 test rows; the
 linear model and the frozen probe are measured in the same command. What the proof says of every form goes with it.
 """
 
