@@ -4,8 +4,8 @@ Both start from the same minilm and read the same files; tokenising, building th
 texts are in the time. The Trainer gets bf16, dynamic padding, grouping by length, fused AdamW, one-cycle-like cosine decay, the
 faster of torch's attentions for this length, and its learning rate and number of epochs from four trials on a third of the
 training rows, scored on rows held out of that third; so do we. It is scored after every epoch, and its clock stops at the first
-score at the target. Once more with fp32 and the Trainer's own batching (8 rows, in random order) at that learning rate. Each run
-is a process of its own, so that peak memory beyond the imports is its own.
+score at the target. Once more with fp32 and the Trainer's own batching, 8 rows in random order, at that learning rate. A
+run is a process of its own, so that peak memory beyond the imports is its own.
 
     python benchmarks/spine_time_to_accuracy.py            everything; stops and resumes as it likes
     python benchmarks/spine_time_to_accuracy.py tricks     only tokens per second with each trick taken away
