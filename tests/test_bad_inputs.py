@@ -5,6 +5,7 @@ import gzip
 import json
 import os
 import shutil
+import socket
 import sqlite3
 
 import pytest
@@ -432,3 +433,18 @@ def test_a_test_file_with_an_unseen_label(stored, capsys, tmp_path):
 def test_serving_what_passed_no_gate(stored, capsys):
     answered(*asked(capsys, "serve", ref(stored, "model")), ("gate", 3, ["passed its gate", "--force"]))
     assert stored.list("release") == []
+
+
+def test_a_port_in_use(stored, capsys, monkeypatch):
+    monkeypatch.setattr("savile.models._bases.installed", dict)  # no untuned base to compare with: quicker
+    assert asked(capsys, "evaluate", ref(stored, "model"))[2] == 0
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        got = asked(capsys, "serve", ref(stored, "model"), "--port", port, "--keys", "none")
+    answered(*got, ("machine", 4, [port, "another program listens there"]))
+
+
+def test_serving_with_keys_takes_a_key(stored, capsys, monkeypatch):
+    monkeypatch.setattr("savile.models._bases.installed", dict)
+    assert asked(capsys, "evaluate", ref(stored, "model"))[2] == 0
+    answered(*asked(capsys, "serve", ref(stored, "model"), "--port", "0"), ("input", 2, ["an API key"]))

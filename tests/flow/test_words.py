@@ -126,3 +126,10 @@ def test_doctor_sees_a_changed_audit_log(data):
     log = Store.open().audit.path
     log.write_text(log.read_text().replace("govern", "forget"))
     assert not savile.doctor()["well"]
+
+
+def test_a_key_is_made_shown_once_and_kept_as_a_hash():
+    said = savile.serve(new_key="shop")
+    assert said["name"] == "shop"
+    kept = "".join(path.name + path.read_text() for path in Store.open().keys.iterdir())
+    assert said["key"] not in kept + Store.open().audit.path.read_text()

@@ -132,7 +132,7 @@ def release(model: Model, report: Report, data: Dataset, forced: bool = False) -
         found = store.load(known)
     else:
         form, engine = report.body["form"], report.body["engine"]
-        found = serving.release(model, form, engine, report, data, actor(), forced)
+        found = serving.release(model, form, engine, report, data, actor(), forced=forced)
         store.remember(key, found.ref)
     if not forced and store.aliases().get("champion") != found.ref:
         store.alias("champion", found.ref)

@@ -22,3 +22,9 @@ class OnLine(OnFile, total=False):
     """Words that take the whole way: `serve`, whether to answer over HTTP once the gate is passed."""
 
     serve: bool
+
+
+class OnServe(Common, total=False):
+    """Serving: `new_key`, the name of somebody to make an API key for, instead of serving."""
+
+    new_key: str

@@ -42,6 +42,12 @@ def screen(found: Any, said: Mapping[str, Any]) -> RenderableType:
         return _records(said)
     if "audit" in said:
         return _audit(said)
+    if "url" in said:
+        return Text(f"Serving {said['release']} at {said['url']} (process {said['pid']}); stop it with Ctrl-C.")
+    if "key" in said:
+        return Text(
+            f"{said['key']}\nThe API key of {said['name']}, shown only now. Callers send it as: Authorization: Bearer KEY"
+        )
     if isinstance(said.get("recipe"), str) and "\n" in said["recipe"]:
         return Text(said["recipe"].rstrip())
     if "schema_of_recipe" in said:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
 from savile.base.events import emit
+from savile.base.store import Store
 from savile.flow import _line, _order
 from savile.flow._options import OnLine
 from savile.flow._result import Result, of_plan, of_run
@@ -103,8 +104,15 @@ def _finished(model: Model, report: Report, data: Dataset, file: Path | None) ->
     json = of_run("run", report, release, [str(page(data).resolve())])
     where = file.name if file else "the recipe"
     summary = [*report.body["summary"], *_unasked(json, where)]
-    advice = f"savile serve {release.ref}" if release else f"savile run {where}   (after mending the data or changing the bars)"
-    return Result(json, summary, advice)
+    return Result(json, summary, _next(json["release"], where))
+
+
+def _next(release: str | None, where: str) -> str:
+    """The command to type now; who has no API key yet makes one first."""
+    if release is None:
+        return f"savile run {where}   (after mending the data or changing the bars)"
+    has_key = any(Store.open().keys.glob("api-*.json"))
+    return f"savile serve {release}" if has_key else f"savile serve --new-key NAME && savile serve {release}"
 
 
 def _unasked(json: dict[str, Any], where: str) -> list[str]:

@@ -11,7 +11,7 @@ from savile.base.events import emit
 from savile.base.records import Model, Release, Report
 from savile.base.store import Store
 from savile.flow import _line, _refs
-from savile.flow._options import Common
+from savile.flow._options import OnServe
 from savile.flow._result import envelope
 from savile.flow.evaluate import evaluate
 
@@ -26,8 +26,8 @@ def serve(
     port: int | None = None,
     keys: str | None = None,
     force: bool = False,
-    **more: Unpack[Common],
-) -> None:
+    **more: Unpack[OnServe],
+) -> dict[str, Any]:
     """Answer over HTTP until stopped; refuses what has no report that passed its gate.
 
     Args:
@@ -36,20 +36,28 @@ def serve(
         port: default: 8080; 0 takes a free one.
         keys: required or none; default: required.
         force: serve without a passing report; written to the audit log.
+        new_key: make an API key for somebody of this name, show it once, and do not serve.
         settings: dotted keys of the recipe and their values, such as serve.port.
+
+    Returns:
+        What was served, once it was stopped; or the new key.
 
     Raises:
         GateError: there is no report that passed.
         MachineError: the port is in use.
     """
+    from savile import serving
+
+    if more.get("new_key"):
+        return {**envelope("serve"), "name": more["new_key"], "key": serving.new_key(more["new_key"])}
     wanted = _recipe(host, port, keys, more).serve
     release = _release(_refs.model_or_release(model), force)
-    from savile import serving  # only now: what it needs takes seconds to load
 
     def ready(url: str) -> None:
         emit("result", **envelope("serve", release.ref), url=url, release=release.ref, pid=os.getpid())
 
     serving.serve(release, wanted.host, wanted.port, wanted.keys == "required", ready)
+    return {**envelope("serve", release.ref), "release": release.ref}
 
 
 def plan(
@@ -59,7 +67,7 @@ def plan(
     port: int | None = None,
     keys: str | None = None,
     force: bool = False,
-    **more: Unpack[Common],
+    **more: Unpack[OnServe],
 ) -> dict[str, Any]:
     """What `serve` would serve with the same arguments, and where."""
     wanted, found = _recipe(host, port, keys, more).serve, _refs.model_or_release(model)
@@ -70,7 +78,7 @@ def plan(
     return {**envelope("serve"), "verdict": "dry_run", **passed, "url": None, "serve": recipes.plain(wanted)}
 
 
-def _recipe(host: str | None, port: int | None, keys: str | None, more: Common) -> Recipe:
+def _recipe(host: str | None, port: int | None, keys: str | None, more: OnServe) -> Recipe:
     named = {"serve.host": host, "serve.port": port, "serve.keys": keys}
     return recipes.make({key: value for key, value in named.items() if value is not None} | dict(more.get("settings") or {}))
 
