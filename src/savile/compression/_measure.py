@@ -1,0 +1,156 @@
+"""Taking the measure of each form: does it answer as trained, how fast, how large; and which of them serves."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from savile.base import catalogue, machine
+from savile.base.contracts import Run
+from savile.base.records import Calibration, Dataset, Model, Outputs
+from savile.models import Predictor
+from savile.models._calibrate import cost_threshold, decide, fit_temperature
+from savile.models._predict import BATCH_ROWS, pad
+
+SPEED_TEXTS, PASSES = 512, 3
+CHECKED_TRAIN_ROWS = 1_000
+
+
+@dataclass(frozen=True)
+class Checked:
+    """Rows that forms are held against, and what the trained form answers there.
+
+    Attributes:
+        texts: validation and calibration rows, or training rows where there are none.
+        gold: label index of each, int64 (n,).
+        calib: where among them the calibration rows are; temperatures are refitted on those.
+        trained: the trained form's answers.
+        speed: training texts that speed is measured on.
+    """
+
+    texts: Sequence[str]
+    gold: np.ndarray
+    calib: slice
+    trained: Outputs
+    speed: Sequence[str]
+
+    @classmethod
+    def of(cls, model: Model, data: Dataset, form: str) -> Checked:
+        """The rows of a data set, answered once by the trained form; the test part is not read."""
+        valid, calib = data.texts("valid"), data.texts("calib")
+        texts, gold = [*valid, *calib], np.concatenate([data.targets("valid"), data.targets("calib")])
+        train = data.texts("train")
+        if not texts:
+            rows = _spread(len(train), CHECKED_TRAIN_ROWS)
+            texts, gold = [train[row] for row in rows], data.targets("train")[rows]
+        trained = Predictor(model, form)(texts)
+        speed = [train[row] for row in _spread(len(train), SPEED_TEXTS)]
+        return cls(texts, gold, slice(len(texts) - len(calib), len(texts)), trained, speed)
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One form on one engine, measured.
+
+    Attributes:
+        form, engine: their names.
+        calibration: refitted on calibration rows.
+        facts: JSON-able figures: speed, size, flips, agreement, drop.
+        reason: why it may not serve; empty when it may.
+    """
+
+    form: str
+    engine: str
+    calibration: Calibration
+    facts: Mapping[str, Any]
+    reason: str = ""
+
+
+def candidate(model: Model, form: str, engine: str, checked: Checked, limits: Mapping[str, float]) -> Candidate:
+    """Measure one form on one engine against the trained form and the limits ``max_size_mb`` and ``max_drop``."""
+    predictor = Predictor(model, form, engine, machine.available_threads())
+    answers = predictor(checked.texts)
+    proof = catalogue.get("metrics", "parity").parity({form: lambda _: answers}, checked.texts, lambda _: checked.trained)[form]
+    score = catalogue.get("tasks", model.task).score
+    drop = score(checked.trained.choice, checked.gold) - score(answers.choice, checked.gold)
+    facts = {
+        "engine": engine,
+        "tokens_per_second": round(tokens_per_second(predictor._run, predictor.tokens(checked.speed))),
+        "flips": proof["flips"],
+        "rows": proof["n"],
+        "agreement": 1.0 - proof["share"],
+        "drop": drop,
+        "size_mb": size_mb(model, form),
+    }
+    reason = proof["reason"]
+    if not reason and drop > limits.get("max_drop", 1.0):
+        reason = f"{100 * drop:.2f} points fewer right answers; allowed are {100 * limits['max_drop']:.2f}"
+    if not reason and facts["size_mb"] > limits.get("max_size_mb", np.inf):
+        reason = f"{facts['size_mb']:.1f} MB; allowed are {limits['max_size_mb']:g}"
+    return Candidate(form, engine, recalibrated(model, form, answers.logits, checked), facts, reason)
+
+
+def recalibrated(model: Model, form: str, logits: np.ndarray, checked: Checked) -> Calibration:
+    """Temperature, and threshold where the worth of answers is known, refitted; as trained without calibration rows."""
+    gold = checked.gold[checked.calib]
+    if not len(gold):
+        return model.calibrations[form]
+    own = logits[checked.calib]
+    temperature, value = fit_temperature(own, gold), model.settings.get("value")
+    if not value:
+        return Calibration(temperature, model.calibrations[form].threshold)
+    head = catalogue.get("tasks", model.task).head(len(model.labels))
+    choice, confidence, _ = decide(head.decode(own / temperature), 0.0)
+    return Calibration(temperature, cost_threshold(confidence, choice == gold, value))
+
+
+def tokens_per_second(run: Run, ids: Sequence[Sequence[int]]) -> float:
+    """Real tokens a second, padding not counted: batches of 64 rows of like length, model only, the best of three passes."""
+    ordered = sorted(ids, key=len, reverse=True)
+    batches = [pad(ordered[start : start + BATCH_ROWS]) for start in range(0, len(ordered), BATCH_ROWS)]
+    seconds = []
+    for _ in range(1 + PASSES):  # the first one pays for kernels
+        started = time.perf_counter()
+        for batch in batches:
+            run(*batch)
+        seconds.append(time.perf_counter() - started)
+    return sum(map(len, ids)) / min(seconds[1:])
+
+
+def trained_run(model: Model, form: str) -> Run:
+    """The trained network itself, fp32, as an engine would be called."""
+    import torch
+
+    family = catalogue.get("families", model.family)
+    module = family.module(family.load(model, form))
+
+    def run(ids: np.ndarray, mask: np.ndarray) -> np.ndarray:
+        longest = int(mask.sum(axis=1).max())
+        with torch.inference_mode():
+            logits: np.ndarray = module(torch.from_numpy(ids[:, :longest]), torch.from_numpy(mask[:, :longest])).numpy()
+        return logits
+
+    return run
+
+
+def size_mb(model: Model, form: str) -> float:
+    """Megabytes on disk of a form, tokenizer included."""
+    files = model.forms[form].values()
+    return sum(len(one) if isinstance(one, bytes) else Path(one).stat().st_size for one in files) / 1e6
+
+
+def engines(form: str) -> list[str]:
+    """The engines of this machine that read a form."""
+    kind = form.partition("-")[0]
+    found = {name: catalogue.get("engines", name) for name in catalogue.names("engines")}
+    return [name for name, engine in found.items() if kind in getattr(engine, "READS", (name,)) and engine.available() is None]
+
+
+def _spread(n: int, most: int) -> np.ndarray:
+    """At most `most` of n row numbers, evenly spread, for files are often sorted by label."""
+    return np.arange(n) if n <= most else np.linspace(0, n - 1, most).astype(np.int64)

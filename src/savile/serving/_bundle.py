@@ -1,0 +1,94 @@
+"""The bundle: everything an answer depends on, held against the digests it was released with, and proven on golden inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from savile.base import catalogue
+from savile.base.errors import CorruptError, ParityError
+from savile.base.records import Calibration, Dataset, Model, Release, canonical, digest
+from savile.base.store import Store
+from savile.models import Predictor
+from savile.models._bases import sha256
+
+GOLDEN = 64
+
+
+def digests(model: Model, form: str) -> dict[str, str]:
+    """name -> SHA-256 of everything an answer depends on."""
+    files = {f"{form}/{name}": sha256(Path(str(path))) for name, path in model.forms[form].items()}
+    said = {
+        "calibration": model.calibrations.get(form, Calibration()).as_dict(),
+        "labels": list(model.labels),
+        "mask": dict(model.mask),
+        "task": model.task,
+        "base": model.base_digest,
+    }
+    return files | {name: digest(canonical(value)) for name, value in said.items()}
+
+
+def golden(predictor: Predictor, data: Dataset) -> dict[str, Any]:
+    """Test inputs spread over the test part, masked, with the answers expected; none of them a close call."""
+    proof = catalogue.get("metrics", "parity")
+    texts = predictor._mask.many(data.texts("test"))
+    outputs = predictor(texts)
+    clear = np.flatnonzero(proof.margins(outputs) >= proof.CLOSE)
+    rows = clear if len(clear) else np.arange(len(texts))
+    chosen = rows[np.linspace(0, len(rows) - 1, min(len(rows), GOLDEN)).astype(np.int64)] if len(rows) else rows
+    expected = {
+        "texts": [texts[row] for row in chosen],
+        "labels": [predictor.labels[outputs.choice[row]] for row in chosen],
+        "probabilities": [round(float(outputs.confidence[row]), 6) for row in chosen],
+        "logits": [[round(float(value), 4) for value in outputs.logits[row]] for row in chosen],
+    }
+    return {**expected, "sha256": digest(canonical(expected))}
+
+
+def opened(release: Release) -> Predictor:
+    """What answers for a release.
+
+    Raises:
+        CorruptError: something in the bundle is not what was released.
+    """
+    model: Model = Store.open().load(release.model)
+    check(model, release)
+    return Predictor(model, release.form, release.engine or None)
+
+
+def check(model: Model, release: Release) -> None:
+    """Hold every part of the bundle against its digest.
+
+    Raises:
+        CorruptError: something is not what was released.
+    """
+    found = digests(model, release.form)
+    changed = sorted(name for name in {*found, *release.bundle} if found.get(name) != release.bundle.get(name))
+    if changed:
+        do = "Put the files back from a backup, or compress, evaluate and release again."
+        raise CorruptError(f"the bundle of {release.ref} as released", f"another content of {', '.join(changed)}", do)
+
+
+def replay(predictor: Predictor, release: Release) -> dict[str, Any]:
+    """Answer the golden inputs again: the proof of parity, with ``passed`` and ``reason``."""
+    expected: Mapping[str, Any] = release.golden
+    if not expected.get("texts"):
+        return {"passed": True, "reason": "", "n": 0}
+    before = predictor.decide(np.array(expected["logits"], dtype=np.float32))
+    parity = catalogue.get("metrics", "parity").parity
+    found: dict[str, Any] = parity({release.form: predictor}, expected["texts"], lambda _: before)[release.form]
+    return found
+
+
+def refuse(release: Release, found: Mapping[str, Any]) -> None:
+    """Raise when a replay did not pass.
+
+    Raises:
+        ParityError: the form does not answer here as it did when it was released.
+    """
+    if not found["passed"]:
+        do = "Compress, evaluate and release on this machine, or serve where it was released."
+        raise ParityError(f"the answers {release.ref} was released with", str(found["reason"]), do)

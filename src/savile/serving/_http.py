@@ -1,0 +1,282 @@
+"""The service over HTTP: routes, who may call them, limits, figures, and an end that drops nothing.
+
+The hot route reads and writes JSON by hand, and its schema in OpenAPI is written beside it; nothing a client sends may end in
+status 500. A key is asked for everywhere but on `OPEN`; there are no pages that load scripts from elsewhere.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import socket
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from importlib.metadata import version
+from typing import Any
+
+import uvicorn
+from fastapi import FastAPI, Request, Response
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+
+from savile.base import machine
+from savile.base.events import emit
+from savile.base.records import Release
+from savile.models import Predictor
+from savile.serving import _bundle, _schema
+from savile.serving._batching import Batcher, Busy
+from savile.serving._keys import Keys
+from savile.serving._metrics import Metrics
+from savile.serving._schema import MAX_BODY, MAX_LETTERS, MAX_TEXTS
+
+OPEN = frozenset({"/healthz", "/readyz"})
+BODY_SECONDS, DRAIN_SECONDS = 30, 30
+Asgi = Callable[[Any, Any, Any], Awaitable[None]]
+
+
+class Service:
+    """What the routes need.
+
+    Args:
+        predictor: answers.
+        release: what it answers for.
+        proof: the replay of the golden inputs at the start.
+        keys: who may call; None lets everybody.
+    """
+
+    def __init__(self, predictor: Predictor, release: Release, proof: Mapping[str, Any], keys: Keys | None) -> None:
+        self.predictor, self.release, self.proof, self.keys = predictor, release, proof, keys
+        self.digest = release.digest
+        self.metrics = Metrics()
+        self.metrics.ready.set(int(proof["passed"]))
+        self.batcher = Batcher(predictor, self.metrics.batch)
+        self._endings = [f',"abstain":{flag},"release":"{self.digest}"}}' for flag in ("false", "true")]
+        self._labels = [json.dumps(label, ensure_ascii=False) for label in predictor.labels]
+
+    async def answer(self, texts: Sequence[str]) -> bytes:
+        """The JSON of the answers to some texts."""
+        outputs, start = await self.batcher.ask(texts)
+        rows = slice(start, start + len(texts))
+        given = zip(
+            outputs.choice[rows].tolist(), outputs.confidence[rows].tolist(), outputs.abstain[rows].tolist(), strict=True
+        )
+        self.metrics.answered(outputs.abstain[rows])
+        answers = (f'{{"label":{self._labels[c]},"probability":{p:.6f}{self._endings[a]}' for c, p, a in given)
+        return f'{{"answers":[{",".join(answers)}]}}'.encode()
+
+    async def replay(self) -> Mapping[str, Any]:
+        """Replay the golden inputs; on excess nothing is answered any more."""
+        loop = asyncio.get_running_loop()
+        self.proof = await loop.run_in_executor(None, _bundle.replay, self.predictor, self.release)
+        self.metrics.ready.set(int(self.proof["passed"]))
+        return self.proof
+
+    def facts(self) -> dict[str, Any]:
+        """What serves."""
+        release = self.release
+        about = {"id": self.digest, "object": "model", "release": release.ref, "model": release.model, "report": release.report}
+        served = {"form": release.form, "engine": release.engine, "forced": release.forced}
+        return {**about, **served, "labels": list(self.predictor.labels), "threshold": self.predictor.calibration.threshold}
+
+
+class Problem(Exception):  # noqa: N818  (becomes an answer)
+    """What a client did wrong: status, code, and what to do."""
+
+    def __init__(self, status: int, code: str, message: str) -> None:
+        self.status, self.code, self.message = status, code, message
+
+    def response(self) -> Response:
+        """Its JSON."""
+        headers = {"retry-after": "1"} if self.status == 503 else {}
+        return JSONResponse({"error": {"code": self.code, "message": self.message}}, self.status, headers)
+
+
+def app(service: Service) -> Asgi:
+    """The ASGI application."""
+    api = FastAPI(title="Savile", version=version("savile"), docs_url=None, redoc_url=None)
+    _answers(api, service)
+    _health(api, service)
+
+    @api.exception_handler(HTTPException)
+    async def refused(request: Request, error: HTTPException) -> Response:
+        response = Problem(error.status_code, "http", str(error.detail)).response()
+        response.headers.update(error.headers or {})
+        return response
+
+    @api.exception_handler(Problem)
+    async def wrong(request: Request, error: Problem) -> Response:
+        return error.response()
+
+    return _guarded(api, service, {route.path for route in api.routes if hasattr(route, "path")})
+
+
+def _answers(api: FastAPI, service: Service) -> None:
+    @api.post("/v1/classify", openapi_extra={"requestBody": _schema.QUESTION}, responses=_schema.ANSWERS)
+    async def classify(request: Request) -> Response:
+        """The most likely label of each text, its calibrated probability, and whether a person should decide instead."""
+        texts = asked(await _body(request))
+        if not service.proof["passed"]:
+            raise Problem(503, "not_ready", f"The model does not answer as it was released: {service.proof['reason']}.")
+        try:
+            return Response(await service.answer(texts), media_type="application/json")
+        except Busy:
+            raise Problem(503, "busy", "Too many texts are waiting. Try again in a second.") from None
+
+    @api.get("/v1/models", responses=_schema.MODELS)
+    async def models() -> Response:
+        """What serves here."""
+        return JSONResponse({"object": "list", "data": [service.facts()]})
+
+
+def _health(api: FastAPI, service: Service) -> None:
+    @api.get("/healthz", responses=_schema.PLAIN)
+    async def healthz() -> Response:
+        """Whether the process is alive."""
+        return JSONResponse({"status": "alive"})
+
+    @api.get("/readyz", responses=_schema.READY)
+    async def readyz() -> Response:
+        """Whether the model answered the golden inputs as released, when they were last replayed."""
+        return _readiness(service.proof)
+
+    @api.post("/readyz/replay", responses=_schema.READY)
+    async def replay() -> Response:
+        """Replay the golden inputs now."""
+        return _readiness(await service.replay())
+
+    @api.get("/version", responses=_schema.PLAIN)
+    async def versions() -> Response:
+        """Versions of the program, the release and the packages that answer."""
+        used = {"version": version("savile"), "release": service.digest, "packages": machine.packages()}
+        return JSONResponse({**used, "flags": list(machine.cpu_flags()), "released_with": list(service.release.cpu_flags)})
+
+    @api.get("/metrics", responses=_schema.METRICS)
+    async def metrics() -> Response:
+        """Figures in the text format of Prometheus."""
+        return Response(service.metrics.text(), media_type=service.metrics.media_type)
+
+
+def _readiness(proof: Mapping[str, Any]) -> Response:
+    state = {"status": "ready" if proof["passed"] else "refused", "proof": dict(proof)}
+    return JSONResponse(state, 200 if proof["passed"] else 503)
+
+
+async def _body(request: Request) -> bytes:
+    """The body, up to `MAX_BODY` bytes and `BODY_SECONDS`."""
+    chunks, size = [], 0
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            async for chunk in request.stream():
+                size += len(chunk)
+                if size > MAX_BODY:
+                    raise Problem(413, "too_large", f"A request has at most {MAX_BODY} bytes. Send fewer texts at once.")
+                chunks.append(chunk)
+    except ClientDisconnect:
+        raise Problem(400, "disconnected", "The request ended early.") from None
+    except TimeoutError:
+        raise Problem(408, "timeout", f"A request is sent within {BODY_SECONDS} s.") from None
+    return b"".join(chunks)
+
+
+def asked(body: bytes) -> list[str]:
+    """The texts of a request.
+
+    Raises:
+        Problem: it is no JSON, of another shape, or a text is too long or no Unicode.
+    """
+    try:
+        question = json.loads(body)
+    except (ValueError, RecursionError):
+        raise Problem(400, "json", 'The body must be JSON: {"text": "…"} or {"texts": ["…", …]}.') from None
+    if not isinstance(question, dict) or len(question) != 1 or not question.keys() <= {"text", "texts"}:
+        raise Problem(422, "shape", 'Send {"text": "…"} or {"texts": ["…", …]}, and nothing else.')
+    texts = [question["text"]] if "text" in question else question["texts"]
+    if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
+        raise Problem(422, "shape", "text is a string, texts a list of strings.")
+    if not 0 < len(texts) <= MAX_TEXTS:
+        raise Problem(422, "count", f"Send between 1 and {MAX_TEXTS} texts.")
+    if any(len(text) > MAX_LETTERS for text in texts):
+        raise Problem(422, "length", f"A text has at most {MAX_LETTERS} characters.")
+    try:
+        "".join(texts).encode()
+    except UnicodeEncodeError:  # a lone surrogate: JSON can write it, Unicode has no such text
+        raise Problem(422, "unicode", "A text contains half of a surrogate pair.") from None
+    return texts
+
+
+def _guarded(api: Asgi, service: Service, routes: set[str]) -> Asgi:
+    """Ask for keys and count, around the application."""
+    keys = service.keys
+
+    async def guarded(scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] != "http":
+            return await api(scope, receive, send)
+        path = scope["path"]
+        with service.metrics.request(path if path in routes else "other") as seen:
+
+            async def observed(message: Any) -> None:
+                if message["type"] == "http.response.start":
+                    seen.code = message["status"]
+                await send(message)
+
+            given = next((value for name, value in scope["headers"] if name == b"authorization"), b"")
+            if keys is None or path in OPEN or keys.admit(given):
+                return await api(scope, receive, observed)
+            refusal = Problem(401, "key", "Send a key: Authorization: Bearer sv_…").response()
+            refusal.headers["www-authenticate"] = "Bearer"
+            return await refusal(scope, receive, observed)
+
+    return guarded
+
+
+class _Server(uvicorn.Server):
+    """Uvicorn that says when it is ready and ends with exit code 0 when told to stop."""
+
+    announce: Callable[[], None] = staticmethod(lambda: None)
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            self.announce()
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        before = {}
+        with suppress(ValueError):  # only the main thread has signals
+            before = {number: signal.signal(number, self.handle_exit) for number in (signal.SIGTERM, signal.SIGINT)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+def run(service: Service, listener: socket.socket, ready: Callable[[str], None] | None) -> None:
+    """Serve on a listening socket until told to stop; requests in flight are finished."""
+    server = _Server(
+        uvicorn.Config(
+            app(service),
+            log_config=None,
+            access_log=False,
+            lifespan="off",
+            server_header=False,
+            ws="none",
+            timeout_graceful_shutdown=DRAIN_SECONDS,
+        )
+    )
+    host, port = listener.getsockname()[:2]
+    url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+    def announce() -> None:
+        emit("note", text=f"Serving {service.release.ref} at {url}")
+        if ready is not None:
+            ready(url)
+
+    server.announce = announce  # type: ignore[method-assign]
+    try:
+        server.run(sockets=[listener])
+    finally:
+        service.batcher.close()
+    emit("note", text="Stopped; every request that was begun has been answered.")
