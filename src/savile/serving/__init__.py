@@ -12,6 +12,7 @@ from __future__ import annotations
 import errno
 import socket
 from collections.abc import Callable
+from typing import TypedDict, Unpack
 
 from savile.base import catalogue, machine
 from savile.base.errors import GateError, InputError, MachineError
@@ -22,8 +23,14 @@ from savile.serving._keys import new_key, revoke_key
 __all__ = ["new_key", "release", "revoke_key", "serve"]
 
 
+class Options(TypedDict, total=False):
+    """Of a release: `forced`, whether to release without a passed gate."""
+
+    forced: bool
+
+
 def release(
-    model: Model, form: str | None, engine: str | None, report: Report, data: Dataset, approver: str, *forced: bool
+    model: Model, form: str | None, engine: str | None, report: Report, data: Dataset, approver: str, **more: Unpack[Options]
 ) -> Release:
     """Bundle one form of a model that passed its gate, so that it may serve.
 
@@ -43,8 +50,9 @@ def release(
     from savile.models import Predictor
     from savile.serving import _bundle
 
+    forced = more.get("forced", False)
     form, gate = form or catalogue.get("families", model.family).FORM, report.body["gate"]
-    if not gate["passed"] and not any(forced):
+    if not gate["passed"] and not forced:
         raise GateError("a report whose gate is passed", f"{report.ref}, whose gate is not", "Improve the model, or force it.")
     about = (report.body["model"], report.body["form"], report.body["engine"])
     if about != (model.ref, form, engine):
@@ -61,12 +69,12 @@ def release(
             cpu_flags=machine.cpu_flags(),
             bundle=_bundle.digests(model, form),
             approver=approver,
-            forced=any(forced),
+            forced=forced,
             golden=_bundle.golden(Predictor(model, form, engine), data),
             parents=(model.ref, report.ref, data.ref),
         )
     )
-    store.audit.append("release", made.ref, model=model.ref, form=form, engine=engine, approver=approver, forced=any(forced))
+    store.audit.append("release", made.ref, model=model.ref, form=form, engine=engine, approver=approver, forced=forced)
     return made
 
 
@@ -97,7 +105,7 @@ def serve(
     store = Store.open()
     admitted = Keys(store.keys) if keys else None
     if admitted is not None and not admitted:
-        do = "Make one with: python -c 'import savile.serving as s; print(s.new_key())', or serve with keys: none."
+        do = "Make one with `savile serve --new-key NAME`, or serve with --keys none."
         raise InputError("an API key, for keys are required", f"none in {store.keys}", do)
     with _listen(host, port) as listener:  # before anything is loaded: a taken port is told at once
         from savile.serving import _bundle, _http
