@@ -29,7 +29,7 @@ def choose(data: Dataset, recipe: Recipe) -> Model:
     shared = {"value": recipe.settings["value"]} if "value" in recipe.settings else {}
     tried = [
         train(data, Recipe("linear", "", shared, recipe.seed)),
-        train(data, replace(recipe, method="head", settings=shared)),
+        train(data, replace(recipe, method="head", settings=shared, minutes=None)),
     ]
     left = None if minutes is None else minutes * 60 - (time.perf_counter() - started)
     skipped = ""

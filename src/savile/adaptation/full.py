@@ -26,8 +26,8 @@ class Settings:
 
 
 HEAD: Literal["cosine", "linear"] = "cosine"
-FIT: dict[str, Any] = {"learning_rate": 4e-4, "epochs": 2.0}
-FIT_SMALL: dict[str, Any] = {"learning_rate": 3e-4, "epochs": 4.0, "batch_rows": 32}
+FIT: dict[str, Any] = {"learning_rate": 4e-4, "epochs": 3.0}
+FIT_SMALL: dict[str, Any] = {"learning_rate": 3e-4, "epochs": 4.0, "batch_rows": 32, "least_steps": 96}
 
 
 def attach(network: TextEncoder, settings: Settings) -> None:

@@ -36,7 +36,7 @@ class Settings:
 
 HEAD: Literal["cosine", "linear"] = "cosine"
 FIT: dict[str, Any] = {"learning_rate": 2e-3, "epochs": 3.0}
-FIT_SMALL: dict[str, Any] = {"learning_rate": 1e-3, "epochs": 6.0, "batch_rows": 32}
+FIT_SMALL: dict[str, Any] = {"learning_rate": 1e-3, "epochs": 6.0, "batch_rows": 32, "least_steps": 96}
 ATTENTION_NAMES = ("query", "value", "q_lin", "v_lin", "q_proj", "v_proj", "Wqkv")
 
 

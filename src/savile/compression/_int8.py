@@ -25,7 +25,7 @@ def quantised(graph: bytes, rows: Sequence[Sequence[int]], keep_error: float) ->
     """The graph with its matrix products in int8.
 
     Args:
-        graph: an ONNX model with the inputs ``ids`` and ``mask``.
+        graph: an ONNX model that reads packed or padded rows.
         rows: token ids of calibration texts.
         keep_error: products whose result would change by more than this share of its size, token by token, stay as they are.
     """
@@ -89,10 +89,10 @@ def _observed(model: Any, names: Sequence[str], rows: Sequence[Sequence[int]]) -
     session = onnxruntime.InferenceSession(watched.SerializeToString(), options, providers=["CPUExecutionProvider"])
     rng, share = np.random.default_rng(0), SAMPLED_TOKENS / max(1, sum(map(len, rows)))
     seen: dict[str, _Seen] = {}
-    for ids, mask in _batches(rows):
-        real = mask.astype(bool)
+    inputs = [given.name for given in session.get_inputs()]
+    for feeds, real in _batches(rows):
         sampled = rng.random(real.sum()) < share
-        for name, value in zip(names, session.run(names, {"ids": ids, "mask": mask}), strict=True):
+        for name, value in zip(names, session.run(names, {given: feeds[given] for given in inputs}), strict=True):
             tokens = value[real]
             if name in seen:
                 seen[name].add(tokens, tokens[sampled])
@@ -101,15 +101,19 @@ def _observed(model: Any, names: Sequence[str], rows: Sequence[Sequence[int]]) -
     return seen
 
 
-def _batches(rows: Sequence[Sequence[int]]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+def _batches(rows: Sequence[Sequence[int]]) -> Iterator[tuple[dict[str, np.ndarray], np.ndarray]]:
+    """What a packed or a padded graph reads, one text a row, and where the real tokens are."""
     ordered = sorted(rows, key=len)
     for start in range(0, len(ordered), BATCH_ROWS):
         batch = ordered[start : start + BATCH_ROWS]
-        ids = np.zeros((len(batch), len(batch[-1])), dtype=np.int64)
-        mask = np.zeros_like(ids)
-        for i, row in enumerate(batch):
-            ids[i, : len(row)], mask[i, : len(row)] = row, 1
-        yield ids, mask
+        lengths = np.array([len(row) for row in batch])
+        real = np.arange(lengths.max()) < lengths[:, None]
+        ids, positions = np.zeros(real.shape, dtype=np.int64), np.tile(np.arange(lengths.max()), (len(batch), 1))
+        ids[real] = np.concatenate(batch)
+        texts = np.where(real, np.arange(len(batch))[:, None], -1)
+        pool = np.zeros((len(batch), real.size), dtype=np.float32)
+        pool[texts[real], np.flatnonzero(real)] = 1.0
+        yield {"ids": ids, "mask": real.astype(np.int64), "positions": positions, "texts": texts, "pool": pool}, real
 
 
 def _smoothing(seen: _Seen, weights: Sequence[np.ndarray]) -> np.ndarray:

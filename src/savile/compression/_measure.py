@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from savile.base import catalogue, machine
+from savile.base import catalogue
 from savile.base.contracts import Run
 from savile.base.records import Calibration, Dataset, Model, Outputs
 from savile.models import Predictor
@@ -73,7 +73,7 @@ class Candidate:
 
 def candidate(model: Model, form: str, engine: str, checked: Checked, limits: Mapping[str, float]) -> Candidate:
     """Measure one form on one engine against the trained form and the limits ``max_size_mb`` and ``max_drop``."""
-    predictor = Predictor(model, form, engine, machine.available_threads())
+    predictor = Predictor(model, form, engine, threads=1)
     answers = predictor(checked.texts)
     proof = catalogue.get("metrics", "parity").parity({form: lambda _: answers}, checked.texts, lambda _: checked.trained)[form]
     score = catalogue.get("tasks", model.task).score
@@ -110,7 +110,7 @@ def recalibrated(model: Model, form: str, logits: np.ndarray, checked: Checked) 
 
 
 def tokens_per_second(run: Run, ids: Sequence[Sequence[int]]) -> float:
-    """Real tokens a second, padding not counted: batches of 64 rows of like length, model only, the best of three passes."""
+    """Real tokens a second, padding not counted: batches of 64 texts of like length, model only, the best of three passes."""
     ordered = sorted(ids, key=len, reverse=True)
     batches = [pad(ordered[start : start + BATCH_ROWS]) for start in range(0, len(ordered), BATCH_ROWS)]
     seconds = []
@@ -122,12 +122,13 @@ def tokens_per_second(run: Run, ids: Sequence[Sequence[int]]) -> float:
     return sum(map(len, ids)) / min(seconds[1:])
 
 
-def trained_run(model: Model, form: str) -> Run:
-    """The trained network itself, fp32, as an engine would be called."""
+def trained_tokens_per_second(model: Model, form: str, texts: Sequence[str]) -> float:
+    """Real tokens a second of the trained network itself, fp32 on one core, measured like an engine."""
     import torch
 
     family = catalogue.get("families", model.family)
-    module = family.module(family.load(model, form))
+    network = family.load(model, form)
+    module, threads = family.module(network), torch.get_num_threads()
 
     def run(ids: np.ndarray, mask: np.ndarray) -> np.ndarray:
         longest = int(mask.sum(axis=1).max())
@@ -135,7 +136,11 @@ def trained_run(model: Model, form: str) -> Run:
             logits: np.ndarray = module(torch.from_numpy(ids[:, :longest]), torch.from_numpy(mask[:, :longest])).numpy()
         return logits
 
-    return run
+    torch.set_num_threads(1)
+    try:
+        return tokens_per_second(run, network.encode(texts))
+    finally:
+        torch.set_num_threads(threads)
 
 
 def size_mb(model: Model, form: str) -> float:

@@ -117,7 +117,7 @@ class _Loop:
         """The number of steps: as asked, cut to what a measured probe says the time budget allows."""
         settings = self.settings
         self.per_epoch = math.ceil(len(self._epoch(0)) / settings.accumulate)
-        total = settings.steps or max(1, round(settings.epochs * self.per_epoch))
+        total = settings.steps or max(1, settings.least_steps, round(settings.epochs * self.per_epoch))
         if settings.minutes:
             seconds = self._probe()
             left = settings.minutes * 60 - (time.perf_counter() - started)

@@ -12,6 +12,7 @@ class FitSettings:
 
     Attributes:
         epochs: passes over the rows; `steps`, when given, overrides it.
+        least_steps: as many steps at least, however few the rows are.
         learning_rate: peak of the schedule.
         optimizer: ``adamw`` (decoupled weight decay, Loshchilov and Hutter 2019) or ``sgd`` with momentum 0.9.
         schedule: how the rate falls after warm-up.
@@ -36,6 +37,7 @@ class FitSettings:
 
     epochs: float = 2.0
     steps: int = 0
+    least_steps: int = 0
     learning_rate: float = 4e-4
     optimizer: Literal["adamw", "sgd"] = "adamw"
     schedule: Literal["one_cycle", "cosine", "linear", "constant"] = "one_cycle"

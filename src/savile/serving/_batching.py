@@ -1,4 +1,4 @@
-"""Dynamic batching by tokens: what waits while the engine is busy goes next, together; nothing ever waits for company."""
+"""Dynamic batching by tokens: what waits while every thread is busy goes next, together; nothing ever waits for company."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 
 from savile.base.records import Outputs
 
@@ -37,16 +38,17 @@ class Batcher:
     """Collects texts of many requests and lets one thread answer them.
 
     Args:
-        answer: answers texts, in a thread of its own.
+        answer: answers texts; called from several threads at once.
+        workers: how many threads answer.
         observe: told the texts of each batch and the seconds its oldest request waited.
     """
 
-    def __init__(self, answer: Answer, observe: Callable[[int, float], None] = lambda texts, seconds: None) -> None:
+    def __init__(self, answer: Answer, workers: int, observe: Callable[[int, float], None]) -> None:
         self._answer, self._observe = answer, observe
         self._waiting: deque[_Asked] = deque()
         self._texts = 0
-        self._busy = False
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="savile-engine")
+        self._idle = workers
+        self._threads = ThreadPoolExecutor(workers, thread_name_prefix="savile-engine")
 
     async def ask(self, texts: Sequence[str]) -> tuple[Outputs, int]:
         """The outputs of the batch that the texts were in, and where in it they begin.
@@ -59,24 +61,21 @@ class Batcher:
         asked = _Asked(texts, asyncio.get_running_loop().create_future())
         self._waiting.append(asked)
         self._texts += len(texts)
-        if not self._busy:
-            self._next()
+        self._next()
         return await asked.answered
 
     def close(self) -> None:
-        """Let the thread end."""
-        self._thread.shutdown(wait=True)
+        """Let the threads end."""
+        self._threads.shutdown(wait=True)
 
     def _next(self) -> None:
-        """Hand the next batch to the thread."""
-        batch = self._take()
-        self._busy = bool(batch)
-        if not batch:
-            return
-        texts = [text for asked in batch for text in asked.texts]
-        self._observe(len(texts), time.perf_counter() - batch[0].since)
-        done = asyncio.get_running_loop().run_in_executor(self._thread, self._answer, texts)
-        done.add_done_callback(lambda future: self._deliver(batch, future))
+        """Hand what waits to the threads that are idle."""
+        while self._idle and (batch := self._take()):
+            self._idle -= 1
+            texts = [text for asked in batch for text in asked.texts]
+            self._observe(len(texts), time.perf_counter() - batch[0].since)
+            done = asyncio.get_running_loop().run_in_executor(self._threads, self._answer, texts)
+            done.add_done_callback(partial(self._deliver, batch))
 
     def _take(self) -> list[_Asked]:
         """The requests that waited longest, up to the token budget, and at least one."""
@@ -92,6 +91,7 @@ class Batcher:
         return batch
 
     def _deliver(self, batch: Sequence[_Asked], done: asyncio.Future[Outputs]) -> None:
+        self._idle += 1
         self._next()  # the engine first: it must not wait for answers to be sent
         start, error = 0, done.exception()
         for asked in batch:

@@ -49,14 +49,14 @@ def golden(predictor: Predictor, data: Dataset) -> dict[str, Any]:
 
 
 def opened(release: Release) -> Predictor:
-    """What answers for a release.
+    """What answers for a release, one core a call, so that as many calls as there are cores run side by side.
 
     Raises:
         CorruptError: something in the bundle is not what was released.
     """
     model: Model = Store.open().load(release.model)
     check(model, release)
-    return Predictor(model, release.form, release.engine or None)
+    return Predictor(model, release.form, release.engine or None, threads=1)
 
 
 def check(model: Model, release: Release) -> None:

@@ -51,7 +51,7 @@ class Service:
         self.digest = release.digest
         self.metrics = Metrics()
         self.metrics.ready.set(int(proof["passed"]))
-        self.batcher = Batcher(predictor, self.metrics.batch)
+        self.batcher = Batcher(predictor, machine.available_threads(), self.metrics.batch)
         self._endings = [f',"abstain":{flag},"release":"{self.digest}"}}' for flag in ("false", "true")]
         self._labels = [json.dumps(label, ensure_ascii=False) for label in predictor.labels]
 

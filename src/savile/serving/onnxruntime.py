@@ -7,11 +7,9 @@ import importlib.util
 from collections.abc import Mapping
 from pathlib import Path
 
-import numpy as np
-
 from savile.base.contracts import Run
 from savile.base.errors import CorruptError, MissingExtraError
-from savile.serving._shapes import in_few_shapes
+from savile.serving._packing import reader
 
 READS = ("onnx",)
 FATAL_ONLY = 4
@@ -25,7 +23,7 @@ def available() -> str | None:
 
 
 def open(files: Mapping[str, Path], threads: int) -> Run:
-    """Load ``model.onnx``; `threads` 0 takes all cores.
+    """Load ``model.onnx``; `threads` is what one call uses, 0 for all cores, and calls may run side by side.
 
     Raises:
         CorruptError: the file is no graph that ONNX Runtime reads.
@@ -41,12 +39,7 @@ def open(files: Mapping[str, Path], threads: int) -> Run:
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # idle threads leave the processor to others
     try:
         session = package.InferenceSession(str(files["model.onnx"]), options, providers=["CPUExecutionProvider"])
+        names = [given.name for given in session.get_inputs()]
+        return reader(names, lambda inputs: session.run(None, dict(zip(names, inputs, strict=True)))[0])
     except Exception as error:  # its errors have no common base but Exception
         raise CorruptError("a graph that ONNX Runtime reads", str(error).partition("\n")[0], "Compress again.") from error
-    names = [given.name for given in session.get_inputs()]
-
-    def run(ids: np.ndarray, mask: np.ndarray) -> np.ndarray:
-        logits: np.ndarray = session.run(None, dict(zip(names, (ids, mask), strict=True)))[0]
-        return logits
-
-    return in_few_shapes(run)

@@ -6,15 +6,16 @@ import importlib
 import importlib.util
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from savile.base import machine
 from savile.base.contracts import Run
 from savile.base.errors import CorruptError, MissingExtraError
-from savile.serving._shapes import in_few_shapes
+from savile.serving._packing import reader
 
 READS = ("openvino", "onnx")  # the kinds of forms, best known first
 GRAPH, WEIGHTS, ONNX = "model.xml", "model.bin", "model.onnx"
@@ -43,7 +44,9 @@ def convert(onnx: bytes, precision: str) -> dict[str, bytes]:
 
 
 def open(files: Mapping[str, Path], threads: int) -> Run:
-    """Load ``model.xml`` and ``model.bin``, or ``model.onnx``; `threads` 0 takes all cores.
+    """Load ``model.xml`` and ``model.bin``, or ``model.onnx``.
+
+    `threads` is what one call uses, 0 for all there are; as many calls run side by side as that leaves room for.
 
     Raises:
         CorruptError: the files are no graph that OpenVINO reads.
@@ -53,17 +56,23 @@ def open(files: Mapping[str, Path], threads: int) -> Run:
     try:
         model = _read(core, files)
         compiled = _compile(core, model, threads)
-    except RuntimeError as error:
+        names = [given.any_name for given in compiled.inputs]
+        return reader(names, _requests(compiled))
+    except (RuntimeError, ValueError) as error:
         raise CorruptError("a graph that OpenVINO reads", str(error).strip().rpartition("\n")[2], "Compress again.") from error
-    local = threading.local()  # a request holds its own buffers, so each thread has one
 
-    def run(ids: np.ndarray, mask: np.ndarray) -> np.ndarray:
+
+def _requests(compiled: Any) -> Callable[[Sequence[np.ndarray]], np.ndarray]:
+    """What runs the graph; a request holds its own buffers, so each thread has one."""
+    local = threading.local()
+
+    def call(inputs: Sequence[np.ndarray]) -> np.ndarray:
         if not hasattr(local, "request"):
             local.request = compiled.create_infer_request()
-        logits: np.ndarray = local.request.infer([ids, mask], share_inputs=True)[0]
+        logits: np.ndarray = local.request.infer(inputs, share_inputs=True)[0]
         return logits
 
-    return in_few_shapes(run)
+    return call
 
 
 def _read(core: Any, files: Mapping[str, Path]) -> Any:
@@ -76,10 +85,12 @@ def _read(core: Any, files: Mapping[str, Path]) -> Any:
 def _compile(core: Any, model: Any, threads: int) -> Any:
     native = core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
     meant = str(model.get_rt_info(PRECISION).value) if model.has_rt_info(PRECISION) else "f32"
+    cores = machine.available_threads()
     options = {
-        "PERFORMANCE_HINT": "LATENCY",
         "INFERENCE_PRECISION_HINT": meant if meant.upper() in native else "f32",  # emulated, bf16 would only be slow
-        **({"INFERENCE_NUM_THREADS": threads} if threads else {}),
+        "INFERENCE_NUM_THREADS": max(cores, threads),
+        "NUM_STREAMS": max(1, cores // threads) if threads else 1,
+        "ENABLE_CPU_PINNING": False,  # a pinned thread waits for whoever else runs on its core
     }
     try:
         return core.compile_model(model, "CPU", {**options, **PARTS})
