@@ -17,7 +17,7 @@ from savile.models import Predictor
 from savile.models._calibrate import cost_threshold, decide, fit_temperature
 from savile.models._predict import BATCH_ROWS, pad
 
-SPEED_TEXTS, PASSES = 512, 3
+SPEED_TEXTS, PASSES = 256, 2
 CHECKED_TRAIN_ROWS = 1_000
 
 
@@ -110,7 +110,7 @@ def recalibrated(model: Model, form: str, logits: np.ndarray, checked: Checked) 
 
 
 def tokens_per_second(run: Run, ids: Sequence[Sequence[int]]) -> float:
-    """Real tokens a second, padding not counted: batches of 64 texts of like length, model only, the best of three passes."""
+    """Real tokens a second, padding not counted: batches of 64 texts of like length, model only, the best of two passes."""
     ordered = sorted(ids, key=len, reverse=True)
     batches = [pad(ordered[start : start + BATCH_ROWS]) for start in range(0, len(ordered), BATCH_ROWS)]
     seconds = []
