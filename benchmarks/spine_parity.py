@@ -1,7 +1,7 @@
 """The proof that the model you serve is the model you tested, for every form of a banking77 model, on 1,000 test inputs.
 
 Each form is held against the trained one in fp32: share of changed answers, how many of them where the trained form was in no
-doubt. Then two faults are planted in the form that would serve, logits on a wrong scale and a tokenizer with its words in another
+doubt. Then two faults are planted in the form that would serve, logits on a wrong scale and a tokenizer with words in another
 order, and both must be refused.
 """
 

@@ -24,7 +24,9 @@ def tickets(home, write, sentences):
     labels = ["refund", "delivery", "login"] * 100
     labels[10], labels[11] = labels[20], "login" if labels[21] != "login" else "refund"
     contact = ["ann.lee@example.com" if i % 3 == 0 else "" for i in range(300)]
-    return write({"text": texts, "label": labels, "contact": contact, "tel": [13800138000 + i for i in range(300)]})
+    return write(
+        {"text": texts, "label": labels, "contact": contact, "tel": [13800138000 + i * 7919 % 150 for i in range(300)]}
+    )  # consecutive ones would only number the rows
 
 
 def jaccard(first, second):
