@@ -47,7 +47,7 @@ class Batcher:
         self._answer, self._observe = answer, observe
         self._waiting: deque[_Asked] = deque()
         self._texts = 0
-        self._idle = workers
+        self._idle, self._looking = workers, False
         self._threads = ThreadPoolExecutor(workers, thread_name_prefix="savile-engine")
 
     async def ask(self, texts: Sequence[str]) -> tuple[Outputs, int]:
@@ -61,15 +61,22 @@ class Batcher:
         asked = _Asked(texts, asyncio.get_running_loop().create_future())
         self._waiting.append(asked)
         self._texts += len(texts)
-        self._next()
+        self._soon()
         return await asked.answered
 
     def close(self) -> None:
         """Let the threads end."""
         self._threads.shutdown(wait=True)
 
+    def _soon(self) -> None:
+        """Look for work once everything that has arrived already is read: that takes no time and makes batches larger."""
+        if not self._looking:
+            self._looking = True
+            asyncio.get_running_loop().call_soon(self._next)
+
     def _next(self) -> None:
         """Hand what waits to the threads that are idle."""
+        self._looking = False
         while self._idle and (batch := self._take()):
             self._idle -= 1
             texts = [text for asked in batch for text in asked.texts]
@@ -92,7 +99,7 @@ class Batcher:
 
     def _deliver(self, batch: Sequence[_Asked], done: asyncio.Future[Outputs]) -> None:
         self._idle += 1
-        self._next()  # the engine first: it must not wait for answers to be sent
+        self._soon()
         start, error = 0, done.exception()
         for asked in batch:
             if not asked.answered.done():

@@ -95,7 +95,13 @@ class Problem(Exception):  # noqa: N818  (becomes an answer)
 
 def app(service: Service) -> Asgi:
     """The ASGI application."""
-    api = FastAPI(title="Savile", version=version("savile"), docs_url=None, redoc_url=None)
+    silent: Any = {
+        "tracing": False,
+        "metrics": False,
+        "logs": False,
+        "auto_configure": False,
+    }  # nothing is exported behind our back
+    api = FastAPI(title="Savile", version=version("savile"), docs_url=None, redoc_url=None, telemetry=silent)
     _answers(api, service)
     _health(api, service)
 

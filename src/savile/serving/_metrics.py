@@ -33,6 +33,7 @@ class Metrics:
         self._duration = Histogram(
             "http_server_request_duration_seconds", "From header to answer", ["route"], buckets=SECONDS, **given
         )
+        self._in_flight = Gauge("savile_requests_in_flight", "Begun and not yet answered", **given)
         self._texts = Histogram("savile_batch_texts", "Texts a batch", buckets=TEXTS, **given)
         self._queue = Histogram("savile_queue_seconds", "Wait of a batch's oldest request", buckets=SECONDS, **given)
         self._answers = Counter("savile_answers", "Texts answered, or left to a person", ["abstain"], **given)
@@ -43,9 +44,11 @@ class Metrics:
     def request(self, route: str) -> Iterator[Seen]:
         """Count one request and its time."""
         seen, started = Seen(), time.perf_counter()
+        self._in_flight.inc()
         try:
             yield seen
         finally:
+            self._in_flight.dec()
             self._duration.labels(route).observe(time.perf_counter() - started)
             self._requests.labels(route, str(seen.code)).inc()
 
