@@ -23,6 +23,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+from savile.base._durable import machine_errors
 from savile.base.errors import InputError, MachineError
 
 Policy = dict[str, Any]
@@ -281,18 +282,19 @@ _PROCESS_KEY = os.urandom(KEY_BYTES)
 
 def _current_key(keys: Path) -> bytes:
     """The key new policies use, made at the first call: 256 random bits, readable by the owner only."""
-    keys.mkdir(mode=0o700, parents=True, exist_ok=True)
-    path = keys / KEY_FILE
-    if not path.exists():
-        # Written aside (mode 0600) and linked into place: of two processes one wins, and both read a whole key.
-        descriptor, part = tempfile.mkstemp(dir=keys)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(os.urandom(KEY_BYTES))
-            os.fsync(file.fileno())
-        with suppress(FileExistsError):
-            os.link(part, path)
-        Path(part).unlink()
-    return path.read_bytes()
+    with machine_errors(keys.parent):
+        keys.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path = keys / KEY_FILE
+        if not path.exists():
+            # Written aside (mode 0600) and linked into place: of two processes one wins, and both read a whole key.
+            descriptor, part = tempfile.mkstemp(dir=keys)
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(os.urandom(KEY_BYTES))
+                os.fsync(file.fileno())
+            with suppress(FileExistsError):
+                os.link(part, path)
+            Path(part).unlink()
+        return path.read_bytes()
 
 
 def _key(name: str, keys: Path | None) -> bytes:

@@ -22,6 +22,8 @@ from savile.data import _page
 from savile.data._draft import Column, Draft, Options
 
 STEPS = ("sources", "profile", "privacy", "dedup", "splits")
+__all__ = ["Inspection", "Options", "govern", "inspect", "page", "prepare"]
+
 EDITION = 1  # of the steps: raised when the same file would come out otherwise
 
 

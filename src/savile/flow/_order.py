@@ -15,7 +15,7 @@ from savile.base.recipe import Data, Recipe
 from savile.base.records import digest
 
 if TYPE_CHECKING:
-    from savile.data._draft import Options
+    from savile.data import Options
 
 RECIPE_SUFFIXES = (".yaml", ".yml")
 SUFFIX = ".savile.yaml"
@@ -68,7 +68,7 @@ def settle(source: str | Path | Recipe, named: Mapping[str, Any], settings: Mapp
 
 def options(recipe: Recipe) -> Options:
     """What a recipe settles about governing."""
-    from savile.data._draft import Options
+    from savile.data import Options
 
     task, data = recipe.task, recipe.data
     return Options(
