@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import platform
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
@@ -11,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from savile.base import catalogue
+from savile.base import catalogue, machine
 from savile.base.contracts import Predictions, Value
 from savile.base.errors import DataError, InputError, UnknownNameError
 from savile.base.records import Dataset, Model, Outputs
@@ -153,7 +151,7 @@ def origin(model: Model, data: Dataset, form: str, engine: str | None, baselines
         "engine": engine,
         "baseline_models": {name: baseline.ref for name, baseline in baselines.items()},
         "cost": cost(model, form),
-        "machine": machine(),
+        "machine": machine.facts(),
     }
 
 
@@ -162,25 +160,6 @@ def cost(model: Model, form: str) -> dict[str, Any]:
     noted = {name: model.facts.get(name) for name in ("seconds", "peak_rss_mb", "trainable_share", "kwh")}
     size = sum(len(data) if isinstance(data, bytes) else Path(data).stat().st_size for data in model.forms[form].values())
     return {**noted, "size_mb": round(size / 1e6, 3)}
-
-
-def machine() -> dict[str, Any]:
-    """Where the figures were measured."""
-    return {
-        "system": platform.platform(),
-        "processor": _processor(),
-        "cores": os.cpu_count(),
-        "python": platform.python_version(),
-    }
-
-
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return platform.processor()
-    named = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return named[0] if named else platform.machine()
 
 
 def _subset(predictions: Predictions, rows: np.ndarray) -> Predictions:

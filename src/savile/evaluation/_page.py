@@ -209,6 +209,13 @@ def _lineage(page: Page, body: Mapping[str, Any], model: Model) -> None:
     rows += [["form and engine", " on ".join(part for part in (body["form"], body["engine"]) if part)]]
     rows += [[f"baseline {name}", ref] for name, ref in body["baseline_models"].items()]
     page.table(["what", "which"], rows, "Lineage")
-    page.table(["machine", "is"], [[name, str(value)] for name, value in body["machine"].items()], "Measured on")
+    page.table(["machine", "is"], [[name, _said(value)] for name, value in body["machine"].items()], "Measured on")
     told = [[_COSTS[name], value] for name, value in body["cost"].items() if value is not None]
     page.table(["what", "how much"], told, "What it took")
+
+
+def _said(fact: Any) -> str:
+    """A fact of the machine in a cell: lists and versions side by side."""
+    if isinstance(fact, dict):
+        return ", ".join(f"{name} {value}" for name, value in fact.items())
+    return ", ".join(map(str, fact)) if isinstance(fact, list) else str(fact)
