@@ -34,8 +34,9 @@ from _report import cached, report
 
 SAMPLES = Path(os.environ.get("SAVILE_DATA", "../shared/data")).resolve() / "intent-banking77"
 SEEDS = (0, 1, 2)
-TRIALS = {"savile": [(2e-4, 2), (2e-4, 3), (4e-4, 2), (4e-4, 3)], "trainer": [(1e-4, 10), (3e-4, 5), (3e-4, 10), (6e-4, 5)]}
+TRIALS = {"savile": [(2e-4, 2), (2e-4, 3), (4e-4, 2), (4e-4, 3)], "trainer": [(1e-4, 8), (3e-4, 4), (3e-4, 8), (6e-4, 4)]}
 SLACK = 0.003
+PATIENCE = {"bf16": 5.0, "fp32": 8.0}  # times our seconds; a run past it is stopped after that epoch and counts with its time
 BATCH = 64
 LONGEST = 256
 
@@ -56,8 +57,10 @@ def compare() -> None:
     target = statistics.mean(one["scores"][-1][1] for one in ours) - SLACK
     print(json.dumps({"target": target, "ours": ours}), file=sys.stderr)
     peer = {"side": "trainer", "rate": best["trainer"][0], "epochs": best["trainer"][1]}
-    theirs = [run(**peer, seed=seed, precision="bf16", until=target) for seed in SEEDS]
-    plain = [run(**peer, seed=SEEDS[0], precision="fp32", until=target)]
+    pace = statistics.median(reached(one, target) for one in ours)
+    most = {name: round(times * pace, -1) for name, times in PATIENCE.items()}
+    theirs = [run(**peer, seed=seed, precision="bf16", until=target, seconds=most["bf16"]) for seed in SEEDS]
+    plain = [run(**peer, seed=SEEDS[0], precision="fp32", until=target, seconds=most["fp32"])]
     print(json.dumps({"theirs": theirs, "fp32": plain}), file=sys.stderr)
     seconds = {
         name: [reached(one, target) for one in runs] for name, runs in (("ours", ours), ("bf16", theirs), ("fp32", plain))
@@ -219,7 +222,8 @@ def trainer_run(what: dict[str, Any], labels: list[str]) -> Any:
         class Clock(TrainerCallback):  # type: ignore[misc]
             def on_evaluate(self, _: Any, __: Any, control: Any, metrics: dict[str, float], **___: Any) -> None:
                 scores.append((time.perf_counter() - started, metrics["eval_accuracy"]))
-                control.should_training_stop |= metrics["eval_accuracy"] >= what.get("until", 2.0)
+                there = metrics["eval_accuracy"] >= what.get("until", 2.0)
+                control.should_training_stop |= there or scores[-1][0] >= what.get("seconds", float("inf"))
 
         tokenizer = AutoTokenizer.from_pretrained(folder)
         model = AutoModelForSequenceClassification.from_pretrained(
