@@ -7,7 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -80,15 +80,22 @@ def call(address, method="GET", path="/v1/classify", body=None, headers=None):
 def exchange(address, sent):
     """The status of what comes back for raw bytes; 0 when the server just hangs up."""
     host, port = address.split(":")
-    with socket.create_connection((host, int(port)), timeout=60) as connection:
-        try:
-            connection.sendall(sent)
-            connection.shutdown(socket.SHUT_WR)
-            got = connection.makefile("rb").readline()
-        except (ConnectionResetError, BrokenPipeError):
-            return 0
-    parts = got.split()
-    return int(parts[1]) if len(parts) > 1 else 0
+    with (
+        socket.create_connection((host, int(port)), timeout=0.3) as connection,
+        suppress(ConnectionResetError, BrokenPipeError),
+    ):
+        connection.sendall(sent)
+        got = b""
+        for last in (False, True):
+            with suppress(TimeoutError):
+                got = got or connection.recv(4096)
+                break
+            if not last:  # it waits for more, as it should when less came than was announced: tell it that there is no more
+                connection.shutdown(socket.SHUT_WR)
+                connection.settimeout(60)
+        parts = got.split(maxsplit=2)
+        return int(parts[1]) if len(parts) > 1 else 0
+    return 0
 
 
 def test_answers_are_those_of_the_model_that_was_tested(address, release, small):
@@ -139,6 +146,7 @@ def test_nothing_a_client_sends_ends_in_status_500(address):
     codes = [exchange(address, request) for request in sent]
     assert [request[:200] for request, code in zip(sent, codes, strict=True) if code >= 500] == []
     assert {200, 400, 404, 405, 413, 422} <= set(codes)
+    assert codes.count(200) > 20  # some changes do no harm, and are answered
     assert call(address, "POST", body={"text": "still alive"})[0] == 200
 
 

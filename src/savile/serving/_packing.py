@@ -17,7 +17,9 @@ PACKED = ("ids", "positions", "texts", "pool")
 PADDED = ("ids", "mask")
 LENGTHS = (8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096)
 USUAL = 64  # the length of rows, unless a text is longer or everything fits into less
-COUNTS = np.array([*range(1, 9), *range(10, 17, 2), *range(20, 33, 4), *range(40, 65, 8)])  # of rows, and of texts
+SHORTER = tuple(range(32, USUAL, 4))  # tried where texts of one length would leave much of the usual row empty
+WASTE = 1.06
+COUNTS = np.array([*range(1, 17), *range(18, 33, 2), *range(36, 65, 4)])  # of rows, and of texts
 
 Call = Callable[[Sequence[np.ndarray]], np.ndarray]
 
@@ -37,7 +39,7 @@ def reader(names: Sequence[str], call: Call) -> Run:
         lengths = mask.sum(axis=1)
         found: np.ndarray | None = None
         for length, texts in by_row_length(lengths):
-            logits = call(packed(ids[texts], lengths[texts], length))[: len(texts)]
+            logits = call(packed(ids[texts], lengths[texts], fitting(lengths[texts], length)))[: len(texts)]
             if found is None:
                 found = np.empty((len(ids), logits.shape[1]), dtype=np.float32)
             found[texts] = logits
@@ -53,6 +55,18 @@ def by_row_length(lengths: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
     needed = np.array(LENGTHS)[np.searchsorted(LENGTHS, lengths)].clip(min=usual)
     for length in np.unique(needed):
         yield int(length), np.flatnonzero(needed == length)
+
+
+def fitting(lengths: np.ndarray, row: int) -> int:
+    """The length of rows that holds texts with the least padding; the usual one as long as it holds them well."""
+    if row != USUAL or _size(lengths, row) <= WASTE * lengths.sum():
+        return row
+    longest = int(lengths.max())
+    return min((row, *(shorter for shorter in SHORTER if shorter >= longest)), key=lambda one: _size(lengths, one))
+
+
+def _size(lengths: np.ndarray, row: int) -> int:
+    return row * _rounded(_places(lengths, row)[1])
 
 
 def packed(ids: np.ndarray, lengths: np.ndarray, row: int) -> list[np.ndarray]:
@@ -86,11 +100,11 @@ def _places(lengths: np.ndarray, row: int) -> tuple[np.ndarray, int]:
     free: list[int] = []
     for text in np.argsort(-lengths, kind="stable").tolist():
         length = int(lengths[text])
-        fitting = next((number for number, room in enumerate(free) if room >= length), len(free))
-        if fitting == len(free):
+        holds = next((number for number, room in enumerate(free) if room >= length), len(free))
+        if holds == len(free):
             free.append(row)
-        starts[text] = fitting * row + row - free[fitting]
-        free[fitting] -= length
+        starts[text] = holds * row + row - free[holds]
+        free[holds] -= length
     return starts, len(free)
 
 
