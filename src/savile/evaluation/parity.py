@@ -66,17 +66,18 @@ def margins(outputs: Outputs) -> np.ndarray:
 
 
 def _prove(trained: Outputs, close: np.ndarray, served: Outputs, allowed: float) -> dict[str, Any]:
-    """One form's entry of the proof."""
+    """One form's entry of the proof; where a share of the rows is less than one row, one close call may flip."""
     flipped = trained.logits.argmax(axis=1) != served.logits.argmax(axis=1)
     n, flips, wide = len(flipped), int(flipped.sum()), int((flipped & ~close).sum())
+    allowed = max(allowed, 1 / n) if allowed and n else allowed
     finite = bool(np.isfinite(served.logits).all())
     scale = _scale(trained.logits, served.logits) if finite else None
     if scale is None:
         reason = "some answers are not numbers"
     elif wide:
         reason = f"{wide} of {n} answers changed where the trained form was not in doubt"
-    elif flips > allowed * n:
-        reason = f"{flips} of {n} answers changed; allowed are {100 * allowed:g} %"
+    elif flips / n > allowed:
+        reason = f"{flips} of {n} answers changed; allowed are {100 * allowed:.2g} %"
     elif abs(scale - 1) > SCALE_SLACK:
         reason = f"the logits are {scale:.2f} times the trained form's"
     else:
