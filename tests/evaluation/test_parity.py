@@ -29,9 +29,8 @@ def network(outputs_of, scale=1.0, salt=0, noise=0.0):
     return predict
 
 
-def nudged(outputs_of, rows, margin, classes=3):
-    """A trained form with the given top-two margin on `rows`, and a served form that flips exactly those."""
-    n = 1_000
+def nudged(outputs_of, rows, margin, n=1_000):
+    """A trained form with the given top-two margin on `rows` of n, and a served form that flips exactly those."""
     logits = np.tile([4.0, 0.0, -2.0], (n, 1))
     logits[rows] = [0.0, np.log((1 - margin) / (1 + margin)), -40.0]
     flipped = logits.copy()
@@ -103,7 +102,7 @@ def test_close_calls_may_flip_within_the_allowance(outputs_of, form, flips, pass
     ("form", "flips", "passed"), [("onnx-fp32", 1, False), ("openvino-bf16", 1, True), ("openvino-bf16", 2, False)]
 )
 def test_of_few_texts_one_close_call_may_flip(outputs_of, form, flips, passed):
-    trained, served = nudged(outputs_of, list(range(flips)), 0.02)
+    trained, served = nudged(outputs_of, list(range(flips)), 0.02, n=60)
     assert parity({form: served}, ["text"] * 60, trained)[form]["passed"] == passed
 
 
