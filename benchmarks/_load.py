@@ -17,6 +17,8 @@ from urllib.parse import urlsplit
 
 import uvloop
 
+LONGEST_IDLE = 2.0  # seconds; servers close connections after five
+
 
 class Load:
     """Connections to one server, kept open."""
@@ -29,11 +31,11 @@ class Load:
         self.requests = [head % len(body) + body for body in bodies]
         self.sent, self.seconds = 0, seconds
         self.latencies: list[float] = []
-        self.idle: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = []
+        self.idle: list[tuple[float, asyncio.StreamReader, asyncio.StreamWriter]] = []
 
     async def ask(self, due: float) -> None:
         """One request, on a connection that is free or a new one."""
-        reader, writer = self.idle.pop() if self.idle else await asyncio.open_connection(self.host, self.port)
+        reader, writer = await self.connection()
         writer.write(self.requests[self.sent % len(self.requests)])
         self.sent += 1
         head = (await reader.readuntil(b"\r\n\r\n")).lower()
@@ -41,7 +43,16 @@ class Load:
             raise SystemExit(f"answered {head[:100]!r}")
         await reader.readexactly(int(head.partition(b"content-length: ")[2].partition(b"\r\n")[0]))
         self.latencies.append(time.perf_counter() - due)
-        self.idle.append((reader, writer))
+        self.idle.append((time.perf_counter(), reader, writer))
+
+    async def connection(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """The connection used last, or a new one where that is so old that the server may be closing it."""
+        while self.idle:
+            since, reader, writer = self.idle.pop()
+            if time.perf_counter() - since < LONGEST_IDLE:
+                return reader, writer
+            writer.close()
+        return await asyncio.open_connection(self.host, self.port)
 
     async def closed(self, clients: int) -> None:
         """So many clients, each with one request at a time."""
