@@ -133,3 +133,11 @@ def test_a_key_is_made_shown_once_and_kept_as_a_hash():
     assert said["name"] == "shop"
     kept = "".join(path.name + path.read_text() for path in Store.open().keys.iterdir())
     assert said["key"] not in kept + Store.open().audit.path.read_text()
+
+
+def test_measuring_again_without_bars_does_not_undo_a_refusal(model, data, monkeypatch):
+    monkeypatch.setattr("savile.serving.serve", lambda *_, **__: None)
+    savile.evaluate(model, data, settings={"evaluate.floor": 1.01})
+    savile.evaluate(model, data)
+    with pytest.raises(GateError):
+        savile.serve(model)

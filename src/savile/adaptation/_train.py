@@ -56,7 +56,9 @@ def train(data: Dataset, recipe: Recipe, minutes: float | None = None) -> Model:
     if not len(data.parts["train"]) or len(data.labels) < 2:
         raise InputError("training rows of at least two labels", f"{len(data.labels)} labels", "Give data to learn from.")
     learner, store = _learner(data, recipe), Store.open()
-    key = digest(canonical(["adapt", EDITION, data.digest, data.mask, learner.identity(), recipe.minutes]))
+    key = digest(
+        canonical(["adapt", EDITION, data.digest, data.mask, learner.identity(), recipe.minutes, minutes == recipe.minutes])
+    )
     known = recalled(store, key)
     if known is not None:
         return known

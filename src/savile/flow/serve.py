@@ -99,13 +99,21 @@ def _release(found: Model | Release, force: bool) -> Release:
 
 
 def _passed(model: Model) -> Report | None:
-    """The newest report of a model that passed its gate."""
-    store = Store.open()
+    """The report that decides, if it passed: the newest on the model's own data with bars of its own, else the newest.
+
+    Measuring again without bars must not undo a refusal.
+    """
+    store, data, deciding = Store.open(), _refs.data_of(model).ref, None
     for row in reversed(store.list("report")):
         report: Report = store.load(row["ref"])
-        if report.body["model"] == model.ref and report.body["gate"]["passed"]:
-            return report
-    return None
+        if (report.body["model"], report.body["data"]) != (model.ref, data):
+            continue
+        barred = any(check["name"] != "parity" for check in report.body["gate"]["checks"])
+        if barred or deciding is None:
+            deciding = report
+        if barred:
+            break
+    return deciding if deciding is not None and deciding.body["gate"]["passed"] else None
 
 
 def _refusal(found: Model | Release) -> GateError:
