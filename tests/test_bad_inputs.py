@@ -317,7 +317,7 @@ def test_a_bad_input_is_answered(name, tmp_path, monkeypatch, capsys):
     got = main([*arguments, "--json"])
     monkeypatch.undo()
     out, err = capsys.readouterr()
-    answered(out, err, got, (code, exit_code, said))
+    assert_said(out, err, got, (code, exit_code, said))
     after = {
         path: path.read_bytes() for path in tmp_path.iterdir() if path.is_file() and not path.name.endswith(".savile.yaml")
     }
@@ -333,7 +333,7 @@ def settled(name, folder):
     return {folder / "tickets.savile.yaml"} if name in late else set()
 
 
-def answered(out, err, got, wanted):
+def assert_said(out, err, got, wanted):
     code, exit_code, said = wanted
     assert got == exit_code, err
     assert len(out.splitlines()) == 1
@@ -387,7 +387,7 @@ def ref(store, kind):
 def test_a_corrupt_model_file(stored, capsys):
     blob = stored.get(ref(stored, "model")).files["linear/linear.safetensors"]
     blob.write_bytes(blob.read_bytes()[:-9])
-    answered(*asked(capsys, "evaluate", ref(stored, "model")), ("corrupt", 4, ["linear.safetensors", "do again what made"]))
+    assert_said(*asked(capsys, "evaluate", ref(stored, "model")), ("corrupt", 4, ["linear.safetensors", "do again what made"]))
     assert stored.list("report") == []
 
 
@@ -395,43 +395,43 @@ def test_a_corrupt_record(stored, capsys):
     kind, _, id = ref(stored, "data").partition("@")
     path = stored.home / "records" / kind / f"{id}.json"
     path.write_text(path.read_text().replace("cancel", "concel"))
-    answered(*asked(capsys, "adapt", ref(stored, "data")), ("corrupt", 4, ["the record data@", "another content"]))
+    assert_said(*asked(capsys, "adapt", ref(stored, "data")), ("corrupt", 4, ["the record data@", "another content"]))
 
 
 def test_a_changed_audit_log(stored, capsys):
     log = stored.home / "audit.jsonl"
     log.write_text(log.read_text().replace("govern", "forget"))
-    answered(*asked(capsys, "show", "audit", "--verify"), ("corrupt", 4, ["line 1 was changed"]))
+    assert_said(*asked(capsys, "show", "audit", "--verify"), ("corrupt", 4, ["line 1 was changed"]))
 
 
 def test_an_unknown_reference(stored, capsys):
-    answered(*asked(capsys, "evaluate", "model@000000000000"), ("unknown_name", 2, ["record among"]))
+    assert_said(*asked(capsys, "evaluate", "model@000000000000"), ("unknown_name", 2, ["record among"]))
 
 
 def test_a_reference_of_another_kind(stored, capsys):
-    answered(*asked(capsys, "evaluate", ref(stored, "data")), ("input", 2, ["a model record"]))
+    assert_said(*asked(capsys, "evaluate", ref(stored, "data")), ("input", 2, ["a model record"]))
 
 
 def test_an_ambiguous_reference(stored, capsys):
     refs = [stored.put(Entry("report", {"number": i})).ref for i in range(17)]
     starts = [one.partition("@")[2][0] for one in refs]
     start = next(one for one in starts if starts.count(one) > 1)
-    answered(*asked(capsys, "show", f"report@{start}"), ("input", 2, ["which fits", "Give more of its letters"]))
+    assert_said(*asked(capsys, "show", f"report@{start}"), ("input", 2, ["which fits", "Give more of its letters"]))
 
 
 def test_an_unknown_engine(stored, capsys):
     model = ref(stored, "model")
-    answered(*asked(capsys, "evaluate", model, "--form", "linear", "--engine", "openvinoo"), ("unknown_name", 2, ["engine"]))
+    assert_said(*asked(capsys, "evaluate", model, "--form", "linear", "--engine", "openvinoo"), ("unknown_name", 2, ["engine"]))
 
 
 def test_a_test_file_with_an_unseen_label(stored, capsys, tmp_path):
     other = file(tmp_path, GOOD.replace(",status", ",refund"), "other.csv")
-    answered(*asked(capsys, "evaluate", ref(stored, "model"), "--data", other), ("data", 2, ["labels among", "refund"]))
+    assert_said(*asked(capsys, "evaluate", ref(stored, "model"), "--data", other), ("data", 2, ["labels among", "refund"]))
     assert stored.list("report") == []
 
 
 def test_serving_what_passed_no_gate(stored, capsys):
-    answered(*asked(capsys, "serve", ref(stored, "model")), ("gate", 3, ["passed its gate", "--force"]))
+    assert_said(*asked(capsys, "serve", ref(stored, "model")), ("gate", 3, ["passed its gate", "--force"]))
     assert stored.list("release") == []
 
 
@@ -441,10 +441,10 @@ def test_a_port_in_use(stored, capsys, monkeypatch):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
         got = asked(capsys, "serve", ref(stored, "model"), "--port", port, "--keys", "none")
-    answered(*got, ("machine", 4, [port, "another program listens there"]))
+    assert_said(*got, ("machine", 4, [port, "another program listens there"]))
 
 
 def test_serving_with_keys_takes_a_key(stored, capsys, monkeypatch):
     monkeypatch.setattr("savile.models._bases.installed", dict)
     assert asked(capsys, "evaluate", ref(stored, "model"))[2] == 0
-    answered(*asked(capsys, "serve", ref(stored, "model"), "--port", "0"), ("input", 2, ["an API key"]))
+    assert_said(*asked(capsys, "serve", ref(stored, "model"), "--port", "0"), ("input", 2, ["an API key"]))

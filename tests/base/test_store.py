@@ -362,4 +362,5 @@ def test_a_lock_is_let_go_when_its_holder_dies(store):
     )
     subprocess.run([sys.executable, "-c", code], check=False)
     with _durable.locked(store.home):
-        pass
+        taken = True
+    assert taken

@@ -237,3 +237,9 @@ def test_leakage_between_public_files_is_seen(sample):
     (overlap,) = [finding for finding in seen.findings if finding.rule == "test_overlap"]
     assert overlap.severity == "error"
     assert 0.5 < overlap.count / seen.parts["test"] < 0.56
+
+
+def test_rows_that_are_one_family_of_copies_cannot_be_divided(write):
+    texts = [f"please reset the password of account number {i}" for i in range(100)]
+    with pytest.raises(DataError, match="both training and test"):
+        data.govern(write({"text": texts, "label": ["a", "b"] * 50}))

@@ -165,3 +165,11 @@ def test_a_folder_is_refused_and_its_files_named(tmp_path):
     (tmp_path / "tickets.csv").write_bytes(GOOD)
     with pytest.raises(DataError, match=r"folder .*tickets\.csv"):
         sources.read(tmp_path)
+
+
+def test_a_stray_quote_in_a_tsv_swallows_no_rows(tmp_path):
+    lines = [f"text number {i}\tl{i % 2}" for i in range(40)]
+    lines[5], lines[9] = '"hello there\tl0', 'and I end here"\tl1'
+    path = tmp_path / "quotes.tsv"
+    path.write_text("text\tlabel\n" + "\n".join(lines) + "\n")
+    assert sources.read(path).table.num_rows == 40

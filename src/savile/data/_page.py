@@ -10,7 +10,7 @@ from savile.base.page import Bar, Page
 from savile.base.records import PARTS, Dataset, Finding
 
 RISKS = {"error": "high", "warning": "medium", "note": "low"}  # in the order of the table
-TODO = {"error": "to mend", "warning": "to look at", "note": "to know"}
+URGENCY = {"error": "to mend", "warning": "to look at", "note": "to know"}
 EXAMPLES = 5
 EXAMPLE_LENGTH = 160
 SHOWN_LABELS = 40
@@ -58,7 +58,7 @@ def _risk(finding: Finding) -> tuple[int, int]:
 def _summary(page: Page, data: Dataset, found: list[Finding]) -> None:
     used = sum(len(rows) for rows in data.parts.values())
     counts = Counter(finding.severity for finding in found)
-    wrong = [f"{counts[severity]} {words}" for severity, words in TODO.items() if counts[severity]]
+    wrong = [f"{counts[severity]} {words}" for severity, words in URGENCY.items() if counts[severity]]
     page.text(
         f"{data.name}: {used:,} of {data.table.num_rows:,} rows can be used. Found: {', '.join(wrong) or 'nothing'}.",
         tone="lead",

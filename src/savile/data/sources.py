@@ -180,10 +180,14 @@ def _csv(text: str, name: str) -> tuple[list[str], Rows]:
 def _tsv(text: str, name: str) -> tuple[list[str], Rows]:
     """Tab-separated; where quotes do not pair up they are plain characters, as many tools write them."""
     try:
-        header, rows = _delimited(text, name, "\t")
-        return header, iter(list(rows))
+        header, found = _delimited(text, name, "\t")
+        rows = list(found)
     except DataError:
         return _delimited(text, name, "\t", csv.QUOTE_NONE)
+    # a cell that holds tabs and line ends swallowed whole rows: one stray quote was taken for another's partner
+    if any("\t" in cell and "\n" in cell for _, row in rows for cell in row if cell):
+        return _delimited(text, name, "\t", csv.QUOTE_NONE)
+    return header, iter(rows)
 
 
 def _sniff(text: str) -> str:

@@ -11,6 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from savile.base.errors import DataError
 from savile.base.events import emit
 from savile.base.records import PARTS, Finding
 from savile.data import _time
@@ -30,7 +31,10 @@ def apply(draft: Draft) -> Draft:
     rng = np.random.default_rng(draft.options.seed)
     labels = np.unique(np.array(draft.values("label")), return_inverse=True)[1]
     units = _units(draft)
-    draft, train, test = _given(draft) if draft.given.any() else _own(draft, units, labels, rng)
+    draft, train, test = _given(draft, units) if draft.given.any() else _own(draft, units, labels, rng)
+    if not len(train) or not len(test):
+        do = "Give rows that differ more, or a file with a test set."
+        raise DataError("rows for both training and test", "nearly equal texts or groups that hold all rows together", do)
     draft, train, valid, calib = _sides(draft, train, units, labels, rng)
     named = zip(PARTS, (train, valid, calib, test), strict=True)
     parts = {name: np.sort(rows).astype(np.int64) for name, rows in named}
@@ -60,16 +64,17 @@ def join(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     return grouping
 
 
-def _given(draft: Draft) -> tuple[Draft, np.ndarray, np.ndarray]:
+def _given(draft: Draft, units: np.ndarray) -> tuple[Draft, np.ndarray, np.ndarray]:
     """A published split is kept; what it shares between train and test is reported."""
     train, test = np.flatnonzero(draft.kept & ~draft.given), np.flatnonzero(draft.kept & draft.given)
-    rows = test[np.isin(draft.units[test], draft.units[train])]
+    rows = test[np.isin(units[test], units[train])]
     if not len(rows):
         return draft, train, test
     share = len(rows) / len(test)
+    of = f", or the same {draft.roles['group']!r}," if "group" in draft.roles else ""
     evidence = (
-        f"{counted(len(rows), 'test row')} ({share:.1%}) with the same or nearly the same text as a training row. The given "
-        "test file is kept, so the measured accuracy may be too good."
+        f"{counted(len(rows), 'test row')} ({share:.1%}) with the same or nearly the same text{of} as a training row. The "
+        "given test file is kept, so the measured accuracy may be too good."
     )
     severity = "error" if share >= LEAK else "warning"
     repair = "Remove these rows from one of the two files."
