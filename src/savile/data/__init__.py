@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from savile.base import catalogue
+from savile.base.errors import DataError
 from savile.base.events import emit
 from savile.base.records import Dataset, Finding, canonical, digest
 from savile.data import _page
@@ -129,6 +130,9 @@ def _dataset(draft: Draft) -> Dataset:
     """The record of a finished draft."""
     from savile.data import sources
 
+    if not len(draft.parts["train"]) or not len(draft.parts["test"]):
+        do = "Give rows that differ more, or a file with a test set."
+        raise DataError("rows for both training and test", "nearly equal texts or groups that hold all rows together", do)
     used = [row for rows in draft.parts.values() for row in rows.tolist()]
     return Dataset(
         table=draft.table,

@@ -11,7 +11,6 @@ from dataclasses import replace
 
 import numpy as np
 
-from savile.base.errors import DataError
 from savile.base.events import emit
 from savile.base.records import PARTS, Finding
 from savile.data import _time
@@ -32,9 +31,6 @@ def apply(draft: Draft) -> Draft:
     labels = np.unique(np.array(draft.values("label")), return_inverse=True)[1]
     units = _units(draft)
     draft, train, test = _given(draft, units) if draft.given.any() else _own(draft, units, labels, rng)
-    if not len(train) or not len(test):
-        do = "Give rows that differ more, or a file with a test set."
-        raise DataError("rows for both training and test", "nearly equal texts or groups that hold all rows together", do)
     draft, train, valid, calib = _sides(draft, train, units, labels, rng)
     named = zip(PARTS, (train, valid, calib, test), strict=True)
     parts = {name: np.sort(rows).astype(np.int64) for name, rows in named}
