@@ -5,9 +5,10 @@ import pyarrow as pa
 import pytest
 
 from savile import data
+from savile.base import dates
 from savile.base.errors import DataError, InputError, UnknownNameError
 from savile.base.events import listening
-from savile.data import Options, _columns, _time
+from savile.data import Options, _columns
 
 ROWS = 60
 
@@ -252,15 +253,15 @@ def test_kinds_of_values(values, kind):
     ],
 )
 def test_spellings_of_dates(value, iso):
-    (seconds,) = _time.seconds(pa.array([value]))
+    (seconds,) = dates.seconds(pa.array([value]))
     assert np.datetime64(int(seconds), "s") == np.datetime64(iso)
 
 
 @pytest.mark.parametrize("value", ["2024-13-45", "hello", "12:30", "1.2.3", "99/99/2024"])
 def test_what_is_no_date(value):
-    assert _time.seconds(pa.array([value] * 3)) is None
+    assert dates.seconds(pa.array([value] * 3)) is None
 
 
 def test_unix_time_in_seconds_and_milliseconds():
-    assert _time.seconds(pa.array(["1700000000", None])).tolist()[0] == 1_700_000_000
-    assert _time.seconds(pa.array(["1700000000123"])).tolist() == [1_700_000_000]
+    assert dates.seconds(pa.array(["1700000000", None])).tolist()[0] == 1_700_000_000
+    assert dates.seconds(pa.array(["1700000000123"])).tolist() == [1_700_000_000]

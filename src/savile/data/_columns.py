@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from savile.data import _time
+from savile.base import dates
 from savile.data._draft import Column
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def kind(present: pa.Array) -> str:
         return "integer"
     if _all(present, REAL) and not _any(present, LEADING_ZERO):
         return "real"
-    return "time" if _time.parse(present) is not None else "string"
+    return "time" if dates.parse(present) is not None else "string"
 
 
 def shares(present: pa.Array) -> tuple[float, float]:

@@ -11,9 +11,10 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from savile.base import dates
 from savile.base.errors import DataError, InputError
 from savile.base.events import emit
-from savile.data import _columns, _time
+from savile.data import _columns
 from savile.data._draft import Column, Options
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ def infer(options: Options, columns: Columns, values: Values) -> dict[str, str]:
         roles.update(_usual_label(free()))
     if "text" not in roles:
         roles["text"] = _text(free(), values)
-    if options.time is not None and _time.seconds(values[options.time]) is None:
+    if options.time is not None and dates.seconds(values[options.time]) is None:
         raise DataError(
             "dates in the time column", f"{options.time!r} without dates", "Write them as 2026-01-31 or name another."
         )
@@ -140,7 +141,7 @@ def _words(name: str) -> list[str]:
 def _steering(free: Columns, values: Values) -> dict[str, str]:
     """A time column, else a group column, where both name and values say so."""
     for name in free:
-        if TIME_NAME.search(name) and not NOT_TIME.search(name) and _time.seconds(values[name]) is not None:
+        if TIME_NAME.search(name) and not NOT_TIME.search(name) and dates.seconds(values[name]) is not None:
             return {"time": name}
     for name, column in free.items():
         if GROUP_NAME.search(name) and MIN_GROUPS <= column.distinct < len(values[name]) - column.missing:

@@ -11,9 +11,9 @@ from dataclasses import replace
 
 import numpy as np
 
+from savile.base import dates
 from savile.base.events import emit
 from savile.base.records import PARTS, Finding
-from savile.data import _time
 from savile.data._draft import Draft, counted, finding
 from savile.data._draw import draw, shares
 
@@ -114,7 +114,7 @@ def _by_time(draft: Draft, own: np.ndarray) -> tuple[Draft, np.ndarray, np.ndarr
 
 def _when(draft: Draft, rows: np.ndarray) -> np.ndarray:
     """Seconds since 1970 of some rows; rows without a date come before all others."""
-    seconds = _time.seconds(draft.table.column(draft.roles["time"]).combine_chunks())
+    seconds = dates.seconds(draft.table.column(draft.roles["time"]).combine_chunks())
     when: np.ndarray = np.zeros(len(rows)) if seconds is None else np.nan_to_num(seconds[rows], nan=-np.inf)
     return when
 

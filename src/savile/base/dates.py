@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,6 +21,14 @@ NAMED_MONTH = r"^(?P<d>\d{1,2})[- ]?(?P<name>[A-Za-z]{3})[a-z]*[-, ]*(?P<y>(?:19
 UNIX = r"^(?P<u>1\d{9})(?:\d{3})?(?:\.\d+)?$"  # seconds or milliseconds, 2001 to 2033
 
 
+@dataclass(frozen=True)
+class Spelling:
+    """How the dates of a column are written: the pattern they fit, and whether the month stands before the day."""
+
+    pattern: str
+    month_first: bool = False
+
+
 def seconds(values: pa.Array) -> np.ndarray | None:
     """Seconds since 1970 of each value (n,), NaN where it is missing or no date; None when the column holds no dates."""
     present = values.drop_null()
@@ -35,13 +44,26 @@ def seconds(values: pa.Array) -> np.ndarray | None:
 
 def parse(present: pa.Array) -> np.ndarray | None:
     """Seconds since 1970 of each value, float64, NaN where a value is no date; None when the column is no time column."""
+    found = spelling(present)
+    if found is None:
+        return None
+    seconds = read(present, found)
+    return seconds if np.isfinite(seconds).mean() >= PARSED else None
+
+
+def spelling(present: pa.Array) -> Spelling | None:
+    """How nearly all values are written as dates; None when they are none."""
     if not len(present):
         return None
     for pattern in (YEAR_FIRST, YEAR_LAST, NAMED_MONTH):
         if _share(present[:SAMPLE], pattern) >= PARSED and _share(present, pattern) >= PARSED:
-            seconds = _seconds(_fields(present, pattern))
-            return seconds if np.isfinite(seconds).mean() >= PARSED else None
+            return Spelling(pattern, pattern == YEAR_LAST and _month_first(_fields(present, pattern)))
     return None
+
+
+def read(present: pa.Array, spelling: Spelling) -> np.ndarray:
+    """Seconds since 1970 of each value, float64, NaN where it is not written that way."""
+    return _seconds(_fields(present, spelling.pattern), spelling.month_first)
 
 
 def unix(present: pa.Array) -> np.ndarray | None:
@@ -70,7 +92,13 @@ def _fields(values: pa.Array, pattern: str) -> dict[str, list[str]]:
     return {name: [value or "" for value in pc.struct_field(found, name).to_pylist()] for name in names}
 
 
-def _seconds(fields: dict[str, list[str]]) -> np.ndarray:
+def _month_first(fields: dict[str, list[str]]) -> bool:
+    """12/31/2024: what cannot be a month is the day."""
+    first, second = _numbers(fields["a"]), _numbers(fields["b"])
+    return bool(np.nanmax(second) > 12 >= np.nanmax(first))
+
+
+def _seconds(fields: dict[str, list[str]], month_first: bool) -> np.ndarray:
     """Seconds since 1970, in UTC where a zone is given; NaN for impossible dates."""
     year = _numbers(fields["y"])
     if "name" in fields:
@@ -78,8 +106,8 @@ def _seconds(fields: dict[str, list[str]]) -> np.ndarray:
         month, day = np.array([index.get(name.lower(), np.nan) for name in fields["name"]]), _numbers(fields["d"])
     elif "a" in fields:
         day, month = _numbers(fields["a"]), _numbers(fields["b"])
-        if np.nanmax(month) > 12 >= np.nanmax(day):
-            day, month = month, day  # 12/31/2024: what cannot be a month is the day
+        if month_first:
+            day, month = month, day
     else:
         month, day = _numbers(fields["m"]), _numbers(fields["d"])
     hour, minute, second = (np.nan_to_num(_numbers(fields[name])) for name in "HMS")
