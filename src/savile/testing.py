@@ -22,7 +22,7 @@ from typing import Any, get_args
 import numpy as np
 
 from savile.base import catalogue
-from savile.base.contracts import App, Engine, Family, Fields, Loss, Method, Metric, Predictions, Task, Technique, Value
+from savile.base.contracts import App, Engine, Family, Fields, Loss, Method, Metric, Predictions, Step, Task, Technique, Value
 from savile.base.records import Calibration, Model, Outputs
 
 CONTRACTS: dict[str, type] = {
@@ -89,6 +89,18 @@ def _check_decode(decode: Callable[[np.ndarray], np.ndarray], outputs: int) -> N
     order = rng.permutation(len(logits))
     _require(np.allclose(decode(logits[order].astype(np.float32)), probabilities[order]), "decode() must treat rows alone")
     _require(decode(np.zeros((0, outputs), dtype=np.float32)).shape == (0, outputs), "decode() must bear no rows")
+
+
+def check_step(step: Any) -> None:
+    """A step that recipes may ask for: settings that are checked, and a place behind a step that every file goes through."""
+    from savile import data
+
+    step = _plugin("steps", step)
+    _require(missing(step, Step) == [], "; ".join(missing(step, Step)))
+    _require(dataclasses.is_dataclass(step.Settings), "Settings must be a dataclass")
+    _require(step.Settings.__dataclass_params__.frozen, "Settings must be frozen")
+    _require(getattr(step.Settings, "__pydantic_config__", {}).get("extra") == "forbid", "Settings must forbid unknown keys")
+    _require(step.AFTER in data.STEPS, f"AFTER must be one of {', '.join(data.STEPS)}")
 
 
 def check_metric(metric: Any, predictions: Predictions | None = None) -> None:

@@ -38,7 +38,10 @@ class Columns:
 
 @dataclass(frozen=True)
 class Data:
-    """Where the rows are: `path`, split here, or `train` and `test`. `digest` is that of the files, checked when given."""
+    """Where the rows are: `path`, split here, or `train` and `test`.
+
+    `steps` asks for more to be done to them: step -> settings. `digest`, which Savile writes, is that of the files.
+    """
 
     __pydantic_config__: ClassVar[ConfigDict] = SECTION
     path: str | None = None
@@ -46,7 +49,8 @@ class Data:
     test: str | None = None
     pii: Literal["mask", "keep"] = "mask"
     columns: Columns = Columns()
-    digest: str | None = None
+    steps: Mapping[str, Any] = field(default_factory=dict)
+    digest: str | None = field(default=None, metadata={"hidden": True})
 
     @property
     def source(self) -> str:

@@ -43,6 +43,23 @@ class HeadSpec:
     decode: Callable[[np.ndarray], np.ndarray]
 
 
+class Step(Protocol):
+    """What a recipe may ask to be done to data beside the steps every file goes through.
+
+    A step may also have ``section(page, outcome)``, which writes its section of the data page.
+
+    Attributes:
+        Settings: frozen dataclass with the recipe's `SECTION` config; filled from ``data.steps.<name>``.
+        AFTER: the step of every file behind which it runs, as in `savile.data.STEPS`.
+    """
+
+    Settings: type
+    AFTER: str
+
+    def apply(self, draft: Any, settings: Any) -> Any:
+        """The draft with what was found or changed; what is to be kept it adds with ``draft.telling(name, outcome)``."""
+
+
 class Task(Protocol):
     """What a business asks."""
 

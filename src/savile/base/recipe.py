@@ -20,7 +20,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields, is_dataclass, replace
 from functools import cache
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any, TypeVar, get_type_hints
 
 import yaml
 from pydantic import TypeAdapter, ValidationError
@@ -29,8 +29,9 @@ from savile.base import catalogue
 from savile.base._sections import Compress, Data, Recipe, Task
 from savile.base.errors import InputError, RecipeError, nearest
 
-__all__ = ["Data", "Recipe", "assignments", "dump", "load", "make", "override", "plain", "schema"]
+__all__ = ["Data", "Recipe", "assignments", "document", "dump", "fill", "load", "make", "override", "plain", "schema", "write"]
 
+Section = TypeVar("Section")
 Where = Mapping[tuple[str | int, ...], str]  # path of a value -> where it was written
 HELP = "`savile show recipe --full` prints every key with its default."
 
@@ -43,17 +44,12 @@ def load(path: str | Path) -> Recipe:
         InputError: there is no such file.
     """
     path = Path(path)
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (FileNotFoundError, IsADirectoryError):
-        what = "a folder" if path.is_dir() else "no file"
-        raise InputError("a recipe file", f"{what} at {path}", "Check the path; `savile init FILE` writes a recipe.") from None
-    except UnicodeDecodeError as error:
-        raise RecipeError("a recipe in UTF-8", f"{path.name}, byte {error.start}", "Save it as UTF-8.") from None
+    text = _text(path, "recipe", "Check the path; `savile init FILE` writes a recipe.")
     raw, lines = _parsed(text, path.name)
     recipe = _checked(raw, {place: f"line {line} of {path.name}" for place, line in lines.items()}, path.name)
     folder, data = path.absolute().parent, recipe.data
     found: dict[str, Any] = {name: str(folder / value) for name in ("path", "train", "test") if (value := getattr(data, name))}
+    found["steps"] = {name: _placed(given, folder) for name, given in data.steps.items()}
     base = recipe.model.base
     if (folder / base).is_dir():
         recipe = replace(recipe, model=replace(recipe.model, base=str(folder / base)))
@@ -108,6 +104,48 @@ def dump(recipe: Recipe, full: bool = False) -> str:
     return "".join(f"{key}: {_line(value)}\n" for key, value in shown.items())
 
 
+def document(path: str | Path, what: str) -> dict[str, Any]:
+    """The mapping in a YAML or JSON file that a recipe names.
+
+    Args:
+        path: the file.
+        what: what it is, for messages, such as ``rights``.
+
+    Raises:
+        RecipeError: it holds no mapping.
+        InputError: there is no such file.
+    """
+    path = Path(path)
+    found: dict[str, Any] = _parsed(_text(path, what, "Check the path."), path.name)[0]
+    return found
+
+
+def fill(kind: type[Section], raw: Mapping[str, Any], name: str) -> Section:
+    """A frozen dataclass of plain values, checked like a section of the recipe.
+
+    Args:
+        kind: the dataclass; it forbids other keys with `SECTION`.
+        raw: its values.
+        name: where they come from, for messages, such as ``data.steps.rights``.
+
+    Raises:
+        RecipeError: a key or a value is wrong.
+    """
+    try:
+        return TypeAdapter(kind).validate_python(dict(raw))
+    except ValidationError as error:
+        raise _problem(error.errors(include_url=False)[0], {(): name}, name, kind) from None
+
+
+def write(values: Mapping[str, Any]) -> str:
+    """A mapping as YAML that `document` reads back: a key a line, and of a list an entry a line."""
+    lines = []
+    for key, value in values.items():
+        inside = [f"- {_line(one)}" for one in value] if isinstance(value, list | tuple) and value else []
+        lines += [f"{key}:", *inside] if inside else [f"{key}: {_line(value)}"]
+    return "\n".join(lines) + "\n"
+
+
 def schema() -> dict[str, Any]:
     """The JSON schema of a recipe, for editors."""
     found: dict[str, Any] = _adapter().json_schema()
@@ -118,6 +156,24 @@ def plain(section: Any) -> dict[str, Any]:
     """A section as JSON has it, without what was left out."""
     found: dict[str, Any] = {name: value for name, value in _plain(section).items() if value not in (None, [], {})}
     return found
+
+
+def _text(path: Path, what: str, do: str) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (FileNotFoundError, IsADirectoryError):
+        there = "a folder" if path.is_dir() else "no file"
+        raise InputError(f"a {what} file", f"{there} at {path}", do) from None
+    except UnicodeDecodeError as error:
+        raise RecipeError(f"a {what} file in UTF-8", f"{path.name}, byte {error.start}", "Save it as UTF-8.") from None
+
+
+def _placed(given: Any, folder: Path) -> Any:
+    """The settings of a step, with the file they name taken from the recipe's folder; a name alone stands for that file."""
+    given = {"file": given} if isinstance(given, str) else given
+    if isinstance(given, dict) and isinstance(given.get("file"), str) and not given["file"].startswith("data@"):
+        return {**given, "file": str(folder / given["file"])}
+    return given
 
 
 @cache
@@ -224,6 +280,7 @@ def _check_names(recipe: Recipe, where: Where) -> None:
         (("model", "family"), recipe.model.family, catalogue.names("families")),
         (("adapt", "method"), recipe.adapt.method, ["auto", *catalogue.names("methods")]),
         (("compress", "technique"), recipe.compress.technique, catalogue.names("techniques")),
+        *((("data", "steps", step), step, catalogue.names("steps")) for step in recipe.data.steps),
     ]
     for place, value, known in named:
         if value not in (*known, *usual):
@@ -234,12 +291,12 @@ def _check_names(recipe: Recipe, where: Where) -> None:
             )
 
 
-def _problem(found: Mapping[str, Any], where: Where, name: str) -> RecipeError:
-    """What pydantic found, in words."""
+def _problem(found: Mapping[str, Any], where: Where, name: str, root: type = Recipe) -> RecipeError:
+    """What pydantic found in a section of the kind `root`, in words."""
     place = tuple(found["loc"])
     if found["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
         *sections, key = place
-        known = _keys(sections)
+        known = _keys(sections, root)
         guess = nearest(str(key), known)
         inside = f"in {'.'.join(map(str, sections))} " if sections else ""
         do = f"Did you mean {guess!r}? " if guess else "Remove it. "
@@ -249,13 +306,12 @@ def _problem(found: Mapping[str, Any], where: Where, name: str) -> RecipeError:
         return RecipeError(f"the key {shown}", f"nothing{_in(place[:-1], where)}", f"Add it. {HELP}")
     received = f"{found['input']!r}{_in(place, where)}"
     if found["type"] == "dataclass_type":
-        return RecipeError(f"{shown}: a section with {', '.join(_keys(place))}", received, f"Correct it. {HELP}")
+        return RecipeError(f"{shown}: a section with {', '.join(_keys(place, root))}", received, f"Correct it. {HELP}")
     return RecipeError(f"{shown}: {found['msg'].lower().removeprefix('input should be ')}", received, f"Correct it. {HELP}")
 
 
-def _keys(sections: Sequence[Any]) -> list[str]:
-    """The keys of a section, given by its path."""
-    kind: Any = Recipe
+def _keys(sections: Sequence[Any], kind: Any) -> list[str]:
+    """The keys of a section inside another of some kind, given by its path."""
     for section in sections:
         if isinstance(section, int) or not is_dataclass(kind):
             continue

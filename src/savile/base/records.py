@@ -95,6 +95,7 @@ class Dataset:
         mask: the mask policy (see `base.mask`) that live text must go through too.
         findings: what was noted on the way in.
         name: a human name, usually the file's stem.
+        files: what steps keep beside the rows, named ``<step>/<name>``.
     """
 
     table: pa.Table
@@ -107,6 +108,7 @@ class Dataset:
     name: str = "data"
     settings: Mapping[str, Any] = field(default_factory=dict)
     parents: tuple[str, ...] = ()
+    files: Mapping[str, Path | bytes] = field(default_factory=dict)
     ref: str = field(default="", compare=False)
 
     def column(self, role: str, part: str | None = None) -> list[Any]:
@@ -159,7 +161,7 @@ class Dataset:
             "parts": {name: len(rows) for name, rows in self.parts.items()},
             "digest": self.digest,
         }
-        files = {"table.arrow": self._arrow(), "parts.safetensors": save(dict(self.parts))}
+        files = {**self.files, "table.arrow": self._arrow(), "parts.safetensors": save(dict(self.parts))}
         return Entry("data", body, self.settings, self.parents, files)
 
     @classmethod
@@ -182,6 +184,7 @@ class Dataset:
             name=body["name"],
             settings=entry.settings,
             parents=entry.parents,
+            files={name: path for name, path in entry.files.items() if "/" in name},
             ref=entry.ref,
         )
 

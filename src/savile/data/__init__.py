@@ -5,7 +5,8 @@ a page that shows what is wrong with the data. The steps are `sources` (read), `
 (copies) and `splits` (parts); each is a file with one function, `apply(draft) -> draft`.
 
 To add a step, write such a file and name it in `STEPS`; what it finds it adds as `Finding`s, and what it decides it says with
-`events.emit`. A step reads and writes nothing but its draft; only `sources` opens files, only `govern` stores.
+`events.emit`. A step that only some recipes ask for, under ``data.steps``, is not named there but says behind which of them it
+runs, see `contracts.Step`. A step reads and writes nothing but its draft; only `sources` opens files, only `govern` stores.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from savile.base import catalogue
 from savile.base.errors import DataError
 from savile.base.events import emit
 from savile.base.records import Dataset, Finding, canonical, digest
-from savile.data import _page
+from savile.data import _asked, _page
 from savile.data._draft import Column, Draft, Options
 
 STEPS = ("sources", "profile", "privacy", "dedup", "splits")
@@ -120,9 +121,11 @@ def inspect(source: str | Path, options: Options | None = None) -> Inspection:
 def _follow(source: Path, options: Options, keys: Path | None) -> Draft:
     """Take a file through every step."""
     catalogue.get("tasks", options.task)
-    draft = Draft(source, options, keys)
+    draft, asked = Draft(source, options, keys), _asked.steps(options.steps, STEPS)
     for name in STEPS:
         draft = catalogue.get("steps", name).apply(draft)
+        for step, settings in asked[name]:
+            draft = step.apply(draft, settings)
     return draft
 
 
@@ -145,10 +148,12 @@ def _dataset(draft: Draft) -> Dataset:
         name=sources.stem(draft.source),
         settings={
             "edition": EDITION,
-            "options": {name: value for name, value in asdict(draft.options).items() if name != "test"},
+            "options": {name: value for name, value in asdict(draft.options).items() if name != "test" and value != {}},
             "sources": draft.origin,
             "columns": [asdict(column) for column in draft.columns],
+            **({"steps": draft.outcomes} if draft.outcomes else {}),
         },
+        files=draft.files,
     )
 
 

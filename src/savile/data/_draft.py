@@ -32,6 +32,7 @@ class Options:
         group: column naming whom a row belongs to; nobody's rows end up in two parts.
         use: the columns to keep beside the roles; empty keeps all.
         drop: columns to leave out, and never to infer a role from.
+        steps: name of a step to run beside those of every file -> its settings.
         seed: seed of every random choice.
     """
 
@@ -44,6 +45,7 @@ class Options:
     group: str | None = None
     use: tuple[str, ...] = ()
     drop: tuple[str, ...] = ()
+    steps: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     seed: int = 0
 
 
@@ -89,6 +91,8 @@ class Draft:
         units: rows with one number have the same or nearly the same text and stay together, int64.
         parts: part -> row numbers.
         findings: what was noted so far.
+        outcomes: step that was asked for -> what it came to, JSON-able and free of personal data.
+        files: ``<step>/<name>`` -> bytes that a step keeps beside the rows.
     """
 
     source: Path
@@ -105,6 +109,8 @@ class Draft:
     units: np.ndarray = field(default_factory=lambda: np.empty(0, dtype=np.int64))
     parts: Mapping[str, np.ndarray] = field(default_factory=dict)
     findings: tuple[Finding, ...] = ()
+    outcomes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    files: Mapping[str, bytes] = field(default_factory=dict)
 
     def values(self, role: str) -> list[str]:
         """The column of a role as strings, empty where there is no value."""
@@ -113,6 +119,11 @@ class Draft:
     def noting(self, *findings: Finding) -> Draft:
         """The same draft with more findings."""
         return replace(self, findings=(*self.findings, *findings))
+
+    def telling(self, step: str, outcome: Mapping[str, Any], **files: bytes) -> Draft:
+        """The same draft with what a step came to, and the files it keeps."""
+        kept = {**self.files, **{f"{step}/{name}": content for name, content in files.items()}}
+        return replace(self, outcomes={**self.outcomes, step: outcome}, files=kept)
 
     def where(self, rows: np.ndarray) -> str:
         """The first lines of some rows, as ``lines 3, 8, 12 …`` or ``line 3; test.csv line 2``."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
-from savile.base import mask
+from savile.base import catalogue, mask
 from savile.base.page import Bar, Page
 from savile.base.records import PARTS, Dataset, Finding
 
@@ -47,6 +47,7 @@ def html(data: Dataset) -> str:
     _labels(page, data)
     _lengths(page, data)
     _columns(page, data)
+    _steps(page, data)
     _sources(page, data)
     return page.html()
 
@@ -119,6 +120,14 @@ def _columns(page: Page, data: Dataset) -> None:
         [column[key] for key in ("name", "role", "kind", "distinct", "missing", "why")] for column in data.settings["columns"]
     ]
     page.table(["Column", "Role", "Values are", "Different", "Missing", "Because"], rows)
+
+
+def _steps(page: Page, data: Dataset) -> None:
+    """The sections of the steps that were asked for."""
+    for name, outcome in data.settings.get("steps", {}).items():
+        section = getattr(catalogue.get("steps", name), "section", None)
+        if section is not None:
+            section(page, outcome)
 
 
 def _sources(page: Page, data: Dataset) -> None:

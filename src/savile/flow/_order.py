@@ -81,7 +81,15 @@ def options(recipe: Recipe) -> Options:
         group=task.group,
         use=data.columns.use,
         drop=data.columns.drop,
+        steps={name: _settings(name, given) for name, given in data.steps.items()},
     )
+
+
+def _settings(step: str, given: Any) -> dict[str, Any]:
+    """The settings of a step, those in the file it names included; a name alone stands for such a file."""
+    given = {"file": given} if isinstance(given, str) else dict(given or {})
+    file = given.pop("file", None)
+    return given if file is None else {**recipes.document(file, step), **given}
 
 
 def text(order: Order) -> str:
