@@ -7,7 +7,7 @@ import pytest
 
 from savile import data, testing
 from savile.base import catalogue
-from savile.base.contracts import HeadSpec, Method, Task, Value
+from savile.base.contracts import HeadSpec, Method, Task, Tracked, Value
 from savile.base.records import Model
 from savile.tasks import classify
 
@@ -74,6 +74,19 @@ def test_families(name, base):
     family = catalogue.get("families", name)
     model = Model(name, LABELS, forms={family.FORM: TRAINED[name](base)})
     testing.check_family(name, model)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", catalogue.names("trackers"))
+def test_trackers(name, base, tmp_path):
+    lacking = catalogue.get("trackers", name).available()
+    if lacking:
+        pytest.skip(f"no {lacking}: pip install 'savile[track]'")
+    model = Model("linear", LABELS, forms={"linear": _linear(base)})
+    curves = {"train/loss": [(1, 0.5), (2, 0.25)]}
+    more = {"tags": {"verdict": "better"}, "summary": "Better.", "recipe": "", "files": {}, "form": "linear", "engine": None}
+    tracked = Tracked("cards", "report@0123", {"family": "linear"}, {"test/accuracy": 0.9}, curves, model=model, **more)
+    testing.check_tracker(name, tracked, tmp_path)
 
 
 @pytest.mark.parametrize("name", catalogue.names("methods"))

@@ -5,8 +5,9 @@
 
 The words, in the order of the data, are functions here and commands in the shell: `demo` shows the whole line, `init` writes
 a recipe, `doctor` looks at the machine; `govern` makes data of a file, `adapt` a model of data, `compress` a smaller one,
-`evaluate` measures, `serve` answers, `run` does all of that; `names` lists what can be plugged in, `show` prints what was
-stored. What goes from one to the next are the records `Dataset`, `Model`, `Report`, `Release` and `Trace`, kept in a `Store`.
+`evaluate` measures, `serve` answers, `run` does all of that; `track` tells other tools how it went, `names` lists what can be
+plugged in, `show` prints what was stored. What goes from one to the next are the records `Dataset`, `Model`, `Report`,
+`Release` and `Trace`, kept in a `Store`.
 
 The house, from the top floor down; a room imports only what is below it and finds the rest by name:
 
@@ -15,7 +16,7 @@ The house, from the top floor down; a room imports only what is below it and fin
     flow          one file for each word        testing       checks for authors of plug-ins
     data          what a company has            adaptation    how a base becomes a model of its own
     compression   smaller, faster               evaluation    what was measured, and the gate
-    serving       answers over HTTP
+    serving       answers over HTTP             tracking      who else is told
     tasks         what a business asks          models        what answers
     base          what flows (records), what can be plugged in (contracts, catalogue), where it is kept (store, audit)
 
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from savile.flow.run import run
     from savile.flow.serve import serve
     from savile.flow.show import show
+    from savile.flow.track import track
 
 __all__ = [
     "demo",
@@ -52,6 +54,7 @@ __all__ = [
     "evaluate",
     "serve",
     "run",
+    "track",
     "names",
     "show",
     "Dataset",

@@ -87,7 +87,7 @@ def _interrupted(as_json: bool) -> int:
 
 def _lacking(error: ModuleNotFoundError, as_json: bool) -> int:
     """A package of an extra that is not installed; any other missing module is a bug."""
-    from savile.flow.doctor import EXTRAS
+    from savile.flow._checks_work import EXTRAS
 
     package = str(error.name).partition(".")[0]
     extra = next((name for name, packages in EXTRAS.items() if package in packages), None)

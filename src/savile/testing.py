@@ -21,18 +21,19 @@ from typing import Any, get_args
 
 import numpy as np
 
-from savile.base import catalogue
-from savile.base.contracts import App, Engine, Family, Fields, Loss, Method, Metric, Predictions, Step, Task, Technique, Value
+from savile.base import catalogue, contracts
+from savile.base.contracts import Fields, Loss, Predictions, Step, Tracked, Value
 from savile.base.records import Calibration, Model, Outputs
 
 CONTRACTS: dict[str, type] = {
-    "tasks": Task,
-    "families": Family,
-    "methods": Method,
-    "techniques": Technique,
-    "metrics": Metric,
-    "engines": Engine,
-    "apps": App,
+    "tasks": contracts.Task,
+    "families": contracts.Family,
+    "methods": contracts.Method,
+    "techniques": contracts.Technique,
+    "metrics": contracts.Metric,
+    "engines": contracts.Engine,
+    "trackers": contracts.Tracker,
+    "apps": contracts.App,
 }
 TEXTS = ("my card was stolen", "", "a", "退款什么时候到账？", "WHERE is my order?! " * 40, "line\nbreak\tand \x00 control")
 
@@ -324,6 +325,16 @@ def tiny_encoder(folder: Path, texts: Sequence[str] = TEXTS) -> Path:
     BertModel(BertConfig(vocab_size=len(words), max_position_embeddings=64, **shape)).save_pretrained(folder)
     tokenizer.save(str(folder / "tokenizer.json"))
     return folder
+
+
+def check_tracker(tracker: Any, tracked: Tracked, folder: Path) -> None:
+    """Everything stays in the folder it is given, and a run it knows already is written once."""
+    tracker = _plugin("trackers", tracker)
+    _require(tracker.available() is None, f"a package it needs is missing: {tracker.available()}")
+    place = tracker.write(tracked, folder)
+    _require(isinstance(place, str) and str(folder) in place, "write() must say where in its folder the run is")
+    _require(any(path.is_file() for path in folder.rglob("*")), "write() must leave something in its folder")
+    _require(tracker.write(tracked, folder) == place, "write() of the same run must give the same place")
 
 
 def simulated_predictions(rows: int = 400, labels: int = 4, seed: int = 0) -> Predictions:

@@ -3,6 +3,8 @@
 import json
 import os
 import platform
+import subprocess
+import sys
 
 import pytest
 
@@ -55,3 +57,39 @@ def test_without_a_list_there_are_no_flags(monkeypatch, tmp_path):
     monkeypatch.setattr(machine, "CPUINFO", tmp_path / "none")
     assert machine.cpu_flags() == ()
     assert machine.physical_cores() == os.cpu_count()
+
+
+def test_free_memory_is_what_the_kernel_the_container_and_the_process_leave(monkeypatch, tmp_path):
+    meminfo = tmp_path / "meminfo"
+    meminfo.write_text("MemTotal: 9000000 kB\nMemAvailable:    2000000 kB\n")
+    monkeypatch.setattr(machine, "MEMINFO", meminfo)
+    monkeypatch.setattr(machine, "CGROUP", tmp_path)
+    assert machine.free_memory() == 2_000_000 * 1024
+    (tmp_path / "memory.max").write_text("max\n")
+    (tmp_path / "memory.current").write_text("1000\n")
+    assert machine.free_memory() == 2_000_000 * 1024
+    (tmp_path / "memory.max").write_text("50001000\n")
+    assert machine.free_memory() == 50_000_000
+
+
+def test_free_memory_knows_the_limit_of_the_process():
+    code = "import resource; resource.setrlimit(resource.RLIMIT_AS, (3 << 30, 3 << 30))\n"
+    code += "from savile.base import machine; print(machine.free_memory())"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert 0 < int(done.stdout) < 3 << 30
+
+
+def test_memory_held_grows_with_what_is_held():
+    before = machine.resident()
+    held = bytearray(64 << 20)
+    assert machine.resident() - before > 32 << 20
+    assert machine.peak() >= machine.resident() - (8 << 20)
+    del held
+
+
+def test_cards_are_those_the_driver_shows(monkeypatch, tmp_path):
+    monkeypatch.setattr(machine, "GPUS", tmp_path)
+    assert machine.gpus() == []
+    (tmp_path / "0000:01").mkdir()
+    (tmp_path / "0000:01" / "information").write_text("Model: \t\t Card 9000\nIRQ: 7\n")
+    assert machine.gpus() == ["Card 9000"]

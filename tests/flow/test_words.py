@@ -1,10 +1,14 @@
 """The words one by one: they take records, references, aliases and files, and mean the same in Python and in the shell."""
 
+import socket
+
 import pytest
 
 import savile
+from savile.base import machine
 from savile.base.errors import GateError, InputError, UnknownNameError
 from savile.base.store import Store
+from savile.flow import _checks
 
 LINEAR = {"model.family": "linear"}
 
@@ -120,6 +124,39 @@ def test_doctor_looks_at_the_machine(savile_home):
     assert states["store"] == "good"
     assert states["base minilm"] == "lacking"
     assert not savile_home.exists()
+    assert [check["what"] for check in said["checks"] if check["state"] != "good" and not check["do"]] == []
+
+
+def test_doctor_says_what_the_processor_can_and_what_is_installed():
+    found = {check["what"]: check["found"] for check in savile.doctor()["checks"]}
+    assert any(
+        found["processor"].endswith(means) for means in (*_checks.MEANS.values(), "no instruction set that is known here")
+    )
+    assert "torch 2." in found["packages for train"]
+
+
+def test_doctor_sees_a_port_in_use(monkeypatch):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        said = savile.doctor(settings={"serve.port": taken.getsockname()[1]})
+    (port,) = [check for check in said["checks"] if check["what"] == "port"]
+    assert port["state"] == "lacking"
+    assert "--port 0" in port["do"]
+
+
+def test_doctor_sees_threads_and_telemetry_that_the_environment_changes(monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    monkeypatch.setenv("DO_NOT_TRACK", "0")
+    states = {check["what"]: check for check in savile.doctor()["checks"]}
+    assert states["threads"]["state"] == ("lacking" if machine.available_threads() > 1 else "good")
+    assert states["telemetry"]["do"] == "unset DO_NOT_TRACK"
+
+
+def test_doctor_sees_a_clock_that_went_back(data, monkeypatch):
+    monkeypatch.setattr("savile.flow._checks.time.time", lambda: 1e9)
+    (clock,) = [check for check in savile.doctor()["checks"] if check["what"] == "clock"]
+    assert clock["state"] == "bad"
 
 
 def test_doctor_sees_a_changed_audit_log(data):

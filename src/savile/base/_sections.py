@@ -11,6 +11,7 @@ from pydantic import ConfigDict, Field
 Minutes = Annotated[float, Field(gt=0)]
 Megabytes = Annotated[float, Field(gt=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
+NotNegative = Annotated[float, Field(ge=0)]
 Port = Annotated[int, Field(ge=0, le=65535)]
 SECTION = ConfigDict(extra="forbid", allow_inf_nan=False)
 
@@ -153,10 +154,19 @@ class Monitor:
 
 @dataclass(frozen=True)
 class Run:
-    """Where the work runs."""
+    """Where the work runs, what it costs there, and which trackers are told how it went.
+
+    Costs are modelled: `watts` of one busy core with its share of memory and cooling (real ones take 5 to 15), `kwh_price` of
+    a kilowatt-hour and `hour_price` of an hour of the machine, in any one currency. The defaults are a business's electricity
+    and two rented cores in euros; set `hour_price` to 0 on a machine of your own.
+    """
 
     __pydantic_config__: ClassVar[ConfigDict] = SECTION
     where: Literal["local"] = "local"
+    watts: NotNegative = 10.0
+    kwh_price: NotNegative = 0.25
+    hour_price: NotNegative = 0.10
+    track: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -27,6 +27,7 @@ KINDS: dict[str, tuple[str, str]] = {
     "techniques": ("savile.compression", "compression technique"),
     "metrics": ("savile.evaluation", "metric"),
     "engines": ("savile.serving", "engine"),
+    "trackers": ("savile.tracking", "tracker"),
     "apps": ("savile.apps", "app"),
 }
 

@@ -185,6 +185,47 @@ class Metric(Protocol):
 
 
 @dataclass(frozen=True)
+class Tracked:
+    """A run in the words of experiment trackers.
+
+    Attributes:
+        name: of the recipe or data.
+        ref: reference of the report, which a tracker keeps so that it knows a run again.
+        params: dotted name of a setting -> its value as text.
+        metrics: name, such as ``test/accuracy`` -> value.
+        curves: name, such as ``train/loss`` -> (step, value), by step.
+        tags: references and the verdict.
+        summary: the verdict screen, a sentence or two a line.
+        recipe: YAML; empty when it is not known.
+        files: name -> page or card on this machine.
+        model: what was measured, in `form`, run by `engine` (None: by its own family).
+    """
+
+    name: str
+    ref: str
+    params: Mapping[str, str]
+    metrics: Mapping[str, float]
+    curves: Mapping[str, Sequence[tuple[int, float]]]
+    tags: Mapping[str, str]
+    summary: str
+    recipe: str
+    files: Mapping[str, Path]
+    model: Model
+    form: str
+    engine: str | None
+
+
+class Tracker(Protocol):
+    """Who else is told how a run went."""
+
+    def available(self) -> str | None:
+        """None when it can work here, else the package that is missing."""
+
+    def write(self, tracked: Tracked, folder: Path) -> str:
+        """Write one run, into `folder` unless the tracker's own environment names a server; where it can be found."""
+
+
+@dataclass(frozen=True)
 class Route:
     """A way into an app over HTTP, under ``/v1/``; `access` is ``key`` (a caller needs one) or ``open``."""
 

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import os
 import platform
+import resource
+import sys
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 WATTS = 10.0  # a busy server core with its share of memory and cooling; real ones take 5 to 15
-CPUINFO = Path("/proc/cpuinfo")
+CPUINFO, MEMINFO, STATUS = Path("/proc/cpuinfo"), Path("/proc/meminfo"), Path("/proc/self/status")
+CGROUP, GPUS = Path("/sys/fs/cgroup"), Path("/proc/driver/nvidia/gpus")
+UNLIMITED = 1 << 60  # what control groups of the first kind write for no limit is more than this
 PACKAGES = ("numpy", "torch", "transformers", "openvino", "onnxruntime", "scikit-learn")
 # what decides which precision is fast: Intel SDM names as the Linux kernel writes them
 FLAGS = (
@@ -64,14 +68,46 @@ def cpu_flags() -> tuple[str, ...]:
     return tuple(flag for flag in FLAGS if flag in present)
 
 
-def energy(seconds: float) -> float:
-    """Kilowatt-hours that so many seconds of processor time take: an estimate at `WATTS` for each busy core."""
-    return seconds * WATTS / 3.6e6
+def energy(seconds: float, watts: float = WATTS) -> float:
+    """Kilowatt-hours that so many seconds of processor time take: an estimate at `watts` for each busy core."""
+    return seconds * watts / 3.6e6
 
 
 def memory() -> int:
     """Bytes of physical memory."""
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+def free_memory() -> int:
+    """Bytes this process may still take: what the kernel would give, within the limits of its control group and its own."""
+    free = next((int(value.split()[0]) * 1024 for value in _lines(MEMINFO, "MemAvailable")), memory())
+    limits = (("memory.max", "memory.current"), ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes"))
+    for limit, used in limits:
+        most, taken = _number(CGROUP / limit), _number(CGROUP / used)
+        if most is not None and taken is not None and most < UNLIMITED:
+            free = min(free, max(0, most - taken))
+    own = resource.getrlimit(resource.RLIMIT_AS)[0]
+    if own != resource.RLIM_INFINITY:
+        mapped = next((int(value.split()[0]) * 1024 for value in _lines(STATUS, "VmSize")), 0)
+        free = min(free, max(0, own - mapped))
+    return free
+
+
+def resident() -> int:
+    """Bytes of memory this process holds now."""
+    return next((int(value.split()[0]) * 1024 for value in _lines(STATUS, "VmRSS")), peak())
+
+
+def peak() -> int:
+    """The most bytes of memory this process has held so far."""
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return most if sys.platform == "darwin" else most * 1024
+
+
+def gpus() -> list[str]:
+    """Names of the NVIDIA cards the kernel's driver shows; nothing is loaded to find out."""
+    found = sorted(GPUS.glob("*/information"))
+    return [next(iter(_lines(path, "Model")), path.parent.name) for path in found]
 
 
 def packages() -> dict[str, str]:
@@ -87,5 +123,18 @@ def packages() -> dict[str, str]:
 
 def _cpuinfo(key: str) -> list[str]:
     """The values of a key of Linux's list of processors, one per hardware thread; empty elsewhere."""
-    lines = CPUINFO.read_text(encoding="utf-8").splitlines() if CPUINFO.exists() else []
+    return _lines(CPUINFO, key)
+
+
+def _lines(path: Path, key: str) -> list[str]:
+    """The values of a key in a file of lines ``key: value``; none where there is no such file."""
+    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
     return [value.strip() for name, _, value in (line.partition(":") for line in lines) if name.strip() == key]
+
+
+def _number(path: Path) -> int | None:
+    """The number a file holds; None where there is no such file, or it holds a word."""
+    try:
+        return int(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None

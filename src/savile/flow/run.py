@@ -54,6 +54,7 @@ def run(
     form, engine = _line.served(model)
     report = _line.evaluate(recipe, model, data, form, engine)
     result = _finished(model, report, data, file)
+    _track(recipe, report, order)
     if more.get("serve") and result.passed:
         _serve(recipe, result)
     return result
@@ -88,9 +89,11 @@ def plan(
 
 def _check(recipe: Recipe, data: Dataset) -> None:
     """What would otherwise fail late, or do nothing in silence."""
+    from savile import tracking
     from savile.flow import _bars
 
     _bars.check(recipe, data)
+    tracking.ready(recipe.run.track)
     if recipe.monitor.drift:
         emit("warning", text="Nothing watches the served model yet: the section monitor is kept for a later version.")
 
@@ -105,6 +108,14 @@ def _finished(model: Model, report: Report, data: Dataset, file: Path | None) ->
     where = file.name if file else "the recipe"
     summary = [*report.body["summary"], *_unasked(json, where)]
     return Result(json, summary, _next(json["release"], where))
+
+
+def _track(recipe: Recipe, report: Report, order: _order.Order) -> None:
+    """Tell the trackers that the recipe names."""
+    if recipe.run.track:
+        from savile import tracking
+
+        tracking.track(report, recipe.run.track, _order.text(order))
 
 
 def _next(release: str | None, where: str) -> str:

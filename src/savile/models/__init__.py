@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 # Read when torch loads. Threads that wait by spinning fight with whatever else runs here: on two cores that other work
 # kept busy, a pass over 500 texts took 3.2 s with spinning threads and 1.2 s with sleeping ones.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")  # read when huggingface_hub loads
 
 if TYPE_CHECKING:
     from savile.models._fit import fit
