@@ -88,8 +88,8 @@ def two_label_candidates(folder):
 
 
 @case("input", 2, "a column with texts")
-def no_text_column(folder):
-    return ["run", file(folder, "a,label\n" + "".join(f"{i % 5},{'xy'[i % 2]}\n" for i in range(40)))]
+def nothing_to_learn_from(folder):
+    return ["run", file(folder, "a,label\n" + "".join(f"{i},{'xy'[i % 2]}\n" for i in range(40)))]
 
 
 @case("data", 2, "a label in nearly every row", "without a label")

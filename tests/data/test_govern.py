@@ -221,13 +221,21 @@ def test_public_sets_are_understood(sample, name, options, roles):
 
 
 @pytest.mark.parametrize(
-    "name", ["churn-telco/telco_churn.csv.gz", "energy-price/DAM_prices_BE.csv.gz", "credit-german/german.csv"]
+    ("name", "label", "time"),
+    [
+        ("churn-telco/telco_churn.csv.gz", "Churn", None),
+        ("credit-german/german.csv", None, None),
+        ("credit-taiwan/taiwan_default.csv.gz", "default", None),
+        ("credit-heloc/heloc.csv.gz", "RiskPerformance", None),
+    ],
 )
-def test_public_tables_without_text_are_told_so(sample, name):
-    from savile.base.errors import InputError
-
-    with pytest.raises(InputError, match="column with texts"):
-        data.inspect(sample(name))
+def test_public_tables_without_text_are_governed(sample, name, label, time):
+    seen = data.inspect(sample(name), Options(label=label))
+    assert "text" not in seen.roles
+    assert seen.roles.get("time") == time
+    assert seen.task == "classify"
+    assert len(seen.labels) == 2
+    assert seen.parts["test"] == pytest.approx(0.2 * seen.rows, rel=0.01)
 
 
 def test_leakage_between_public_files_is_seen(sample):

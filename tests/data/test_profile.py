@@ -74,9 +74,36 @@ def test_chinese_without_spaces_is_text(write):
     assert roles(write({"wenben": texts, "label": ["a", "b"] * (ROWS // 2)}))["text"] == "wenben"
 
 
-def test_a_table_without_text_is_told_so(write):
-    with pytest.raises(InputError, match=r"column with texts.*--text"):
-        data.inspect(write({"age": range(ROWS), "label": ["a", "b"] * (ROWS // 2)}))
+def test_a_table_without_sentences_has_no_text(write):
+    columns = {
+        "age": [20 + i * 7 % 50 for i in range(ROWS)],
+        "plan": ["s", "m", "l"] * (ROWS // 3),
+        "label": ["a", "b"] * (ROWS // 2),
+    }
+    seen = data.inspect(write(columns))
+    assert (dict(seen.roles), seen.task) == ({"label": "label"}, "classify")
+    assert {column.role for column in seen.columns} == {"number", "category", "label"}
+
+
+def test_a_table_with_nothing_to_learn_from_is_told_so(write):
+    with pytest.raises(InputError, match=r"column with texts.*row.*--text"):
+        data.inspect(write({"row": range(ROWS), "label": ["a", "b"] * (ROWS // 2)}))
+
+
+def test_names_are_the_text_where_there_is_nothing_else(write, sentences):
+    columns = {"goods": sentences(ROWS, words=2), "label": ["a", "b"] * (ROWS // 2)}
+    assert roles(write(columns)) == {"text": "goods", "label": "label"}
+    assert roles(write(columns | {"price": [i * 37 % 50 for i in range(ROWS)]})) == {"label": "label"}
+
+
+def test_rows_that_agree_in_every_column_but_the_label_stay_together(write, home):
+    rng = np.random.default_rng(0)
+    numbers = rng.integers(10_000, size=300)
+    numbers[:40] = numbers[40:80]
+    made = data.govern(write({"income": numbers, "label": rng.choice(["a", "b"], size=300)}))
+    values = made.table.column("income").to_numpy()
+    assert not set(values[made.parts["train"]]) & set(values[made.parts["test"]])
+    assert "same_columns" in {finding.rule for finding in made.findings}
 
 
 def test_explicit_names_win(write, columns, sentences):
@@ -132,10 +159,10 @@ def test_columns_that_number_the_rows_are_left_out_and_said_so(write, columns):
     assert "row, ticket_id" in noted.evidence
 
 
-def test_a_score_is_not_a_label_yet(write, columns):
+def test_a_score_is_no_class(write, columns):
     columns["label"] = [i * 1.37 for i in range(ROWS)]
     with pytest.raises(InputError, match=r"60 different numbers in 'label'.*score"):
-        data.inspect(write(columns))
+        data.inspect(write(columns), Options(task="classify"))
 
 
 def test_stars_are_labels(write, columns):

@@ -18,10 +18,10 @@ SECTION = ConfigDict(extra="forbid", allow_inf_nan=False)
 
 @dataclass(frozen=True)
 class Task:
-    """What is asked, and the columns it reads; columns left out are inferred."""
+    """What is asked, and the columns it reads; what is left out is inferred."""
 
     __pydantic_config__: ClassVar[ConfigDict] = SECTION
-    kind: str = "classify"
+    kind: str | None = None
     text: str | None = None
     label: str | None = None
     time: str | None = None

@@ -13,6 +13,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from savile.base.errors import InputError
+
 if TYPE_CHECKING:
     import numpy as np
     import pyarrow as pa
@@ -118,7 +120,14 @@ class Dataset:
         return chosen
 
     def texts(self, part: str | None = None) -> list[str]:
-        """The texts of a part."""
+        """The texts of a part.
+
+        Raises:
+            InputError: the table has no text.
+        """
+        if "text" not in self.roles:
+            received = f"{self.name}, a table without one"
+            raise InputError("a column with texts", received, "Name the text column with --text, or take a family for tables.")
         return self.column("text", part)
 
     def targets(self, part: str | None = None) -> np.ndarray:

@@ -21,12 +21,12 @@ from savile.base.errors import DataError
 from savile.base.events import emit
 from savile.base.records import Dataset, Finding, canonical, digest
 from savile.data import _asked, _page
-from savile.data._draft import Column, Draft, Options
+from savile.data._draft import SCORE, Column, Draft, Options
 
 STEPS = ("sources", "profile", "privacy", "dedup", "splits")
 __all__ = ["Inspection", "Options", "govern", "inspect", "page", "prepare"]
 
-EDITION = 1  # of the steps: raised when the same file would come out otherwise
+EDITION = 2  # of the steps: raised when the same file would come out otherwise
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,7 @@ class Inspection:
     """What `govern` would do, without doing it.
 
     Attributes:
+        task: catalogue name of the task.
         roles: role -> column name.
         columns: what was understood of each column.
         rows: number of rows read.
@@ -43,6 +44,7 @@ class Inspection:
         sources: name and SHA-256 of each file read.
     """
 
+    task: str
     roles: Mapping[str, str]
     columns: tuple[Column, ...]
     rows: int
@@ -54,7 +56,7 @@ class Inspection:
 
 def govern(
     source: str | Path,
-    task: str = "classify",
+    task: str | None = None,
     label: str | None = None,
     text: str | None = None,
     test: str | Path | None = None,
@@ -64,7 +66,7 @@ def govern(
 
     Args:
         source: csv, tsv or jsonl file, plain or gzipped, in UTF-8.
-        task: what the data is for.
+        task: what the data is for; inferred from the label when left out.
         label: column with the labels; inferred when left out.
         text: column with the texts; inferred when left out.
         test: file with a published test set; without one 20 % of the rows become the test part.
@@ -111,16 +113,17 @@ def inspect(source: str | Path, options: Options | None = None) -> Inspection:
     draft = _follow(Path(source), options or Options(), None)
     dataset = _dataset(draft)
     counts = dict.fromkeys(dataset.labels, 0)
-    for part in dataset.parts:
+    for part in dataset.parts if dataset.labels else ():
         for value in dataset.column("label", part):
             counts[value] += 1
     parts = {name: len(rows) for name, rows in dataset.parts.items()}
-    return Inspection(draft.roles, draft.columns, len(draft.lines), counts, parts, draft.findings, draft.origin)
+    return Inspection(draft.task, draft.roles, draft.columns, len(draft.lines), counts, parts, draft.findings, draft.origin)
 
 
 def _follow(source: Path, options: Options, keys: Path | None) -> Draft:
     """Take a file through every step."""
-    catalogue.get("tasks", options.task)
+    if options.task is not None:
+        catalogue.get("tasks", options.task)
     draft, asked = Draft(source, options, keys), _asked.steps(options.steps, STEPS)
     for name in STEPS:
         draft = catalogue.get("steps", name).apply(draft)
@@ -137,12 +140,13 @@ def _dataset(draft: Draft) -> Dataset:
         do = "Give rows that differ more, or a file with a test set."
         raise DataError("rows for both training and test", "nearly equal texts or groups that hold all rows together", do)
     used = [row for rows in draft.parts.values() for row in rows.tolist()]
+    labels = set() if draft.task == SCORE else set(draft.table.column(draft.roles["label"]).take(used).to_pylist())
     return Dataset(
         table=draft.table,
         roles=draft.roles,
         parts=draft.parts,
-        task=draft.options.task,
-        labels=tuple(sorted(set(draft.table.column(draft.roles["label"]).take(used).to_pylist()))),
+        task=draft.task,
+        labels=tuple(sorted(labels)),
         mask=draft.policy,
         findings=draft.findings,
         name=sources.stem(draft.source),

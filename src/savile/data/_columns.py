@@ -60,6 +60,16 @@ def shares(present: pa.Array) -> tuple[float, float]:
     return words, pc.mean(pc.match_substring_regex(present, r"\p{Han}").cast("int8")).as_py()
 
 
+def share_of_letters(present: pa.Array) -> float:
+    """Letters among all characters but spaces, of any script."""
+    import pyarrow.compute as pc
+
+    if not len(present):
+        return 0.0
+    letters = pc.sum(pc.count_substring_regex(present, r"\p{L}")).as_py()
+    return float(letters / max(pc.sum(pc.count_substring_regex(present, r"\S")).as_py(), 1))
+
+
 def rising(present: pa.Array) -> bool:
     """Whether whole numbers only rise from row to row, as a running number does."""
     import pyarrow.compute as pc

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 SHOWN_ROWS = 1_000  # row numbers a finding carries; its count has the whole number
 SHOWN_LINES = 5  # line numbers a sentence names
+SCORE = "score"  # the task whose label is a number, not a class
+TENTHS = 10
 
 
 @dataclass(frozen=True)
@@ -23,7 +25,7 @@ class Options:
     """What a caller may settle about governing; everything left out is inferred and shown.
 
     Attributes:
-        task: catalogue name of the task.
+        task: catalogue name of the task; None to infer it from the label.
         label: column with the labels.
         text: column with the texts.
         test: file with a published test set, which is never touched; without one a share of the rows becomes the test part.
@@ -36,7 +38,7 @@ class Options:
         seed: seed of every random choice.
     """
 
-    task: str = "classify"
+    task: str | None = None
     label: str | None = None
     text: str | None = None
     test: str | Path | None = None
@@ -86,7 +88,8 @@ class Draft:
         given: True for rows of a given test file, bool.
         origin: name and SHA-256 of each file read.
         columns: what was understood of each column.
-        roles: role -> column name.
+        roles: role -> column name; ``text`` is absent in a table without sentences.
+        task: catalogue name of the task, once `profile` has settled it.
         kept: True for rows that go into a part, bool.
         units: rows with one number have the same or nearly the same text and stay together, int64.
         parts: part -> row numbers.
@@ -105,6 +108,7 @@ class Draft:
     origin: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     columns: tuple[Column, ...] = ()
     roles: Mapping[str, str] = field(default_factory=dict)
+    task: str = ""
     kept: np.ndarray = field(default_factory=lambda: np.empty(0, dtype=bool))
     units: np.ndarray = field(default_factory=lambda: np.empty(0, dtype=np.int64))
     parts: Mapping[str, np.ndarray] = field(default_factory=dict)
@@ -114,7 +118,16 @@ class Draft:
 
     def values(self, role: str) -> list[str]:
         """The column of a role as strings, empty where there is no value."""
-        return [value or "" for value in self.table.column(self.roles[role]).to_pylist()]
+        return ["" if value is None else str(value) for value in self.table.column(self.roles[role]).to_pylist()]
+
+    def classes(self) -> np.ndarray:
+        """A number for each row's label, int64 (n,); for a number to predict, which tenth of all rows it is in."""
+        values = np.array(self.values("label"))
+        if self.task == SCORE:
+            numbers = np.array([float(value or "nan") for value in values])
+            edges = np.nanquantile(numbers, np.linspace(0, 1, TENTHS + 1)[1:-1])
+            return np.searchsorted(np.unique(edges), numbers, side="right")
+        return np.unique(values, return_inverse=True)[1]
 
     def noting(self, *findings: Finding) -> Draft:
         """The same draft with more findings."""

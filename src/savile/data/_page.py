@@ -24,6 +24,7 @@ HEADINGS = {
     "small": "Rows set apart",
     "empty_label": "Rows without a label",
     "empty_text": "Rows without a text",
+    "same_columns": "Rows with the same columns",
     "exact_duplicate": "Rows that repeat another row",
     "near_duplicate": "Rows that nearly repeat another row",
     "personal_email": "E-mail addresses",
@@ -80,12 +81,16 @@ def _findings(page: Page, data: Dataset, found: list[Finding]) -> None:
     )
     # Examples are masked even when the data was kept as it came: a page gets sent around.
     masker = mask.Masker(mask.policy(None))
-    texts, labels = data.table.column(data.roles["text"]), data.table.column(data.roles["label"])
+    labels = data.table.column(data.roles["label"])
+    texts = data.table.column(data.roles["text"]) if "text" in data.roles else None
     for finding in found:
         rows = finding.rows[:EXAMPLES]
         if rows:
-            cells = [(row + 1, labels[row].as_py(), _cut(masker(texts[row].as_py() or ""))) for row in rows]
-            page.table(["Row", "Label", "Text"], cells, caption=f"Examples: {_heading(finding)}", folded=True)
+            cells: list[list[Any]] = [[row + 1, labels[row].as_py()] for row in rows]
+            if texts is not None:
+                cells = [[*cell, _cut(masker(texts[row].as_py() or ""))] for cell, row in zip(cells, rows, strict=True)]
+            names = ["Row", "Label", "Text"][: len(cells[0])]
+            page.table(names, cells, caption=f"Examples: {_heading(finding)}", folded=True)
 
 
 def _heading(finding: Finding) -> str:
@@ -97,9 +102,12 @@ def _cut(text: str) -> str:
 
 
 def _labels(page: Page, data: Dataset) -> None:
-    counts: Counter[str] = Counter(label for part in data.parts for label in data.column("label", part))
-    common = counts.most_common()
+    used = [label for part in data.parts for label in data.column("label", part)]
     page.heading("Labels")
+    if not data.labels:
+        page.histogram(f"Values of {data.roles['label']!r}", used, data.roles["label"])
+        return
+    common = Counter(map(str, used)).most_common()
     page.text(
         f"{len(common)} labels; the most frequent, {common[0][0]!r}, has {common[0][1]:,} rows, the rarest {common[-1][1]:,}."
     )
@@ -109,6 +117,8 @@ def _labels(page: Page, data: Dataset) -> None:
 
 
 def _lengths(page: Page, data: Dataset) -> None:
+    if "text" not in data.roles:
+        return
     lengths = [len(text or "") for text in data.column("text")]
     page.heading("Length of the texts")
     page.histogram("Characters per text", lengths, "characters")

@@ -11,11 +11,11 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from savile.base import dates
+from savile.base import catalogue, dates
 from savile.base.errors import DataError, InputError
 from savile.base.events import emit
 from savile.data import _columns
-from savile.data._draft import Column, Options
+from savile.data._draft import SCORE, Column, Options
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -50,6 +50,8 @@ ID_NAME = re.compile(r"(^|[ _-])(id|uid|uuid|guid|index|key|no|number|code)$|[a-
 MAX_LABELS = 200  # fewer different values than this can be classes of their own accord
 MANY_FRACTIONS = 20  # more different fractions than this are a score, not classes
 MIN_GROUPS = 10
+LETTERS = 0.6  # share of letters from which a code is rather a name
+CLASSES = "classify"  # the task of labels
 LISTED = 12  # names a message lists
 
 Columns = Mapping[str, Column]
@@ -65,7 +67,7 @@ def infer(options: Options, columns: Columns, values: Values) -> dict[str, str]:
         values: trimmed strings of each column, null where missing.
 
     Raises:
-        InputError: when there is no text or no single label column, or the label is a number or free text.
+        InputError: when there is no single label column, or neither a text nor anything else to learn from.
         DataError: when the named time column holds no dates.
     """
     named = {"label": options.label, "text": options.text, "time": options.time, "group": options.group}
@@ -77,7 +79,7 @@ def infer(options: Options, columns: Columns, values: Values) -> dict[str, str]:
     if "label" not in roles:
         roles.update(_usual_label(free()))
     if "text" not in roles:
-        roles["text"] = _text(free(), values)
+        roles.update(_text(free(), values))
     if options.time is not None and dates.seconds(values[options.time]) is None:
         raise DataError(
             "dates in the time column", f"{options.time!r} without dates", "Write them as 2026-01-31 or name another."
@@ -86,8 +88,28 @@ def infer(options: Options, columns: Columns, values: Values) -> dict[str, str]:
         roles.update(_steering(free(), values))
     if "label" not in roles:
         roles["label"] = _only_few(free(), values)
-    _check_label(columns[roles["label"]], values[roles["label"]], explicit=options.label is not None)
+    if "text" not in roles:
+        _check_features(free(), values)
     return {role: roles[role] for role in ("text", "label", "time", "group") if role in roles}
+
+
+def task(options: Options, label: Column, values: pa.Array) -> str:
+    """The task: what the caller names, else classes where the label has few values, else a score where it is a number.
+
+    Raises:
+        InputError: the label is free text, or a number while classes are asked for.
+    """
+    numeric = _is_score(label)
+    if options.task is None and numeric and SCORE in catalogue.names("tasks"):
+        emit("note", text=f"{label.name!r} holds {label.distinct:,} different numbers: the task is {SCORE}.")
+        return SCORE
+    chosen = options.task or CLASSES
+    if chosen == CLASSES:
+        _check_label(label, values, numeric, explicit=options.label is not None)
+    if chosen == SCORE and label.kind not in ("integer", "real"):
+        received = f"words in {label.name!r}"
+        raise InputError("numbers to predict", received, "Name a column of numbers with --label, or leave out --task.")
+    return chosen
 
 
 def place(column: Column, roles: Mapping[str, str], values: pa.Array) -> Column:
@@ -114,8 +136,11 @@ def _usual_label(free: Columns) -> dict[str, str]:
     return {"label": usual[0]} if usual else {}
 
 
-def _text(free: Columns, values: Values) -> str:
-    """The column of sentences: among those with a usual name the longest, else the longest of many different values."""
+def _text(free: Columns, values: Values) -> dict[str, str]:
+    """The column of sentences: among those with a usual name the longest, else the longest of many different values.
+
+    A table need not have one. Where nothing but names and codes is left beside the label, the longest of those is the text.
+    """
     usual, varied = [], []
     for name, column in free.items():
         if column.kind != "string" or column.distinct < 2:
@@ -126,11 +151,25 @@ def _text(free: Columns, values: Values) -> str:
             usual.append(name)
         if column.distinct >= 0.2 * rows and (words >= 3 or (chinese >= 0.3 and column.length >= 4)):
             varied.append(name)
-    candidates = usual or varied
-    if not candidates:
-        do = "Name the text column with --text; tables without any text cannot be learnt from yet."
-        raise InputError("a column with texts", f"no sentences in {_listing(free)}", do)
-    return max(candidates, key=lambda name: free[name].length)
+    candidates = usual or varied or _short_texts(free, values)
+    return {"text": max(candidates, key=lambda name: free[name].length)} if candidates else {}
+
+
+def _short_texts(free: Columns, values: Values) -> list[str]:
+    """Columns of different names of letters, in a table that has nothing else to learn from."""
+    useful = {name: column for name, column in free.items() if column.distinct > 1 and not _is_id(column, values[name])}
+    if any(column.kind != "string" or _few(column, values[name]) for name, column in useful.items()):
+        return []
+    return [name for name, column in useful.items() if _columns.share_of_letters(values[name].drop_null()) >= LETTERS]
+
+
+def _check_features(free: Columns, values: Values) -> None:
+    """A table without sentences has other columns to learn from."""
+    if any(column.distinct > 1 and not _is_id(column, values[name]) for name, column in free.items()):
+        emit("note", text="No column holds sentences: this is a table of numbers and categories, without a text.")
+        return
+    received = f"no sentences, numbers or categories in {_listing(free)}"
+    raise InputError("a column with texts", received, "Name the text column with --text, or add columns to learn from.")
 
 
 def _words(name: str) -> list[str]:
@@ -182,13 +221,18 @@ def _is_id(column: Column, values: pa.Array) -> bool:
     return column.kind == "string" and words == 1.0 and chinese == 0.0 and column.length <= 40
 
 
-def _check_label(column: Column, values: pa.Array, explicit: bool) -> None:
+def _is_score(column: Column) -> bool:
+    """Whether a column holds measurements: more different numbers than there can be classes."""
+    many = column.distinct >= MAX_LABELS or (column.kind == "real" and column.distinct > MANY_FRACTIONS)
+    return column.kind in ("integer", "real") and many
+
+
+def _check_label(column: Column, values: pa.Array, numeric: bool, explicit: bool) -> None:
     """Refuse labels that are measurements or free text."""
     rows = len(values) - column.missing
     wanted = f"labels, fewer than {MAX_LABELS} different ones"
-    numeric = column.kind in ("integer", "real")
-    if numeric and (column.distinct >= MAX_LABELS or (column.kind == "real" and column.distinct > MANY_FRACTIONS)):
-        do = "Predicting a number (task score) is not there yet; turn numbers into classes, or name another column."
+    if numeric:
+        do = f"Predict the number with --task {SCORE}, turn numbers into classes, or name another column."
         raise InputError(wanted, f"{column.distinct} different numbers in {column.name!r}", do)
     if column.distinct >= MAX_LABELS and (not explicit or column.distinct * 2 > rows):
         received = f"{column.distinct} different values in {rows} rows of {column.name!r}"

@@ -13,7 +13,9 @@ from dataclasses import replace
 import numpy as np
 
 from savile.data import _similar
-from savile.data._draft import Draft, counted, finding
+from savile.data._draft import SCORE, Draft, counted, finding
+
+MOSTLY = 0.5  # share of rows that agree with others from which a table simply has few different rows
 
 
 def normal(text: str) -> str:
@@ -23,6 +25,8 @@ def normal(text: str) -> str:
 
 def apply(draft: Draft) -> Draft:
     """Fill in `units`, and leave out rows that repeat an earlier one with the same label."""
+    if "text" not in draft.roles:
+        return _rows(draft)
     texts = np.array([normal(text) for text in draft.values("text")], dtype=object)
     used = np.flatnonzero(draft.kept)
     distinct, same = np.unique(texts[used], return_inverse=True)
@@ -32,6 +36,26 @@ def apply(draft: Draft) -> Draft:
     exact[used] = same
     draft = replace(draft, units=units)
     return _near(_conflicts(_repeats(draft, exact), exact), exact)
+
+
+def _rows(draft: Draft) -> Draft:
+    """Without a text: rows that agree in every column but the label stay together, unless most rows do so by nature."""
+    import pyarrow as pa
+
+    used = np.flatnonzero(draft.kept)
+    table = draft.table.drop_columns([draft.roles["label"]]).take(pa.array(used))
+    keys = [column.combine_chunks().dictionary_encode(null_encoding="encode").indices.to_numpy() for column in table.columns]
+    if not keys:
+        return draft
+    same = np.unique(np.stack(keys, axis=1), axis=0, return_inverse=True)[1]
+    again = np.bincount(same)[same] > 1
+    if not again.any() or again.mean() > MOSTLY:
+        return draft
+    units = np.arange(len(draft.kept)) + len(used)
+    units[used] = same
+    rows = used[again]
+    evidence = f"{counted(len(rows), 'row')} agree with another in all columns but the label; each such group is in one part."
+    return replace(draft, units=units).noting(finding("same_columns", "note", rows, evidence))
 
 
 def _repeats(draft: Draft, exact: np.ndarray) -> Draft:
@@ -50,6 +74,8 @@ def _repeats(draft: Draft, exact: np.ndarray) -> Draft:
 
 def _conflicts(draft: Draft, exact: np.ndarray) -> Draft:
     """The same text under different labels: at most one of them is right, or both are and the task has several labels."""
+    if draft.task == SCORE:
+        return draft
     rows = np.flatnonzero(draft.kept)
     labels = np.unique(np.array(draft.values("label")), return_inverse=True)[1]
     _, first = np.unique(_pairs(exact[rows], labels[rows]), return_index=True)

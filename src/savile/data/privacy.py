@@ -15,7 +15,7 @@ import numpy as np
 from savile.base import mask
 from savile.base.events import emit
 from savile.base.records import Finding
-from savile.data._draft import Column, Draft, counted, finding
+from savile.data._draft import SCORE, Column, Draft, counted, finding
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -42,7 +42,7 @@ def apply(draft: Draft) -> Draft:
         if column.role != "label":
             values, findings = _masked(draft, masker, column, values)
             draft = draft.noting(*findings)
-        stored[column.name] = _typed(column, values)
+        stored[column.name] = _typed(column, values, draft.task)
     return replace(draft, table=pa.table(stored), policy=policy)
 
 
@@ -80,13 +80,15 @@ def _personal(draft: Draft, column: Column, kind: str, found: list[Counter[str]]
     return finding(f"personal_{kind}", "warning" if kept else "note", rows, evidence, "Govern with pii: mask." if kept else "")
 
 
-def _typed(column: Column, values: pa.Array) -> pa.Array:
+def _typed(column: Column, values: pa.Array, task: str) -> pa.Array:
     """Numbers as numbers, everything else as strings; a numeric column in which something was masked stays text."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
     kind = {"integer": pa.int64(), "real": pa.float64()}.get(column.kind)
-    if kind is None or column.role in ("text", "label", "group", "time"):
+    if column.role == "label" and task == SCORE:
+        kind = pa.float64()
+    elif kind is None or column.role in ("text", "label", "group", "time"):
         return values
     try:
         return pc.cast(pc.replace_substring_regex(values, r"^\+", ""), kind)

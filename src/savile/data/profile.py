@@ -11,7 +11,7 @@ from savile.base.errors import DataError, InputError, UnknownNameError
 from savile.base.events import emit
 from savile.base.records import Finding
 from savile.data import _columns, _roles
-from savile.data._draft import Draft, counted, finding
+from savile.data._draft import SCORE, Draft, counted, finding
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -37,10 +37,15 @@ def apply(draft: Draft) -> Draft:
     roles = _roles.infer(draft.options, columns, values)
     shown = tuple(_roles.place(column, roles, values[column.name]) for column in columns.values())
     emit("roles", roles=roles, columns=[{"name": c.name, "role": c.role, "distinct": c.distinct, "why": c.why} for c in shown])
-    draft = replace(draft, table=pa.table(values), roles=roles, columns=shown)
+    label = roles["label"]
+    task = _roles.task(draft.options, columns[label], values[label])
+    draft = replace(draft, table=pa.table(values), roles=roles, columns=shown, task=task)
     for role in ("label", "text"):
+        if role not in roles:
+            continue
         draft = _without_empty(draft, role, values[roles[role]])
-    return _label_notes(_column_notes(_check_classes(draft), values))
+    draft = _column_notes(_check_numbers(draft) if task == SCORE else _check_classes(draft), values)
+    return draft if task == SCORE else _label_notes(draft)
 
 
 def _check_names(draft: Draft) -> None:
@@ -74,13 +79,27 @@ def _without_empty(draft: Draft, role: str, values: pa.Array) -> Draft:
     )
 
 
+def _check_numbers(draft: Draft) -> Draft:
+    """Enough rows, and numbers that differ."""
+    trained = np.flatnonzero(draft.kept & ~draft.given)
+    _check_rows(trained)
+    if len({draft.values("label")[row] for row in trained}) < 2:
+        do = "Add rows with other numbers, or name another column with --label."
+        raise DataError(f"numbers that differ in {draft.roles['label']!r}", "the same in every row", do)
+    return draft
+
+
+def _check_rows(trained: np.ndarray) -> None:
+    if len(trained) < MIN_ROWS:
+        do = "Add rows; a few hundred are a good beginning."
+        raise DataError(f"at least {MIN_ROWS} rows to learn from", f"{len(trained)}", do)
+
+
 def _check_classes(draft: Draft) -> Draft:
     """At least two classes that occur more than once; a class of one row can only be trained on."""
     labels = np.array(draft.values("label"))
     trained = np.flatnonzero(draft.kept & ~draft.given)
-    if len(trained) < MIN_ROWS:
-        do = "Add rows; a few hundred are a good beginning."
-        raise DataError(f"at least {MIN_ROWS} rows to learn from", f"{len(trained)}", do)
+    _check_rows(trained)
     names, counts = np.unique(labels[trained], return_counts=True)
     single = names[counts == 1]
     if len(names) - len(single) < 2:

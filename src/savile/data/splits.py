@@ -14,7 +14,7 @@ import numpy as np
 from savile.base import dates
 from savile.base.events import emit
 from savile.base.records import PARTS, Finding
-from savile.data._draft import Draft, counted, finding
+from savile.data._draft import SCORE, Draft, counted, finding
 from savile.data._draw import draw, shares
 
 TEST_SHARE = 0.20
@@ -28,7 +28,7 @@ CUT_TOLERANCE = 0.5  # a time cut may miss the wished share by this much of it
 def apply(draft: Draft) -> Draft:
     """Fill in the parts."""
     rng = np.random.default_rng(draft.options.seed)
-    labels = np.unique(np.array(draft.values("label")), return_inverse=True)[1]
+    labels = draft.classes()
     units = _units(draft)
     draft, train, test = _given(draft, units) if draft.given.any() else _own(draft, units, labels, rng)
     draft, train, valid, calib = _sides(draft, train, units, labels, rng)
@@ -152,7 +152,7 @@ def _told(draft: Draft, how: str) -> Draft:
 
 def _unseen(draft: Draft, labels: np.ndarray) -> Draft:
     """Labels that occur in test and never in train cannot be answered right."""
-    test = draft.parts["test"]
+    test = draft.parts["test"] if draft.task != SCORE else draft.parts["test"][:0]
     rows = test[~np.isin(labels[test], labels[np.concatenate([draft.parts[name] for name in ("train", "valid", "calib")])])]
     if not len(rows):
         return draft

@@ -22,7 +22,7 @@ def check(recipe: Recipe, data: Dataset) -> None:
     for name in (wanted.metric, *(bar.metric for bar in wanted.gates)):
         if name is not None and name not in known:
             raise UnknownNameError("metric", name, known)
-    columns = [name for name in data.table.column_names if name not in (data.roles["text"], data.roles["label"])]
+    columns = [name for name in data.table.column_names if name not in (data.roles.get("text"), data.roles["label"])]
     offered = [*columns, "text length"]
     for name in (*wanted.slices, *(bar.slice.partition("=")[0] for bar in wanted.gates if bar.slice)):
         if name not in offered:

@@ -33,7 +33,7 @@ def govern(recipe: Recipe) -> Dataset:
         found: Dataset = store.load(known)
     else:
         found = data.prepare(recipe.data.source, _order.options(recipe))
-        named = _order.Order(recipe).with_roles(found.roles).recipe
+        named = _order.Order(recipe).with_roles(found.task, found.roles).recipe
         for each in (key, _govern_key(named)):
             store.remember(each, found.ref)
     tell_findings(found)

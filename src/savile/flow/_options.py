@@ -13,7 +13,7 @@ class Common(TypedDict, total=False):
 
 
 class OnFile(Common, total=False):
-    """Words that read a data file: `task`, by default ``classify``."""
+    """Words that read a data file: `task`, inferred from the label when left out."""
 
     task: str
 

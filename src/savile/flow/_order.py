@@ -35,9 +35,9 @@ class Order:
     target: Path | None = None
     file: Path | None = None
 
-    def with_roles(self, roles: Mapping[str, str]) -> Order:
-        """The same order, with the columns that were inferred written into its recipe."""
-        columns = {role: roles.get(role) for role in ("text", "label", "time", "group")}
+    def with_roles(self, task: str, roles: Mapping[str, str]) -> Order:
+        """The same order, with the task and the columns that were inferred written into its recipe."""
+        columns = {"kind": task, **{role: roles.get(role) for role in ("text", "label", "time", "group")}}
         return replace(self, recipe=replace(self.recipe, task=replace(self.recipe.task, **columns)))  # type: ignore[arg-type]
 
 

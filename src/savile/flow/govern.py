@@ -30,7 +30,7 @@ def govern(
         text: column with the texts; inferred when left out.
         test: file with a published test set; without one 20 % of the rows are set apart.
         pii: mask replaces personal data before anything is stored, keep leaves it; default: mask.
-        task: what the data is for; default: classify.
+        task: what the data is for; inferred from the label when left out.
         settings: dotted keys of the recipe and their values.
 
     Raises:
@@ -56,7 +56,7 @@ def plan(
     seen = data.inspect(order.recipe.data.source, _order.options(order.recipe))
     _line.tell_findings(seen)
     columns = [{"name": column.name, "role": column.role, "why": column.why} for column in seen.columns]
-    shown = {"roles": dict(seen.roles), "columns": columns, "rows": seen.rows, "parts": dict(seen.parts)}
+    shown = {"task": seen.task, "roles": dict(seen.roles), "columns": columns, "rows": seen.rows, "parts": dict(seen.parts)}
     return {**envelope("govern"), "verdict": "dry_run", **shown, "findings": [finding.as_dict() for finding in seen.findings]}
 
 

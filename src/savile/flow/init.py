@@ -26,7 +26,7 @@ def init(
         label: column with the labels; inferred when left out.
         text: column with the texts; inferred when left out.
         test: file with a published test set.
-        task: what is asked; default: classify.
+        task: what is asked; inferred from the label when left out.
         settings: dotted keys of the recipe and their values.
 
     Raises:
@@ -60,7 +60,7 @@ def _seen(source: str | Path, *rest: Any) -> _order.Order:
         raise InputError("a data file without a recipe", f"{order.file}, which is there", "Change it, or move it away first.")
     seen = data.inspect(order.recipe.data.source, _order.options(order.recipe))
     _line.tell_findings(seen)
-    return order.with_roles(seen.roles)
+    return order.with_roles(seen.task, seen.roles)
 
 
 def _roles(order: _order.Order) -> dict[str, str]:

@@ -33,7 +33,7 @@ def run(
         label: column with the labels; inferred when left out.
         text: column with the texts; inferred when left out.
         test: file with a published test set; without one 20 % of the rows are set apart.
-        task: what is asked; default: classify.
+        task: what is asked; inferred from the label when left out.
         serve: answer over HTTP once the gate is passed, until stopped.
         settings: dotted keys of the recipe and their values.
 
@@ -49,7 +49,7 @@ def run(
     recipe = order.recipe
     data = _line.govern(recipe)
     _check(recipe, data)
-    file = _order.write(order.with_roles(data.roles))
+    file = _order.write(order.with_roles(data.task, data.roles))
     model = _line.compress(recipe, _line.adapt(recipe, data), data)
     form, engine = _line.served(model)
     report = _line.evaluate(recipe, model, data, form, engine)
@@ -76,8 +76,8 @@ def plan(
     order = _order.settle(source, named, more.get("settings"))
     seen = data.inspect(order.recipe.data.source, _order.options(order.recipe))
     _line.tell_findings(seen)
-    order = order.with_roles(seen.roles)
-    characters = sum(column.length * seen.rows for column in seen.columns if column.name == seen.roles["text"])
+    order = order.with_roles(seen.task, seen.roles)
+    characters = sum(column.length * seen.rows for column in seen.columns if column.name == seen.roles.get("text"))
     planned = {
         "recipe": _order.text(order),
         "roles": dict(seen.roles),
