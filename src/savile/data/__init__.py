@@ -26,7 +26,7 @@ from savile.data._draft import SCORE, Column, Draft, Options
 STEPS = ("sources", "profile", "privacy", "dedup", "splits")
 __all__ = ["Inspection", "Options", "govern", "inspect", "page", "prepare"]
 
-EDITION = 2  # of the steps: raised when the same file would come out otherwise
+EDITION = 3  # of the steps: raised when the same file would come out otherwise
 
 
 @dataclass(frozen=True)
