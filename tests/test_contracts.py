@@ -68,6 +68,11 @@ def test_metrics(name):
     testing.check_metric(name)
 
 
+@pytest.mark.parametrize("name", catalogue.names("policies"))
+def test_policies(name):
+    testing.check_policy(name)
+
+
 @pytest.mark.parametrize("name", catalogue.names("families"))
 def test_families(name, base):
     assert name in TRAINED, f"say in TRAINED how a small {name} is trained"

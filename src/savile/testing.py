@@ -33,6 +33,7 @@ CONTRACTS: dict[str, type] = {
     "metrics": contracts.Metric,
     "engines": contracts.Engine,
     "trackers": contracts.Tracker,
+    "policies": contracts.Policy,
     "apps": contracts.App,
 }
 TEXTS = ("my card was stolen", "", "a", "退款什么时候到账？", "WHERE is my order?! " * 40, "line\nbreak\tand \x00 control")
@@ -302,6 +303,13 @@ def check_app(app: Any) -> None:
         _require(len(app.questions(language)) >= 3, "questions() must give three texts")
         pages = app.pages(language)
         _require(bool(pages) and all(f'lang="{language}' in page for page in pages.values()), "pages() must say its language")
+
+
+def check_policy(policy: Any) -> None:
+    """Over no capacity, deterministic, pure, nobody starves, and a replayed log gives the same decisions to the byte."""
+    from savile import _testing
+
+    _testing.check_policy(_plugin("policies", policy))
 
 
 def tiny_encoder(folder: Path, texts: Sequence[str] = TEXTS) -> Path:

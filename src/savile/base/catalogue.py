@@ -28,6 +28,7 @@ KINDS: dict[str, tuple[str, str]] = {
     "metrics": ("savile.evaluation", "metric"),
     "engines": ("savile.serving", "engine"),
     "trackers": ("savile.tracking", "tracker"),
+    "policies": ("savile.scheduling", "scheduling policy"),
     "apps": ("savile.apps", "app"),
 }
 

@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     import numpy as np
     import torch
 
+    from savile.base.cluster import State
     from savile.base.records import Model, Outputs
+    from savile.base.work import Decision, Event
 
 Loss = Literal["cross_entropy", "binary_cross_entropy", "squared_error"]
 
@@ -182,6 +184,22 @@ class Metric(Protocol):
 
     def measure(self, predictions: Predictions, costs: Mapping[str, float] | None = None) -> dict[str, Any]:
         """name -> `Value` (or, for tables such as per-class scores, JSON-able structures)."""
+
+
+class Policy(Protocol):
+    """What decides which job runs where. Pure: decisions are a function of the arguments; no clock, no files, no memory.
+
+    A policy with settings has a frozen dataclass `Settings`, and takes one as a fourth argument with a default. Optional:
+    ``explain(state, job)`` says in a sentence why a job is where it is, or waits.
+
+    Attributes:
+        deterministic: whether it leaves `rng` alone.
+    """
+
+    deterministic: bool
+
+    def decide(self, state: State, event: Event, rng: np.random.Generator) -> Sequence[Decision]:
+        """What to do now that `event` has happened."""
 
 
 @dataclass(frozen=True)

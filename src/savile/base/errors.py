@@ -7,7 +7,8 @@
     │   └── UnknownNameError          2   unknown_name      no such plug-in, record or column; carries the nearest match
     ├── RefusalError                  3   refused           Savile could go on and will not
     │   ├── GateError                 3   gate              a release gate is not passed
-    │   └── ParityError               3   parity            a compressed form does not answer like the trained one
+    │   ├── ParityError               3   parity            a compressed form does not answer like the trained one
+    │   └── ViolationError            3   violation         a decision breaks capacity, residency or a gang
     └── MachineError                  4   machine           disk, port, memory, permissions
         ├── MissingExtraError         4   missing_extra     an optional package is not installed
         ├── MissingBaseError          4   missing_base      a base model is not on this machine
@@ -98,6 +99,12 @@ class ParityError(RefusalError):
     """A compressed form does not answer like the trained one."""
 
     code = "parity"
+
+
+class ViolationError(RefusalError):
+    """A decision breaks capacity, residency or a gang, or is about a job that is not there."""
+
+    code = "violation"
 
 
 class MachineError(SavileError):
