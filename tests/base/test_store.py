@@ -7,6 +7,8 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -364,3 +366,38 @@ def test_a_lock_is_let_go_when_its_holder_dies(store):
     with _durable.locked(store.home):
         taken = True
     assert taken
+
+
+def test_a_page_is_written_whole_or_not_at_all(store, monkeypatch):
+    path = store.page("report-1/report.html", "<p>first</p>")
+    assert path == store.pages.resolve() / "report-1" / "report.html"
+
+    def full(descriptor):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("savile.base.store.os.fsync", full)
+    with pytest.raises(MachineError, match="room on the disk"):
+        store.page("report-1/report.html", "<p>second</p>")
+    assert path.read_text() == "<p>first</p>"
+    assert [item.name for item in path.parent.iterdir()] == ["report.html"]
+
+
+def test_what_is_done_alone_is_done_by_one_at_a_time(store):
+    inside, most = [], []
+
+    def work():
+        with store.alone("train"):
+            inside.append(1)
+            most.append(len(inside))
+            time.sleep(0.01)
+            inside.pop()
+
+    threads = [threading.Thread(target=work) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    with store.alone("something else"):  # does not wait for them
+        pass
+    for thread in threads:
+        thread.join()
+    assert most == [1] * 8
+    assert not list((store.home / "locks").iterdir())

@@ -1,6 +1,8 @@
 """A whole run: the contract of its JSON, the gate, the recipe beside the file, and nothing done twice."""
 
 import json
+import subprocess
+import sys
 
 import pytest
 
@@ -8,7 +10,9 @@ import savile
 from savile.base import recipe as recipes
 from savile.base.errors import InputError
 from savile.base.store import Store
+from savile.flow import _order
 from savile.flow.run import plan
+from savile.flow.serve import plan as serving_plan
 
 LINEAR = {"model.family": "linear"}
 REFS = ("data", "model", "report", "release")
@@ -139,3 +143,57 @@ def test_the_value_of_answers_sets_the_threshold(tickets):
     result = savile.run(tickets, settings={**LINEAR, "evaluate.value": worth})
     assert result.json["business"]["value"] is not None
     assert any(line.startswith("Worth") for line in result.summary)
+
+
+def test_a_slice_that_nobody_has_is_found_before_training(tickets, heard):
+    rows = tickets.read_text().splitlines()
+    tickets.write_text(
+        "\n".join([f"{rows[0]},region", *(f"{row},{('north', 'south')[i % 2]}" for i, row in enumerate(rows[1:]))])
+    )
+    for named in ("region=nroth", "region=north"):  # a typo; and a value with too few test rows to measure
+        bars = [{"metric": "accuracy", "slice": named, "min": 0.1}]
+        with pytest.raises(InputError, match="slice of enough rows"):
+            savile.run(tickets, label="queue", settings={**LINEAR, "evaluate.gates": bars})
+    assert Store.open().list("model") == []
+
+
+def test_runs_of_one_file_at_once_agree(tickets, savile_home):
+    command = [sys.executable, "-m", "savile.cli", "run", str(tickets), "--set", "model.family=linear", "--json"]
+    script = "import sys; import savile.models._bases as b; b.installed = dict; from savile.cli import main; sys.exit(main())"
+    command[1:3] = ["-c", script]
+    runs = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(4)]
+    said = [run.communicate() for run in runs]
+    assert [run.returncode for run in runs] == [0] * 4, said
+    assert len({tuple(json.loads(out)[kind] for kind in REFS) for out, _ in said}) == 1
+    assert sorted(path.name for path in tickets.parent.iterdir()) == ["tickets.csv", "tickets.savile.yaml"]
+    assert Store(savile_home).audit.verify() == []
+    assert not list((savile_home / "locks").iterdir())
+
+
+def test_a_recipe_written_meanwhile_for_something_else_is_not_followed(tickets, monkeypatch):
+    order = _order.settle(tickets, {}, LINEAR)
+    order.target.write_text("data: {path: other.csv}\n")
+    with pytest.raises(InputError, match="a recipe of something else"):
+        _order.write(order)
+    assert order.target.read_text() == "data: {path: other.csv}\n"
+
+
+def test_the_same_bytes_under_another_suffix_are_read_anew(tickets):
+    tickets.write_text(tickets.read_text().replace(",", "\t"))
+    as_table = tickets.rename(tickets.with_suffix(".tsv"))
+    assert savile.govern(as_table).roles["label"] == "queue"
+    as_csv = tickets.with_name("tickets.csv")
+    as_csv.write_bytes(as_table.read_bytes())
+    assert savile.govern(as_csv).settings["sources"]["source"]["name"] == "tickets.csv"
+
+
+def test_the_release_serves_as_its_recipe_says(tickets, monkeypatch):
+    asked = []
+    monkeypatch.setattr("savile.serving.serve", lambda release, host, port, keys, ready: asked.append((host, port, keys)))
+    said = {"serve.host": "127.0.0.2", "serve.port": 9009, "serve.keys": "none"}
+    result = savile.run(tickets, settings={**LINEAR, **said})
+    assert result.next == f"savile serve {result.json['release']}"  # no key is needed
+    savile.serve(result.json["release"])
+    savile.serve("champion", port=0, settings={"serve.keys": "required"})
+    assert asked == [("127.0.0.2", 9009, False), ("127.0.0.2", 0, True)]
+    assert serving_plan(result.json["release"])["serve"] == {"host": "127.0.0.2", "port": 9009, "keys": "none"}

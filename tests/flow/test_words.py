@@ -1,5 +1,6 @@
 """The words one by one: they take records, references, aliases and files, and mean the same in Python and in the shell."""
 
+import hashlib
 import socket
 
 import pytest
@@ -9,6 +10,7 @@ from savile.base import machine
 from savile.base.errors import GateError, InputError, UnknownNameError
 from savile.base.store import Store
 from savile.flow import _checks
+from savile.flow.serve import plan as serving_plan
 
 LINEAR = {"model.family": "linear"}
 
@@ -170,6 +172,25 @@ def test_a_key_is_made_shown_once_and_kept_as_a_hash():
     assert said["name"] == "shop"
     kept = "".join(path.name + path.read_text() for path in Store.open().keys.iterdir())
     assert said["key"] not in kept + Store.open().audit.path.read_text()
+
+
+def test_a_key_is_listed_and_taken_back():
+    keys = [savile.serve(new_key=name)["key"] for name in ("shop", "shop", "desk")]
+    listed = savile.show("keys")
+    assert [key["name"] for key in listed["keys"]] == ["shop", "shop", "desk"]
+    assert not any(key in str(listed) or hashlib.sha256(key.encode()).hexdigest() in str(listed) for key in keys)
+    assert savile.serve(revoke_key="shop")["revoked"] == 2
+    assert [key["name"] for key in savile.show("keys")["keys"]] == ["desk"]
+    assert [act["action"] for act in savile.show("audit")["audit"]] == ["key"] * 3 + ["revoke key"]
+    with pytest.raises(UnknownNameError, match="Did you mean 'desk'"):
+        savile.serve(revoke_key="dsek")
+    with pytest.raises(InputError, match="both"):
+        savile.serve(revoke_key="desk", new_key="desk")
+
+
+def test_planning_a_key_makes_none(savile_home):
+    assert serving_plan(new_key="shop")["key"] is None
+    assert not savile_home.exists()
 
 
 def test_measuring_again_without_bars_does_not_undo_a_refusal(model, data, monkeypatch):

@@ -26,10 +26,24 @@ import yaml
 from pydantic import TypeAdapter, ValidationError
 
 from savile.base import catalogue
-from savile.base._sections import Compress, Data, Recipe, Task
+from savile.base._sections import Compress, Data, Recipe, Serve, Task
 from savile.base.errors import InputError, RecipeError, nearest
 
-__all__ = ["Data", "Recipe", "assignments", "document", "dump", "fill", "load", "make", "override", "plain", "schema", "write"]
+__all__ = [
+    "Data",
+    "Recipe",
+    "Serve",
+    "assignments",
+    "document",
+    "dump",
+    "fill",
+    "load",
+    "make",
+    "override",
+    "plain",
+    "schema",
+    "write",
+]
 
 Section = TypeVar("Section")
 Where = Mapping[tuple[str | int, ...], str]  # path of a value -> where it was written

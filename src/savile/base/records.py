@@ -335,6 +335,8 @@ class Release:
         bundle: name -> SHA-256 of everything an answer depends on (weights, tokenizer, calibration, mask policy).
         golden: SHA-256 of the golden inputs and expected answers that `/readyz` replays.
         approver: who let it serve.
+        forced: whether it serves without a passed gate.
+        serve: ``host``, ``port`` and ``keys`` as the recipe wanted them; no part of the digest, and overridden at will.
     """
 
     model: str
@@ -346,6 +348,7 @@ class Release:
     bundle: Mapping[str, str]
     approver: str
     forced: bool = False
+    serve: Mapping[str, Any] = field(default_factory=dict)
     golden: Mapping[str, Any] = field(default_factory=dict)
     parents: tuple[str, ...] = ()
     ref: str = field(default="", compare=False)

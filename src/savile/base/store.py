@@ -28,6 +28,7 @@ from typing import Any, TypeVar
 from savile.base._durable import create, database, locked, machine_errors, place
 from savile.base.audit import AuditLog
 from savile.base.errors import CorruptError, InputError, UnknownNameError
+from savile.base.events import emit
 from savile.base.records import RECORDS, Dataset, Entry, Model, Release, Report, canonical, digest
 
 Record = TypeVar("Record", Dataset, Model, Report, Release)
@@ -70,6 +71,32 @@ class Store:
     def keys(self) -> Path:
         """Where keys lie, for the owner only."""
         return self.home / "keys"
+
+    def page(self, name: str, text: str) -> Path:
+        """Write a page, such as ``report-3f2a/report.html``, whole or not at all; the absolute path of it.
+
+        Raises:
+            MachineError: when the disk refuses; a page of that name that was there stays as it was.
+        """
+        target = self.pages / name
+        with machine_errors(self.home), self.scratch() as folder:
+            _write(folder / "page", text.encode("utf-8", "replace"))
+            place(folder / "page", target)
+        return target.resolve()
+
+    @contextmanager
+    def alone(self, key: str) -> Iterator[None]:
+        """Do what `key` stands for alone: whoever asks for it meanwhile, in any process, waits, and then finds it done."""
+        path = self.home / "locks" / digest(key)[:32]
+        with machine_errors(self.home):
+            create(self.home)
+            path.parent.mkdir(mode=0o700, exist_ok=True)
+            lock = _turn(path)
+        try:
+            yield
+        finally:
+            path.unlink(missing_ok=True)  # before it is let go, so that nobody holds a file that has no name
+            os.close(lock)
 
     def save(self, record: Record) -> Record:
         """Keep a record; the result carries its reference, and its files are the store's."""
@@ -316,6 +343,24 @@ def _hold(folder: Path) -> int:
         os.close(descriptor)
         raise
     return descriptor
+
+
+def _turn(path: Path) -> int:
+    """Wait until nobody else holds the lock of that path; the descriptor that holds it, and that a dead process lets go."""
+    told = False
+    while True:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if not told:
+                emit("note", text="The same is being done by another process; waiting for it.")
+            told = True
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        with suppress(FileNotFoundError):
+            if os.path.samestat(os.fstat(descriptor), path.stat()):
+                return descriptor
+        os.close(descriptor)  # whoever had it has unlinked it: the name now stands for another file
 
 
 def _sweep(root: Path) -> None:

@@ -96,8 +96,7 @@ def prepare(source: str | Path, options: Options) -> Dataset:
         store.remember(known, dataset.ref)
     where = page(dataset)
     if not where.exists():
-        where.parent.mkdir(parents=True, exist_ok=True)
-        where.write_text(_page.html(dataset), encoding="utf-8")
+        store.page(where.name, _page.html(dataset))
     return dataset
 
 

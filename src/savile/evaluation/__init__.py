@@ -18,11 +18,11 @@ from savile.base.records import Dataset, Model, Report, canonical, digest
 from savile.evaluation import _measure
 from savile.evaluation import parity as proof
 from savile.evaluation._card import model_card
-from savile.evaluation._gate import gate, verdict
+from savile.evaluation._gate import check_slices, gate, verdict
 from savile.evaluation._page import report_page
 from savile.evaluation._words import summary
 
-__all__ = ["evaluate", "gate"]
+__all__ = ["check", "evaluate", "gate"]
 
 
 def evaluate(
@@ -51,7 +51,7 @@ def evaluate(
 
     settings, trained = _measure.checked(settings), _measure.trained_form(model)
     form, baselines = form or trained, baselines or {}
-    test = _measure.TestPart(data, model.labels, settings.get("slices"))
+    test = _measure.TestPart(data, model.labels, _measure.sliced_by(settings))
     predict = Predictor(model, form, engine)
     ours, theirs = test.answers(predict), {}
     for done, (name, baseline) in enumerate(baselines.items(), 1):
@@ -69,18 +69,26 @@ def evaluate(
     return _stored(body, model, settings)
 
 
+def check(data: Dataset, settings: Mapping[str, Any]) -> None:
+    """Refuse, before anything is trained, bars on slices that the test part does not have or has too few rows of.
+
+    Raises:
+        UnknownNameError: such a bar; the message carries the nearest slice there is.
+    """
+    settings = _measure.checked(settings)
+    slices = _measure.TestPart(data, data.labels, _measure.sliced_by(settings)).slices
+    check_slices(_measure.slice_rows(slices, settings.get("gates") or ()), settings)
+
+
 def _stored(body: dict[str, Any], model: Model, settings: Mapping[str, Any]) -> Report:
     """Write the pages, save the report, and tell the audit log what the gate said."""
     from savile.base.store import Store
 
     store = Store.open()
     body["summary"] = summary(body)
-    folder = store.pages / f"report-{digest(canonical(body))[:12]}"
-    folder.mkdir(parents=True, exist_ok=True)
-    page, card = folder / "report.html", folder / "model_card.md"
-    page.write_text(report_page(body, model), encoding="utf-8")
-    card.write_text(model_card(body, model), encoding="utf-8")
-    body["pages"] = [str(page.resolve()), str(card.resolve())]
+    folder = f"report-{digest(canonical(body))[:12]}"
+    written = {"report.html": report_page(body, model), "model_card.md": model_card(body, model)}
+    body["pages"] = [str(store.page(f"{folder}/{name}", text)) for name, text in written.items()]
     parents = tuple(ref for ref in (body["model"], body["data"], *body["baseline_models"].values()) if ref)
     report: Report = store.save(Report(body, settings, parents))
     store.audit.append("gate", report.ref, passed=body["gate"]["passed"], verdict=body["verdict"], model=body["model"])

@@ -108,6 +108,17 @@ def gain(difference: Mapping[str, Any], metric: str) -> dict[str, Any]:
     return {"value": -difference["value"], "low": -difference["high"], "high": -difference["low"], "n": difference["n"]}
 
 
+def check_slices(sliced: Mapping[str, Any], settings: Mapping[str, Any]) -> None:
+    """Every slice that a gate names will be measured.
+
+    Raises:
+        UnknownNameError: one will not; the message carries the nearest.
+    """
+    for bar in settings.get("gates") or ():
+        if bar.get("slice") is not None:
+            _slices({"sliced": sliced}, str(bar["slice"]))
+
+
 def _slices(body: Mapping[str, Any], named: str) -> dict[str, Any]:
     """The measured slices that ``column=value`` or a whole ``column`` names."""
     column, _, value = named.partition("=")

@@ -17,6 +17,7 @@ from savile.evaluation import slices as slicing
 
 SETTINGS = ("metric", "floor", "must_beat", "value", "slices", "gates")
 VALUES = ("right", "wrong", "person")
+LENGTH = "text length"  # what is sliced by when no column will do, or when it is named
 TRAINED = ("torch", "linear")
 
 
@@ -80,11 +81,20 @@ class TestPart:
         read = {data.roles.get("text"), data.roles.get("label")}
         offered = [name for name in table.column_names if name not in read]
         for name in columns or ():
-            if name not in offered:
-                raise UnknownNameError("column to slice by", name, offered)
-        chosen = {name: [str(value) for value in table.column(name).to_pylist()] for name in columns or offered}
+            if name not in (*offered, LENGTH):
+                raise UnknownNameError("column to slice by", name, [*offered, LENGTH])
+        present = [name for name in columns or offered if name in offered]
+        chosen = {name: [str(value) for value in table.column(name).to_pylist()] for name in present}
         found = {name: values for name, values in chosen.items() if slicing.distinct(values)}
-        return found or {"text length": slicing.lengths(self.texts)}
+        lengths = {LENGTH: slicing.lengths(self.texts)} if not found or LENGTH in (columns or ()) else {}
+        return found | lengths
+
+
+def sliced_by(settings: Mapping[str, Any]) -> list[str] | None:
+    """The columns to slice by: those named and those of the gates; None, which is all there are, when none was named."""
+    named, gates = settings.get("slices"), settings.get("gates") or ()
+    also = [str(bar["slice"]).partition("=")[0] for bar in gates if bar.get("slice")]
+    return list(dict.fromkeys((*named, *also))) if named else None
 
 
 def metrics(task: str) -> list[ModuleType]:
@@ -113,12 +123,19 @@ def differences(task: str, ours: Predictions, theirs: Predictions) -> dict[str, 
 
 def sliced(task: str, predictions: Predictions, gates: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """column -> value -> figures, for every slice of at least 30 rows in a column that a gate names."""
-    found: dict[str, Any] = {}
-    for column in sorted({str(bar["slice"]).partition("=")[0] for bar in gates if bar.get("slice")} & set(predictions.slices)):
-        values = np.asarray(predictions.slices[column])
-        rows = {value: np.flatnonzero(values == value) for value in slicing.distinct(predictions.slices[column])}
-        enough = {value: inside for value, inside in rows.items() if len(inside) >= slicing.LEAST_ROWS}
-        found[column] = {value: measures(task, _subset(predictions, inside), None)[0] for value, inside in enough.items()}
+    return {
+        column: {value: measures(task, _subset(predictions, inside), None)[0] for value, inside in values.items()}
+        for column, values in slice_rows(predictions.slices, gates).items()
+    }
+
+
+def slice_rows(slices: Mapping[str, Sequence[str]], gates: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, np.ndarray]]:
+    """column -> value -> test rows, for every slice of at least 30 rows in a column that a gate names."""
+    found: dict[str, dict[str, np.ndarray]] = {}
+    for column in sorted({str(bar["slice"]).partition("=")[0] for bar in gates if bar.get("slice")} & set(slices)):
+        values = np.asarray(slices[column])
+        rows = {value: np.flatnonzero(values == value) for value in slicing.distinct(slices[column])}
+        found[column] = {value: inside for value, inside in rows.items() if len(inside) >= slicing.LEAST_ROWS}
     return found
 
 

@@ -9,14 +9,17 @@ from savile.base.contracts import Predictions, Value
 from savile.base.errors import UnknownNameError
 from savile.base.recipe import Recipe
 from savile.base.records import Dataset, Outputs
+from savile.flow import _line
 
 
 def check(recipe: Recipe, data: Dataset) -> None:
-    """Every metric and column the recipe names for evaluating is there.
+    """Every metric, column and slice the recipe names for evaluating is there.
 
     Raises:
         UnknownNameError: one is not; the message carries the nearest.
     """
+    from savile import evaluation
+
     wanted = recipe.evaluate
     known = metrics(data)
     for name in (wanted.metric, *(bar.metric for bar in wanted.gates)):
@@ -27,6 +30,7 @@ def check(recipe: Recipe, data: Dataset) -> None:
     for name in (*wanted.slices, *(bar.slice.partition("=")[0] for bar in wanted.gates if bar.slice)):
         if name not in offered:
             raise UnknownNameError("column to slice by", name, offered)
+    evaluation.check(data, _line.bars(recipe))
 
 
 def metrics(data: Dataset) -> list[str]:

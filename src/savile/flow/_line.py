@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from savile.base.audit import actor
 from savile.base.errors import MachineError
 from savile.base.events import emit
-from savile.base.recipe import Recipe, plain
+from savile.base.recipe import Recipe, Serve, plain
 from savile.base.records import Dataset, Model, Release, Report, canonical, digest
 from savile.base.store import Store
 from savile.flow import _order
@@ -41,11 +41,15 @@ def govern(recipe: Recipe) -> Dataset:
 
 
 def _govern_key(recipe: Recipe) -> str:
-    """What governing depends on: the bytes of the files, the options, and the edition of the steps."""
+    """What governing depends on: the bytes and names of the files, the options, and the edition of the steps.
+
+    A name says how the bytes are read, and it is noted in the data's lineage.
+    """
     from savile import data
 
     options = asdict(_order.options(recipe)) | {"test": None}
-    return _key("govern", data.EDITION, _order.fingerprint(recipe.data), options)
+    names = [Path(file).name for file in (recipe.data.source, recipe.data.test) if file]
+    return _key("govern", data.EDITION, _order.fingerprint(recipe.data), names, options)
 
 
 def tell_findings(found: Dataset | Inspection) -> None:
@@ -105,8 +109,7 @@ def evaluate(recipe: Recipe, model: Model, data: Dataset, form: str | None, engi
     """Measure one form on the test part, beside both baselines, against the recipe's bars."""
     from savile import evaluation
 
-    rivals, settings = baselines(recipe, data), plain(recipe.evaluate)
-    settings |= {"gates": [plain(bar) for bar in recipe.evaluate.gates]} if recipe.evaluate.gates else {}
+    rivals, settings = baselines(recipe, data), bars(recipe)
     refs = {name: rival.ref for name, rival in rivals.items()}
     key = _key("evaluate", model.ref, data.ref, data.name, form, engine, settings, refs)
     store = Store.open()
@@ -121,18 +124,28 @@ def evaluate(recipe: Recipe, model: Model, data: Dataset, form: str | None, engi
     return report
 
 
-def release(model: Model, report: Report, data: Dataset, forced: bool = False) -> Release:
-    """The bundle that may serve, with the alias ``champion``; a report that did not pass its gate takes `forced`."""
+def bars(recipe: Recipe) -> dict[str, Any]:
+    """What `evaluation.evaluate` is asked for."""
+    gates = [plain(bar) for bar in recipe.evaluate.gates]
+    return plain(recipe.evaluate) | ({"gates": gates} if gates else {})
+
+
+def release(model: Model, report: Report, data: Dataset, where: Serve | None = None, forced: bool = False) -> Release:
+    """The bundle that may serve, with the alias ``champion``; a report that did not pass its gate takes `forced`.
+
+    `where` is the recipe's section ``serve``: what `savile serve` does unless it is told otherwise.
+    """
     from savile import serving
 
-    store, key = Store.open(), _key("release", report.ref, forced)
+    wanted = plain(where) if where else {}
+    store, key = Store.open(), _key("release", report.ref, forced, wanted)
     known = store.recall(key)
     found: Release
     if known is not None:
         found = store.load(known)
     else:
         form, engine = report.body["form"], report.body["engine"]
-        found = serving.release(model, form, engine, report, data, actor(), forced=forced)
+        found = serving.release(model, form, engine, report, data, actor(), forced=forced, serve=wanted)
         store.remember(key, found.ref)
     if not forced and store.aliases().get("champion") != found.ref:
         store.alias("champion", found.ref)

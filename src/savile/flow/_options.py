@@ -25,6 +25,7 @@ class OnLine(OnFile, total=False):
 
 
 class OnServe(Common, total=False):
-    """Serving: `new_key`, the name of somebody to make an API key for, instead of serving."""
+    """Serving, or instead of it: `new_key` makes an API key for somebody of that name, `revoke_key` takes theirs back."""
 
     new_key: str
+    revoke_key: str

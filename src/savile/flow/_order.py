@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,11 +29,13 @@ class Order:
         recipe: what to follow.
         target: where the inferred recipe is still to be written; None when there is one already.
         file: the recipe's file, written or to be written; None for a recipe made in Python.
+        given: what the caller asked for beside the file, by dotted key.
     """
 
     recipe: Recipe
     target: Path | None = None
     file: Path | None = None
+    given: Mapping[str, Any] = field(default_factory=dict)
 
     def with_roles(self, task: str, roles: Mapping[str, str]) -> Order:
         """The same order, with the task and the columns that were inferred written into its recipe."""
@@ -100,25 +102,31 @@ def text(order: Order) -> str:
     return recipes.dump(replace(order.recipe, data=replace(data, **near)))  # type: ignore[arg-type]
 
 
-def write(order: Order) -> Path | None:
+def write(order: Order) -> Order:
     """Write an inferred recipe to its place, whole or not at all, and never over another.
 
+    Returns:
+        The order itself; or, when somebody was quicker, the order behind the recipe that is there now.
+
     Raises:
+        InputError: somebody was quicker, with a recipe of something else.
         MachineError: the disk refuses.
     """
     if order.target is None:
-        return order.file
+        return order
     content = f"# Written by Savile from {Path(order.recipe.data.source).name}; yours to change.\n{text(order)}"
     aside = order.target.with_name(f".{order.target.name}.{os.getpid()}")
     try:
         aside.write_text(content, encoding="utf-8")
         os.link(aside, order.target)  # unlike a rename it fails when somebody else was quicker
+    except FileExistsError:
+        return _inferred(Path(order.recipe.data.source), order.given)
     except OSError as error:
         raise MachineError(f"the recipe written to {order.target}", str(error), "Make room, and run it again.") from error
     finally:
         aside.unlink(missing_ok=True)
     emit("note", text=f"Wrote the recipe {order.target}; change it and run it again with: savile run {order.target.name}")
-    return order.target
+    return order
 
 
 def _inferred(path: Path, given: Mapping[str, Any]) -> Order:
@@ -137,7 +145,7 @@ def _inferred(path: Path, given: Mapping[str, Any]) -> Order:
         return Order(_usable(recipes.override(found, given)), file=target)
     recipe = recipes.override(Recipe(), {"name": name, "data.path": str(path.absolute()), **given})
     recipe = replace(recipe, data=replace(recipe.data, digest=fingerprint(recipe.data)))
-    return Order(_usable(recipe), target, target)
+    return Order(_usable(recipe), target, target, given)
 
 
 def _target(path: Path, name: str) -> Path:

@@ -44,10 +44,14 @@ def screen(found: Any, said: Mapping[str, Any]) -> RenderableType:
         return _audit(said)
     if "url" in said:
         return Text(f"Serving {said['release']} at {said['url']} (process {said['pid']}); stop it with Ctrl-C.")
-    if "key" in said:
+    if said.get("key"):
         return Text(
             f"{said['key']}\nThe API key of {said['name']}, shown only now. Callers send it as: Authorization: Bearer KEY"
         )
+    if "revoked" in said:
+        return Text(f"Took back {said['revoked']} API key{'s' * (said['revoked'] != 1)} of {said['name']}.")
+    if "keys" in said:
+        return _keys(said["keys"])
     if isinstance(said.get("recipe"), str) and "\n" in said["recipe"]:
         return Text(said["recipe"].rstrip())
     if "schema_of_recipe" in said:
@@ -81,7 +85,9 @@ def _run(found: Result) -> RenderableType:
         about = f"About {taken['seconds']:.0f} s, {taken['peak_rss_mb']:.0f} MB of memory, {taken['disk_mb']:.0f} MB on disk."
         columns = ", ".join(f"{role} = {column!r}" for role, column in said["roles"].items())
         parts = ", ".join(f"{name} {count:,}" for name, count in said["parts"].items())
-        inside: RenderableType = Group(Text(said["recipe"]), f"Columns: {columns}", f"Rows: {parts}", f"Estimate: {about}")
+        inside: RenderableType = Group(
+            *map(Text, (said["recipe"], f"Columns: {columns}", f"Rows: {parts}", f"Estimate: {about}"))
+        )
         return Group(Panel(inside, title=title, border_style=colour), _next(found))
     parts_of = [Panel(_sentences(found.summary), title=f"{said['name']}: {title}", border_style=colour), _gate(said["gate"])]
     if said.get("answers"):
@@ -97,14 +103,14 @@ def _gate(gate: Mapping[str, Any]) -> RenderableType:
     table = Table("Check", "Measured", "Bar", "Passed", title="Gate", title_justify="left", box=None)
     for check in gate["checks"]:
         passed = "[green]yes[/]" if check["passed"] else "[red]no[/]"
-        table.add_row(str(check["name"]), f"{check['value']:.4g}", f"{check['bar']:.4g}", passed)
+        table.add_row(Text(str(check["name"])), f"{check['value']:.4g}", f"{check['bar']:.4g}", passed)
     return table if gate["checks"] else Text("Gate: no bar was asked for.", style="dim")
 
 
 def _answers(answers: Sequence[Mapping[str, Any]]) -> RenderableType:
     table = Table("Message", "Answer", "Probability", "Reply", title="Answers", title_justify="left", box=None)
     for answer in answers:
-        label = "[yellow]to a person[/]" if answer["abstain"] else answer["label"]
+        label = "[yellow]to a person[/]" if answer["abstain"] else Text(answer["label"])
         table.add_row(Text(answer["text"]), label, f"{answer['probability']:.2f}", Text(answer["reply"]))
     return table
 
@@ -148,6 +154,15 @@ def _audit(said: Mapping[str, Any]) -> RenderableType:
         table.add_row(str(act["seq"]), act["time"][:19], Text(act["actor"]), act["action"], Text(act["subject"]))
     held = " Held against its digests: as it was written." if said["verified"] else ""
     return Group(table, Text(f"{said['acts']} acts.{held}"))
+
+
+def _keys(keys: Sequence[Mapping[str, str]]) -> RenderableType:
+    if not keys:
+        return Text("No API keys; make one with: savile serve --new-key NAME")
+    table = Table("API key of", "Made", box=None)
+    for key in keys:
+        table.add_row(Text(key["name"]), key["created"][:19])
+    return table
 
 
 def _json(value: Any) -> RenderableType:

@@ -72,9 +72,5 @@ def _answers(app: App, language: str, report: Report) -> list[dict[str, Any]]:
 
 def _pages(app: App, name: str, language: str) -> list[str]:
     """The app's own pages, written beside the reports."""
-    folder = Store.open().pages / f"{name}-{language}"
-    folder.mkdir(parents=True, exist_ok=True)
-    written = {folder / f"{title}.html": html for title, html in app.pages(language).items()}
-    for path, html in written.items():
-        path.write_text(html, encoding="utf-8")
-    return [str(path.resolve()) for path in written]
+    store, found = Store.open(), app.pages(language)
+    return [str(store.page(f"{name}-{language}/{title}.html", html)) for title, html in found.items()]

@@ -33,8 +33,9 @@ def init(
         InputError: the file cannot be used, or its recipe is there already.
     """
     order = _seen(source, label, text, test, more)
-    written = _order.write(order)
-    return {**envelope("init"), "recipe": str(written), "roles": _roles(order), "next": f"savile run {written}"}
+    if _order.write(order) is not order:
+        raise _taken(order)
+    return {**envelope("init"), "recipe": str(order.file), "roles": _roles(order), "next": f"savile run {order.file}"}
 
 
 def plan(
@@ -57,10 +58,14 @@ def _seen(source: str | Path, *rest: Any) -> _order.Order:
     named = {"task.label": label, "task.text": text, "data.test": test, "task.kind": more.get("task")}
     order = _order.settle(source, named, more.get("settings"))
     if order.target is None:
-        raise InputError("a data file without a recipe", f"{order.file}, which is there", "Change it, or move it away first.")
+        raise _taken(order)
     seen = data.inspect(order.recipe.data.source, _order.options(order.recipe))
     _line.tell_findings(seen)
     return order.with_roles(seen.task, seen.roles)
+
+
+def _taken(order: _order.Order) -> InputError:
+    return InputError("a data file without a recipe", f"{order.file}, which is there", "Change it, or move it away first.")
 
 
 def _roles(order: _order.Order) -> dict[str, str]:

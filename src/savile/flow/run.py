@@ -46,17 +46,22 @@ def run(
     """
     named = {"task.label": label, "task.text": text, "data.test": test, "task.kind": more.get("task")}
     order = _order.settle(source, named, more.get("settings"))
-    recipe = order.recipe
-    data = _line.govern(recipe)
-    _check(recipe, data)
-    file = _order.write(order.with_roles(data.task, data.roles))
-    model = _line.compress(recipe, _line.adapt(recipe, data), data)
-    form, engine = _line.served(model)
-    report = _line.evaluate(recipe, model, data, form, engine)
-    result = _finished(model, report, data, file)
-    _track(recipe, report, order)
+    data = _line.govern(order.recipe)
+    _check(order.recipe, data)
+    order = order.with_roles(data.task, data.roles)
+    settled = _order.write(order)
+    if settled is not order:  # somebody else's run of this file was quicker: its recipe is the one to follow
+        data = _line.govern(settled.recipe)
+        _check(settled.recipe, data)
+    recipe = settled.recipe
+    with Store.open().alone(f"run {data.ref}"):
+        model = _line.compress(recipe, _line.adapt(recipe, data), data)
+        form, engine = _line.served(model)
+        report = _line.evaluate(recipe, model, data, form, engine)
+        result = _finished(recipe, model, report, data, settled.file)
+    _track(recipe, report, settled)
     if more.get("serve") and result.passed:
-        _serve(recipe, result)
+        _serve(result)
     return result
 
 
@@ -98,16 +103,16 @@ def _check(recipe: Recipe, data: Dataset) -> None:
         emit("warning", text="Nothing watches the served model yet: the section monitor is kept for a later version.")
 
 
-def _finished(model: Model, report: Report, data: Dataset, file: Path | None) -> Result:
+def _finished(recipe: Recipe, model: Model, report: Report, data: Dataset, file: Path | None) -> Result:
     """Release what passed its gate, and say what comes next."""
     from savile.data import page
 
     passed = report.body["gate"]["passed"]
-    release = _line.release(model, report, data) if passed else None
+    release = _line.release(model, report, data, recipe.serve) if passed else None
     json = of_run("run", report, release, [str(page(data).resolve())])
     where = file.name if file else "the recipe"
     summary = [*report.body["summary"], *_unasked(json, where)]
-    return Result(json, summary, _next(json["release"], where))
+    return Result(json, summary, _next(json["release"], where, recipe.serve.keys == "required"))
 
 
 def _track(recipe: Recipe, report: Report, order: _order.Order) -> None:
@@ -118,11 +123,11 @@ def _track(recipe: Recipe, report: Report, order: _order.Order) -> None:
         tracking.track(report, recipe.run.track, _order.text(order))
 
 
-def _next(release: str | None, where: str) -> str:
-    """The command to type now; who has no API key yet makes one first."""
+def _next(release: str | None, where: str, keys: bool) -> str:
+    """The command to type now; who needs an API key and has none yet makes one first."""
     if release is None:
         return f"savile run {where}   (after mending the data or changing the bars)"
-    has_key = any(Store.open().keys.glob("api-*.json"))
+    has_key = not keys or any(Store.open().keys.glob("api-*.json"))
     return f"savile serve {release}" if has_key else f"savile serve --new-key NAME && savile serve {release}"
 
 
@@ -132,9 +137,8 @@ def _unasked(json: dict[str, Any], where: str) -> list[str]:
     return [] if asked else [f"No bar was asked for; set evaluate.floor and evaluate.must_beat in {where} to have one."]
 
 
-def _serve(recipe: Recipe, result: Result) -> None:
+def _serve(result: Result) -> None:
     from savile.flow.serve import serve
 
     emit("result", **result.json)
-    settings = {"serve.host": recipe.serve.host, "serve.port": recipe.serve.port, "serve.keys": recipe.serve.keys}
-    serve(result.json["release"], settings=settings)
+    serve(result.json["release"])

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Unpack
 
 from savile.base import recipe as recipes
-from savile.base.errors import GateError
+from savile.base.errors import GateError, InputError
 from savile.base.events import emit
 from savile.base.records import Model, Release, Report
 from savile.base.store import Store
@@ -32,26 +33,30 @@ def serve(
 
     Args:
         model: a release, a model or an alias; default: champion, the last one that passed.
-        host: address to listen on; default: 127.0.0.1, this machine only.
-        port: default: 8080; 0 takes a free one.
-        keys: required or none; default: required.
+        host: address to listen on; default: what the recipe said, or 127.0.0.1, this machine only.
+        port: default: what the recipe said, or 8080; 0 takes a free one.
+        keys: required or none; default: what the recipe said, or required.
         force: serve without a passing report; written to the audit log.
         new_key: make an API key for somebody of this name, show it once, and do not serve.
+        revoke_key: take every API key of this name back, at once for servers that run, and do not serve.
         settings: dotted keys of the recipe and their values, such as serve.port.
 
     Returns:
-        What was served, once it was stopped; or the new key.
+        What was served, once it was stopped; or what became of the key.
 
     Raises:
         GateError: there is no report that passed.
+        UnknownNameError: nobody has a key of the name to be revoked.
         MachineError: the port is in use.
     """
     from savile import serving
 
-    if more.get("new_key"):
-        return {**envelope("serve"), "name": more["new_key"], "key": serving.new_key(more["new_key"])}
-    wanted = _recipe(host, port, keys, more).serve
+    if name := _key_of(more):
+        if more.get("revoke_key"):
+            return {**envelope("serve"), "name": name, "revoked": serving.revoke_key(name)}
+        return {**envelope("serve"), "name": name, "key": serving.new_key(name)}
     release = _release(_refs.model_or_release(model), force)
+    wanted = _recipe(release, {"host": host, "port": port, "keys": keys}, more).serve
 
     def ready(url: str) -> None:
         emit("result", **envelope("serve", release.ref), url=url, release=release.ref, pid=os.getpid())
@@ -69,18 +74,37 @@ def plan(
     force: bool = False,
     **more: Unpack[OnServe],
 ) -> dict[str, Any]:
-    """What `serve` would serve with the same arguments, and where."""
-    wanted, found = _recipe(host, port, keys, more).serve, _refs.model_or_release(model)
+    """What `serve` would serve with the same arguments, and where; or for whom a key would be made or taken back."""
+    if name := _key_of(more):
+        return {**envelope("serve"), "verdict": "dry_run", "name": name, "key": None}
+    found = _refs.model_or_release(model)
+    wanted = _recipe(found, {"host": host, "port": port, "keys": keys}, more).serve
     report = None if isinstance(found, Release) else _passed(found)
-    if isinstance(found, Model) and report is None and not force:
+    if not force and not (found.gate.get("passed") if isinstance(found, Release) else report):
         raise _refusal(found)
     passed = {"report": found.report if isinstance(found, Release) else report.ref if report else None, "serves": found.ref}
     return {**envelope("serve"), "verdict": "dry_run", **passed, "url": None, "serve": recipes.plain(wanted)}
 
 
-def _recipe(host: str | None, port: int | None, keys: str | None, more: OnServe) -> Recipe:
-    named = {"serve.host": host, "serve.port": port, "serve.keys": keys}
-    return recipes.make({key: value for key, value in named.items() if value is not None} | dict(more.get("settings") or {}))
+def _key_of(more: OnServe) -> str:
+    """Whose key is to be made or taken back instead of serving; empty when there is something to serve.
+
+    Raises:
+        InputError: both at once.
+    """
+    new, old = more.get("new_key"), more.get("revoke_key")
+    if new is not None and old is not None:
+        raise InputError("one of --new-key and --revoke-key", "both", "Do one after the other.")
+    if "" in (new, old):
+        raise InputError("a name", "nothing", "Name whom the key is for.")
+    return new or old or ""
+
+
+def _recipe(found: Model | Release, options: Mapping[str, Any], more: OnServe) -> Recipe:
+    """How to serve: as the release's recipe said, with what the caller says otherwise."""
+    said = found.serve if isinstance(found, Release) else {}
+    chosen = {**said, **{name: option for name, option in options.items() if option is not None}}
+    return recipes.make({f"serve.{name}": value for name, value in chosen.items()} | dict(more.get("settings") or {}))
 
 
 def _release(found: Model | Release, force: bool) -> Release:

@@ -11,14 +11,15 @@ from savile.base.store import Store
 from savile.flow._options import Common
 from savile.flow._result import envelope
 
+KEYS = "keys"
 LISTS = ("store", "data", "model", "report", "release")
 
 
 def show(what: str = "store", *, full: bool = False, verify: bool = False, **more: Unpack[Common]) -> dict[str, Any]:
-    """Show what is stored (store, or data, model, report, release), one record or alias, the audit log, or a recipe.
+    """Show what is stored (store, or data, model, report, release), one record or alias, API keys, the audit log, or a recipe.
 
     Args:
-        what: store, data, model, report, release, audit, recipe, schema, the path of a recipe, a reference or an alias.
+        what: store, data, model, report, release, keys, audit, recipe, schema, the path of a recipe, a reference or an alias.
         full: a recipe with every default, a record with all it says, the audit log from its beginning.
         verify: hold the audit log, or a record's files, against their digests.
         settings: dotted keys of the recipe and their values, for `show recipe`.
@@ -35,6 +36,10 @@ def show(what: str = "store", *, full: bool = False, verify: bool = False, **mor
     store = Store.open()
     if what == "audit":
         return {**envelope("show"), **_audit(store, full, verify)}
+    if what == KEYS:
+        from savile import serving
+
+        return {**envelope("show"), "keys": serving.listed_keys()}
     if what in LISTS:
         listed = store.list(None if what == "store" else what)
         return {**envelope("show"), "home": str(store.home), "records": list(listed), "aliases": store.aliases()}

@@ -11,22 +11,23 @@ from __future__ import annotations
 
 import errno
 import socket
-from collections.abc import Callable
-from typing import TypedDict, Unpack
+from collections.abc import Callable, Mapping
+from typing import Any, TypedDict, Unpack
 
 from savile.base import catalogue, machine
 from savile.base.errors import GateError, InputError, MachineError
 from savile.base.records import Dataset, Model, Release, Report
 from savile.base.store import Store
-from savile.serving._keys import new_key, revoke_key
+from savile.serving._keys import listed_keys, new_key, revoke_key
 
-__all__ = ["new_key", "release", "revoke_key", "serve"]
+__all__ = ["listed_keys", "new_key", "release", "revoke_key", "serve"]
 
 
 class Options(TypedDict, total=False):
-    """Of a release: `forced`, whether to release without a passed gate."""
+    """Of a release: `forced`, to release without a passed gate; `serve`, where and to whom, as the recipe says."""
 
     forced: bool
+    serve: Mapping[str, Any]
 
 
 def release(
@@ -42,6 +43,7 @@ def release(
         data: the data set whose test part gives the golden inputs.
         approver: who lets it serve.
         forced: True releases without a passed gate, and the audit log says so.
+        serve: host, port and keys that `savile serve` takes unless it is told otherwise.
 
     Raises:
         GateError: the gate is not passed.
@@ -70,6 +72,7 @@ def release(
             bundle=_bundle.digests(model, form),
             approver=approver,
             forced=forced,
+            serve=dict(more.get("serve", {})),
             golden=_bundle.golden(Predictor(model, form, engine), data),
             parents=(model.ref, report.ref, data.ref),
         )

@@ -59,6 +59,12 @@ def revoke_key(name: str) -> int:
     return len(found)
 
 
+def listed_keys() -> list[dict[str, str]]:
+    """Whom the API keys are for and when each was made, oldest first; never a key, which nobody knows but its owner."""
+    found = [json.loads(path.read_text(encoding="utf-8")) for path in Store.open().keys.glob(FILES)]
+    return sorted(found, key=lambda one: (one["created"], one["name"]))
+
+
 class Keys:
     """The keys that open the door, read again when one is made or taken back.
 
