@@ -12,6 +12,7 @@ from savile.adaptation import _auto, _folds, _train, adapt
 from savile.base.errors import InputError, UnknownNameError
 from savile.base.events import listening
 from savile.base.store import Store
+from savile.data import govern
 from savile.models import Predictor
 
 QUICK = {"precision": "fp32", "learning_rate": 3e-3, "epochs": 3}
@@ -71,9 +72,9 @@ def test_small_data_is_answered_out_of_fold_and_learned_whole(tiny, monkeypatch)
     learned = []
     fit = _train.EncoderLearner.fit
 
-    def noted(self, texts, targets, valid, minutes):
+    def noted(self, texts, *rest):
         learned.append(list(texts))
-        return fit(self, texts, targets, valid, minutes)
+        return fit(self, texts, *rest)
 
     monkeypatch.setattr(_train.EncoderLearner, "fit", noted)
     data = dataset(50)
@@ -114,7 +115,7 @@ def test_wrong_settings_are_said(tiny):
 @given(st.lists(st.integers(0, 4), min_size=2, max_size=60), st.integers(0, 3))
 def test_folds_spread_every_label(targets, seed):
     targets = np.array(targets)
-    number = _folds.assign(targets, None, seed)
+    number = _folds.assign(targets, np.arange(len(targets)), seed)
     counts = np.bincount(number)
     assert counts.max() - counts.min() <= 1
     for label in np.unique(targets):
@@ -125,9 +126,74 @@ def test_folds_spread_every_label(targets, seed):
 def test_groups_stay_whole():
     data = dataset(60, groups=12)
     groups = data.column("group", "train")
-    number = _folds.assign(data.targets("train"), groups, 0)
+    number = _folds.assign(data.targets("train"), data.together("train"), 0)
     assert len(set(number)) == 5
     assert all(len({fold for fold, group in zip(number, groups, strict=True) if group == one}) == 1 for one in set(groups))
+
+
+def test_near_copies_are_never_both_learned_from_and_judged(tmp_path):
+    """Labels drawn at random cannot be told; with a near copy of each row among those learned from, they could."""
+    rng = np.random.default_rng(0)
+    words = ["".join(rng.choice(list("abcdefghijklmnoprstuvw"), 6)) for _ in range(400)]
+    rows = []
+    for _ in range(120):
+        text, label = " ".join(rng.choice(words, 12)), rng.choice(["one", "two"])
+        rows += [f"{text},{label}", f"{text}!,{label}"]
+    (tmp_path / "copies.csv").write_text("\n".join(["message,kind", *rows]), encoding="utf-8")
+    data = govern(tmp_path / "copies.csv")
+    number = _folds.assign(data.targets("train"), data.together("train"), 0)
+    families = {}
+    for fold, text in zip(number, data.texts("train"), strict=True):
+        families.setdefault(text.rstrip("!"), set()).add(fold)
+    assert len(families) < len(number)
+    assert all(len(folds) == 1 for folds in families.values())
+    assert adapt(data, "linear").facts["valid"]["score"] < 0.7
+
+
+def test_rows_that_all_belong_together_are_divided_all_the_same():
+    assert len(set(_folds.assign(np.zeros(20, dtype=np.int64), np.zeros(20, dtype=np.int64), 0))) == 5
+
+
+class StoppedError(Exception):
+    """Ends a run in the middle, as a kill would."""
+
+
+@pytest.mark.parametrize("minutes", [None, 10.0])
+def test_small_data_goes_on_fold_by_fold_after_a_stop(tiny, monkeypatch, tmp_path, minutes):
+    data, settings = dataset(50), {**QUICK, "checkpoint_seconds": 0.0, "least_steps": 8, "batch_rows": 16}
+    whole = adapt(data, tiny, "full", minutes=minutes, settings=settings)
+    monkeypatch.setenv("SAVILE_HOME", str(tmp_path / "stopped"))
+    steps = []
+
+    def stop_at(number):
+        def heard(event):
+            if event.kind == "progress" and event.facts["stage"] == "train":
+                steps.append(event.facts["done"])
+                if len(steps) == number:
+                    raise StoppedError
+
+        return heard
+
+    for number in (13, 30):  # in the second fold; then, with what was kept, in a later one
+        with pytest.raises(StoppedError), listening(stop_at(number)):
+            adapt(data, tiny, "full", minutes=minutes, settings=settings)
+    with listening(stop_at(10_000)):
+        resumed = adapt(data, tiny, "full", minutes=minutes, settings=settings)
+    assert len(steps) <= 6 * whole.facts["steps"] + 2  # a step is lost at each stop, and no more
+    for name, path in whole.forms["torch"].items():
+        assert path.read_bytes() == resumed.forms["torch"][name].read_bytes()
+    assert resumed.calibrations == whole.calibrations
+    assert resumed.facts["valid"] == whole.facts["valid"]
+    assert resumed.facts["tokens"] == whole.facts["tokens"]
+    assert not list((tmp_path / "stopped" / "training").iterdir())
+
+
+def test_one_probe_settles_the_steps_of_every_fold(tiny):
+    said = []
+    with listening(lambda event: said.append(event.facts.get("text", ""))):
+        model = adapt(dataset(50), tiny, "full", minutes=1e-5, settings=QUICK)
+    assert sum("fit the budget" in text for text in said) == 1
+    assert model.facts["steps"] == 1
 
 
 def test_label_names_become_rows_when_they_are_words():

@@ -251,3 +251,43 @@ def test_rows_that_are_one_family_of_copies_cannot_be_divided(write):
     texts = [f"please reset the password of account number {i}" for i in range(100)]
     with pytest.raises(DataError, match="both training and test"):
         data.govern(write({"text": texts, "label": ["a", "b"] * 50}))
+
+
+def test_labels_with_personal_data_are_masked_and_stay_as_many(write, savile_home):
+    texts = [f"message number {i} about thing {i * 7 % 31}" for i in range(120)]
+    boxes = ["billing@shop.example", "returns@shop.example", "call 555-123-4567", "other"]
+    made = data.govern(write({"text": texts, "label": [boxes[i % 4] for i in range(120)]}))
+    assert len(made.labels) == 4
+    assert sorted(label[:7] for label in made.labels) == ["[EMAIL-", "[EMAIL-", "call [P", "other"]
+    personal = {finding.rule: finding for finding in made.findings if finding.rule.startswith("personal")}
+    assert personal["personal_email"].count == 60
+    assert personal["personal_email"].severity == "warning"
+    stored = b"".join(path.read_bytes() for path in savile_home.rglob("*") if path.is_file())
+    assert not any(box.encode() in stored for box in boxes[:2])
+    assert b"555-123-4567" not in stored
+    kept = data.govern(write({"text": texts, "label": [boxes[i % 4] for i in range(120)]}), pii="keep")
+    assert sorted(kept.labels) == sorted(boxes)
+
+
+def test_findings_before_masking_do_not_quote_labels(write, savile_home):
+    texts = [f"message number {i} about thing {i * 7 % 31}" for i in range(101)]
+    labels = ["a"] * 60 + ["b"] * 40 + ["ada.byron@post.example"]
+    made = data.govern(write({"text": texts, "label": labels}))
+    single = next(finding for finding in made.findings if finding.rule == "single_row_class")
+    assert "[EMAIL-" in single.evidence
+    assert b"ada.byron" not in b"".join(path.read_bytes() for path in savile_home.rglob("*") if path.is_file())
+
+
+def test_labels_that_masking_would_join_are_refused(write):
+    texts = [f"message number {i} about thing {i * 7 % 31}" for i in range(60)]
+    with pytest.raises(DataError, match="still differ"):
+        data.govern(write({"text": texts, "label": ["a@shop.example", "A@shop.example", "c"] * 20}))
+
+
+def test_a_column_named_with_personal_data_is_refused_without_quoting_it(tmp_path, savile_home):
+    rows = [f"message number {i} about thing {i * 7 % 31},{'ab'[i % 2]}" for i in range(60)]
+    (tmp_path / "headless.csv").write_text("\n".join(["write to ada.byron@post.example please,a", *rows]))
+    with pytest.raises(DataError, match="Add a header line") as refused:
+        data.govern(tmp_path / "headless.csv")
+    assert "ada.byron" not in str(refused.value)
+    assert not savile_home.exists()

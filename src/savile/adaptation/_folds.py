@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
@@ -17,17 +16,19 @@ def few(data: Dataset) -> bool:
     return not (len(data.parts.get("valid", ())) and len(data.parts.get("calib", ())))
 
 
-def assign(targets: np.ndarray, groups: Sequence[Any] | None, seed: int) -> np.ndarray:
-    """The fold of each row, int64 (n,): labels spread evenly, or whole groups kept together when there are some."""
-    rng = np.random.default_rng(seed)
-    folds = min(FOLDS, len(targets)) if groups is None else min(FOLDS, len(set(groups)))
-    if groups is not None and folds > 1:
-        _, group = np.unique([str(value) for value in groups], return_inverse=True)
-        return np.asarray((rng.permutation(group.max() + 1) % folds)[group], dtype=np.int64)
-    order = rng.permutation(len(targets))
+def assign(targets: np.ndarray, together: np.ndarray, seed: int) -> np.ndarray:
+    """The fold of each row, int64 (n,): labels spread evenly, and rows with one number in `together` never apart.
+
+    A row is judged by a model that saw neither it nor a near copy of it. Only when all rows belong together they are divided.
+    """
+    order = np.random.default_rng(seed).permutation(len(targets))
     order = order[np.argsort(targets[order], kind="stable")]
+    _, first, unit = np.unique(together[order], return_index=True, return_inverse=True)
+    if len(first) == 1:
+        first = unit = np.arange(len(targets))
+    place = np.argsort(np.argsort(first))  # units take their turn label by label, each where its first row stands
     number = np.empty(len(targets), dtype=np.int64)
-    number[order] = np.arange(len(targets)) % max(2, folds)
+    number[order] = (place % max(2, min(FOLDS, len(first))))[unit]
     return number
 
 

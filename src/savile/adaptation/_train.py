@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import resource
+import shutil
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,7 +21,7 @@ from savile.models._calibrate import cost_threshold, decide, fit_temperature
 if TYPE_CHECKING:
     from savile.base.store import Store
 
-EDITION = 1  # of the training code: raised when the same call would come out otherwise
+EDITION = 2  # of the training code: raised when the same call would come out otherwise
 
 
 @dataclass(frozen=True)
@@ -62,13 +64,27 @@ def train(data: Dataset, recipe: Recipe, minutes: float | None = None) -> Model:
     known = recalled(store, key)
     if known is not None:
         return known
+    with store.alone(key):
+        known = recalled(store, key)  # by whoever was at it while we waited
+        if known is not None:
+            return known
+        root = store.home / "training" / key[:16]
+        model: Model = store.save(_trained(data, learner, minutes, root))
+        score = model.facts["valid"]["score"]
+        store.audit.append("adapt", model.ref, data=data.ref, method=learner.name, score=score)
+        store.remember(key, model.ref)
+        shutil.rmtree(root, ignore_errors=True)
+    return model
+
+
+def _trained(data: Dataset, learner: Any, minutes: float | None, root: Path) -> Model:
+    """The model of one candidate, calibrated; what a killed run left in `root` is gone on from."""
     usage = Usage()
-    learner.checkpoint = store.home / "training" / key[:16]
-    answerer, chosen_on, calibrated_on, notes = _fit(data, learner, minutes)
+    answerer, chosen_on, calibrated_on, notes = _fit(data, learner, minutes, root)
     calibration = calibrate(data.task, calibrated_on, learner.value)
     score = catalogue.get("tasks", data.task).score(chosen_on.logits.argmax(1), chosen_on.gold)
     facts = {"valid": {"score": float(score), "rows": len(chosen_on.gold), "log_loss": log_loss(chosen_on)}}
-    model = Model(
+    return Model(
         family=learner.family,
         base=learner.base,
         base_digest=learner.base_digest,
@@ -82,10 +98,6 @@ def train(data: Dataset, recipe: Recipe, minutes: float | None = None) -> Model:
         settings=learner.identity(),
         parents=(data.ref,) if data.ref else (),
     )
-    stored: Model = store.save(model)
-    store.audit.append("adapt", stored.ref, data=data.ref, method=learner.name, score=float(score))
-    store.remember(key, stored.ref)
-    return stored
 
 
 def recalled(store: Store, key: str) -> Model | None:
@@ -98,24 +110,35 @@ def recalled(store: Store, key: str) -> Model | None:
     return found
 
 
-def _fit(data: Dataset, learner: Any, minutes: float | None) -> tuple[Any, Held, Held, dict[str, Any]]:
+def _fit(data: Dataset, learner: Any, minutes: float | None, root: Path) -> tuple[Any, Held, Held, dict[str, Any]]:
     """The fitted answerer, what it is chosen on, what it is calibrated on, and notes; out of fold when data is small."""
     texts, targets = data.texts("train"), data.targets("train")
-    if len(data.parts.get("valid", ())) and len(data.parts.get("calib", ())):
-        held = {part: (data.texts(part), data.targets(part)) for part in ("valid", "calib")}
-        answerer, notes = learner.fit(texts, targets, held["valid"], minutes)
-        answers = {part: Held(learner.predict(answerer, rows[0]), rows[1]) for part, rows in held.items()}
-        return answerer, answers["valid"], answers["calib"], {**notes, "chosen_on": "validation rows"}
-    groups = data.column("group", "train") if "group" in data.roles else None
-    number = _folds.assign(targets, groups, learner.seed)
-    share = None if minutes is None else minutes / (number.max() + 2)
-    logits = np.zeros((len(texts), len(data.labels)), dtype=np.float32)
-    for fold in range(number.max() + 1):
+    if _folds.few(data):
+        return _fit_few(data, learner, minutes, root)
+    held = {part: (data.texts(part), data.targets(part)) for part in ("valid", "calib")}
+    answerer, notes = learner.fit(texts, targets, held["valid"], minutes, root)
+    answers = {part: Held(learner.predict(answerer, rows[0]), rows[1]) for part, rows in held.items()}
+    return answerer, answers["valid"], answers["calib"], {**notes, "chosen_on": "validation rows"}
+
+
+def _fit_few(data: Dataset, learner: Any, minutes: float | None, root: Path) -> tuple[Any, Held, Held, dict[str, Any]]:
+    """Each fold answered by a model of the others, then one model of all rows; finished folds outlast a kill."""
+    texts, targets = data.texts("train"), data.targets("train")
+    number = _folds.assign(targets, data.together("train"), learner.seed)
+    folds = int(number.max()) + 1
+    share = None if minutes is None else minutes / (folds + 1)
+    logits = np.zeros((len(texts), len(learner.labels)), dtype=np.float32)
+    for fold in range(folds):
         inside, outside = np.flatnonzero(number != fold), np.flatnonzero(number == fold)
-        events.emit("progress", stage=f"{learner.name}: fold", done=fold + 1, total=int(number.max()) + 2)
-        answerer, _ = learner.fit([texts[i] for i in inside], targets[inside], None, share)
-        logits[outside] = learner.predict(answerer, [texts[i] for i in outside])
-    answerer, notes = learner.fit(texts, targets, None, share)
+        events.emit("progress", stage=f"{learner.name}: fold", done=fold + 1, total=folds + 1)
+
+        def answers(inside: np.ndarray = inside, outside: np.ndarray = outside, fold: int = fold) -> np.ndarray:
+            answerer, _ = learner.fit([texts[i] for i in inside], targets[inside], None, share, root / f"fold-{fold}")
+            found: np.ndarray = learner.predict(answerer, [texts[i] for i in outside])
+            return found
+
+        logits[outside] = learner.kept(root / f"answers-{fold}", answers)
+    answerer, notes = learner.fit(texts, targets, None, share, root / "all")
     held_out = Held(logits, targets)
     return answerer, held_out, held_out, {**notes, "chosen_on": "out-of-fold answers to the training rows"}
 
@@ -162,18 +185,24 @@ class LinearLearner:
 
         self.labels, self.seed = data.labels, recipe.seed
         chosen, self.value = _split(recipe.settings, {"linear": linear.Settings})
-        self.settings, self.checkpoint = linear.Settings(**chosen["linear"]), None
+        self.settings = linear.Settings(**chosen["linear"])
 
     def identity(self) -> dict[str, Any]:
         """Everything the result depends on beside the data."""
         return {"family": self.family, "settings": asdict(self.settings), "value": self.value, "seed": self.seed}
 
-    def fit(self, texts: Sequence[str], targets: np.ndarray, valid: Any, minutes: float | None) -> tuple[Any, dict[str, Any]]:
+    def fit(
+        self, texts: Sequence[str], targets: np.ndarray, valid: Any, minutes: float | None, checkpoint: Path
+    ) -> tuple[Any, dict[str, Any]]:
         """Fit on some rows."""
         from savile.models import linear
 
         events.emit("progress", stage="train linear", done=0, total=1)
         return linear.fit(texts, targets, self.labels, self.settings), {"trainable_share": 1.0}
+
+    def kept(self, folder: Path, answers: Callable[[], np.ndarray]) -> np.ndarray:
+        """The logits that `answers` gives: quicker found again than kept."""
+        return answers()
 
     def predict(self, answerer: Any, texts: Sequence[str]) -> np.ndarray:
         """Logits of some rows."""
@@ -209,7 +238,7 @@ class EncoderLearner:
         self.shape = Shape(**chosen["network"])
         self.method_settings = asdict(plugin.Settings(**chosen["method"]))
         self.fit_settings = FitSettings(**{**habits, "seed": recipe.seed, **chosen["fit"]})
-        self.checkpoint: Any = None
+        self.most_steps = 0  # what the first probe says the budget allows
 
     def identity(self) -> dict[str, Any]:
         """Everything the result depends on beside the data."""
@@ -222,17 +251,21 @@ class EncoderLearner:
             "value": self.value,
         }
 
-    def fit(self, texts: Sequence[str], targets: np.ndarray, valid: Any, minutes: float | None) -> tuple[Any, dict[str, Any]]:
+    def fit(
+        self, texts: Sequence[str], targets: np.ndarray, valid: Any, minutes: float | None, checkpoint: Path
+    ) -> tuple[Any, dict[str, Any]]:
         """Attach the method to a fresh network and train it."""
         from savile.models import encoder, fit
 
         network = encoder.create(self.base, self.labels, cosine=self.cosine, max_length=self.shape.max_length)
         encoder.attach(network, self.method, self.method_settings)
         settings = self.fit_settings if minutes is None else replace(self.fit_settings, minutes=minutes)
+        if self.most_steps:
+            settings = replace(settings, minutes=0.0, most_steps=self.most_steps)
         texts, targets = _folds.with_label_names(texts, targets, self.labels) if self.few else (texts, targets)
         score = catalogue.get("tasks", self.task).score
-        checkpoint = None if self.few else self.checkpoint
         fitted = fit(network, (texts, targets), settings, valid=valid, checkpoint=checkpoint, score=score)
+        self.most_steps = fitted.settings.most_steps  # the folds that follow take no more, however fast the machine is then
         learning = sum(p.numel() for _, p in network.trainable())
         notes = {
             "trainable_share": learning / sum(p.numel() for p in network.parameters()),
@@ -243,6 +276,21 @@ class EncoderLearner:
             "fit_seconds": round(fitted.seconds, 2),
         }
         return network, notes
+
+    def kept(self, folder: Path, answers: Callable[[], np.ndarray]) -> np.ndarray:
+        """The logits that `answers` gives, or those it gave a run that was killed since."""
+        import torch
+
+        from savile.models import _checkpoint
+
+        found = _checkpoint.newest(folder)
+        if found is not None:
+            self.most_steps = found[1]["most_steps"]
+            kept: np.ndarray = found[0]["logits"].numpy()
+            return kept
+        logits = answers()
+        _checkpoint.save(folder, 0, {"logits": torch.from_numpy(logits)}, {"most_steps": self.most_steps})
+        return logits
 
     def predict(self, answerer: Any, texts: Sequence[str]) -> np.ndarray:
         """Logits of some rows."""

@@ -97,6 +97,8 @@ class Dataset:
         mask: the mask policy (see `base.mask`) that live text must go through too.
         findings: what was noted on the way in.
         name: a human name, usually the file's stem.
+        units: rows with one number hold nearly the same text or belong to one group, and are seen or held out together,
+            int64 (rows,); None when nobody looked.
         files: what steps keep beside the rows, named ``<step>/<name>``.
     """
 
@@ -108,6 +110,7 @@ class Dataset:
     mask: Mapping[str, Any] = field(default_factory=dict)
     findings: tuple[Finding, ...] = ()
     name: str = "data"
+    units: np.ndarray | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
     parents: tuple[str, ...] = ()
     files: Mapping[str, Path | bytes] = field(default_factory=dict)
@@ -137,15 +140,26 @@ class Dataset:
         index = {label: i for i, label in enumerate(self.labels)}
         return np.array([index[str(value)] for value in self.column("label", part)], dtype=np.int64)
 
+    def together(self, part: str) -> np.ndarray:
+        """Rows of a part with one number must not be split between learning and judging, int64 (n,)."""
+        import numpy as np
+
+        if self.units is not None:
+            return np.asarray(self.units[self.parts[part]])
+        if "group" not in self.roles:
+            return np.arange(len(self.parts[part]))
+        return np.unique([str(value) for value in self.column("group", part)], return_inverse=True)[1]
+
     def select(self, part: str, rows: np.ndarray) -> Dataset:
         """The same data with one part narrowed or replaced by `rows`."""
         return replace(self, parts={**self.parts, part: rows})
 
     @property
     def digest(self) -> str:
-        """Digest of rows, roles and parts."""
+        """Digest of rows, roles, parts and what stays together."""
         parts = {name: digest(rows.tobytes()) for name, rows in self.parts.items()}
-        return digest(canonical([digest(self._arrow()), dict(self.roles), parts, self.task]))
+        units = [] if self.units is None else [digest(self.units.tobytes())]
+        return digest(canonical([digest(self._arrow()), dict(self.roles), parts, self.task, *units]))
 
     def _arrow(self) -> bytes:
         import pyarrow as pa
@@ -171,6 +185,7 @@ class Dataset:
             "digest": self.digest,
         }
         files = {**self.files, "table.arrow": self._arrow(), "parts.safetensors": save(dict(self.parts))}
+        files |= {} if self.units is None else {"units.safetensors": save({"units": self.units})}
         return Entry("data", body, self.settings, self.parents, files)
 
     @classmethod
@@ -181,7 +196,7 @@ class Dataset:
 
         with pa.memory_map(str(entry.files["table.arrow"])) as source:
             table = pa.ipc.open_file(source).read_all()
-        body = entry.body
+        body, units = entry.body, entry.files.get("units.safetensors")
         return cls(
             table=table,
             roles=body["roles"],
@@ -191,6 +206,7 @@ class Dataset:
             mask=body["mask"],
             findings=tuple(Finding(**{**f, "rows": tuple(f["rows"])}) for f in body["findings"]),
             name=body["name"],
+            units=None if units is None else load_file(str(units))["units"],
             settings=entry.settings,
             parents=entry.parents,
             files={name: path for name, path in entry.files.items() if "/" in name},

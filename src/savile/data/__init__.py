@@ -16,6 +16,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from savile.base import catalogue
 from savile.base.errors import DataError
 from savile.base.events import emit
@@ -26,7 +28,7 @@ from savile.data._draft import SCORE, Column, Draft, Options
 STEPS = ("sources", "profile", "privacy", "dedup", "splits")
 __all__ = ["Inspection", "Options", "govern", "inspect", "page", "prepare"]
 
-EDITION = 3  # of the steps: raised when the same file would come out otherwise
+EDITION = 4  # of the steps: raised when the same file would come out otherwise
 
 
 @dataclass(frozen=True)
@@ -149,6 +151,7 @@ def _dataset(draft: Draft) -> Dataset:
         mask=draft.policy,
         findings=draft.findings,
         name=sources.stem(draft.source),
+        units=np.unique(draft.units, return_inverse=True)[1].astype(np.int64),
         settings={
             "edition": EDITION,
             "options": {name: value for name, value in asdict(draft.options).items() if name != "test" and value != {}},

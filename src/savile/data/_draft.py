@@ -91,7 +91,8 @@ class Draft:
         roles: role -> column name; ``text`` is absent in a table without sentences.
         task: catalogue name of the task, once `profile` has settled it.
         kept: True for rows that go into a part, bool.
-        units: rows with one number have the same or nearly the same text and stay together, int64.
+        units: rows with one number have the same or nearly the same text, and once `splits` is through also those of one group;
+            they stay together, int64.
         parts: part -> row numbers.
         findings: what was noted so far.
         outcomes: step that was asked for -> what it came to, JSON-able and free of personal data.

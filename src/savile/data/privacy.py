@@ -1,7 +1,7 @@
 """Replaces e-mail addresses, telephone, bank card and Chinese ID numbers in every stored column, then gives columns types.
 
-The label is left as it is: it is the answer, not a record of somebody. Nothing before this step is stored or logged, and
-findings count what was found without ever quoting it.
+Labels are masked, too, and stay as many as they were; names of columns must be free of personal data. Nothing before this step
+is stored or logged, and findings count what was found without ever quoting it.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from savile.base import mask
+from savile.base.errors import DataError
 from savile.base.events import emit
 from savile.base.records import Finding
 from savile.data._draft import SCORE, Column, Draft, counted, finding
@@ -39,11 +40,50 @@ def apply(draft: Draft) -> Draft:
         if not _is_stored(draft, column):
             continue
         values = draft.table.column(column.name).combine_chunks()
-        if column.role != "label":
+        if column.role != "label" or draft.task != SCORE:  # a score is a quantity, however it looks
             values, findings = _masked(draft, masker, column, values)
             draft = draft.noting(*findings)
         stored[column.name] = _typed(column, values, draft.task)
-    return replace(draft, table=pa.table(stored), policy=policy)
+    # what was noted before this step may quote a label
+    noted = tuple(replace(one, evidence=masker(one.evidence)) for one in draft.findings)
+    return replace(draft, table=pa.table(stored), policy=policy, findings=noted)
+
+
+def check_names(draft: Draft) -> None:
+    """Refuse personal data in the names of columns, which go into recipes, pages and messages as they are.
+
+    Raises:
+        DataError: there is some; most often the file has no header line, and its first row was taken for one.
+    """
+    if draft.options.pii == "keep":
+        return
+    find = mask.Masker(mask.policy(None)).find
+    for place, name in enumerate(draft.table.column_names, start=1):
+        if spans := find(name):
+            received = f"one with {_an(spans[0].kind)} in its name, column {place} of {draft.origin['source']['name']}"
+            do = "Add a header line if the first row is one of data, else rename that column; or keep it all with pii: keep."
+            raise DataError("columns named without personal data", received, do)
+
+
+def unnamed(draft: Draft, said: str) -> str:
+    """A message about values that are not masked yet."""
+    return said if draft.options.pii == "keep" else mask.Masker(mask.policy(None))(said)
+
+
+def _an(kind: str) -> str:
+    name = NAMES[kind]
+    return f"a{'n' if name[0] in 'aeiou' else ''} {name}"
+
+
+def _still_differ(column: Column, before: list[str | None], after: list[str]) -> None:
+    """Labels that were two must not become one.
+
+    Raises:
+        DataError: the personal data in some labels is the same but for its spelling.
+    """
+    if len(set(after)) < len(before):
+        do = "Write each label in one way, name labels without personal data, or keep it all with pii: keep."
+        raise DataError(f"labels in {column.name!r} that still differ once personal data is masked", "some that do not", do)
 
 
 def _is_stored(draft: Draft, column: Column) -> bool:
@@ -65,6 +105,8 @@ def _masked(draft: Draft, masker: mask.Masker, column: Column, values: pa.Array)
     codes = coded.indices.to_numpy(zero_copy_only=False)
     findings = [_personal(draft, column, kind, found, codes) for kind in NAMES if any(kind in counter for counter in found)]
     masked = pa.array(masker.many(distinct), pa.string())
+    if column.role == "label":
+        _still_differ(column, distinct, masked.to_pylist())
     return pa.DictionaryArray.from_arrays(coded.indices, masked).dictionary_decode(), findings
 
 
@@ -73,11 +115,14 @@ def _personal(draft: Draft, column: Column, kind: str, found: list[Counter[str]]
     hits = np.array([counter[kind] for counter in found] + [0])
     each = hits[np.nan_to_num(codes, nan=len(found)).astype(np.int64)]
     rows = np.flatnonzero(each)
-    kept = draft.options.pii == "keep"
+    kept, is_label = draft.options.pii == "keep", column.role == "label"
     done = "kept, as asked for" if kept else "replaced by pseudonyms before anything was stored"
+    done += "; answers will carry the pseudonyms" if is_label and not kept else ""
     evidence = f"{counted(int(each.sum()), NAMES[kind])} in {counted(len(rows), 'row')} of {column.name!r}, {done}."
-    emit("warning" if kept else "note", text=evidence)
-    return finding(f"personal_{kind}", "warning" if kept else "note", rows, evidence, "Govern with pii: mask." if kept else "")
+    severity = "warning" if kept or is_label else "note"
+    emit(severity, text=evidence)
+    repair = "Govern with pii: mask." if kept else "Name labels without personal data." if is_label else ""
+    return finding(f"personal_{kind}", severity, rows, evidence, repair)
 
 
 def _typed(column: Column, values: pa.Array, task: str) -> pa.Array:

@@ -10,7 +10,7 @@ import numpy as np
 from savile.base.errors import DataError, InputError, UnknownNameError
 from savile.base.events import emit
 from savile.base.records import Finding
-from savile.data import _columns, _roles
+from savile.data import _columns, _roles, privacy
 from savile.data._draft import SCORE, Draft, counted, finding
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ def apply(draft: Draft) -> Draft:
     import pyarrow as pa
 
     values = {name: _columns.trimmed(draft.table.column(name)) for name in draft.table.column_names}
+    privacy.check_names(draft)
     _check_names(draft)
     columns = {name: _columns.describe(name, column) for name, column in values.items() if name not in draft.options.drop}
     roles = _roles.infer(draft.options, columns, values)
@@ -105,7 +106,7 @@ def _check_classes(draft: Draft) -> Draft:
     if len(names) - len(single) < 2:
         received = f"only {str(names[0])!r}" if len(names) == 1 else f"one row only of {_some(single)}"
         do = "Add rows of another label, or name another column with --label."
-        raise DataError(f"two labels in {draft.roles['label']!r}, two rows of each", received, do)
+        raise DataError(f"two labels in {draft.roles['label']!r}, two rows of each", privacy.unnamed(draft, received), do)
     if not len(single):
         return draft
     rows = trained[np.isin(labels[trained], single)]

@@ -35,7 +35,7 @@ def apply(draft: Draft) -> Draft:
     named = zip(PARTS, (train, valid, calib, test), strict=True)
     parts = {name: np.sort(rows).astype(np.int64) for name, rows in named}
     emit("parts", **{name: len(rows) for name, rows in parts.items()})
-    return _unseen(replace(draft, parts=parts), labels)
+    return _unseen(replace(draft, parts=parts, units=units), labels)
 
 
 def _units(draft: Draft) -> np.ndarray:

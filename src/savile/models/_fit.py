@@ -43,7 +43,8 @@ def fit(
         train: texts and label indices, int64 (n,).
         settings: how.
         valid: rows that choose the weights to keep; without them the last weights are kept.
-        checkpoint: folder for checkpoints; a run that finds one there goes on from it, bit for bit.
+        checkpoint: folder for checkpoints; a run that finds one there goes on from it, bit for bit. It is left there: whoever
+            keeps what came out removes it.
         score: predicted and gold label indices -> a number, higher is better; accuracy by default.
 
     Raises:
@@ -76,7 +77,7 @@ class _Loop:
         weights = _class_weights(rows.targets, len(network.labels), settings)
         self.weights = None if weights is None else weights.to(network.device)
         self.step = self.tokens = self.stale = 0
-        self.total = 0
+        self.total = self.most = 0
         self.loss = math.nan
         self.history: list[dict[str, Any]] = []
         self.best: float | None = None
@@ -85,7 +86,7 @@ class _Loop:
 
     def run(self, checkpoint: Path | None, started: float) -> Fitted:
         """Train to the last step or to the end of patience, and restore the best weights."""
-        self.total = self._plan(started)
+        self.total = self._plan(checkpoint, started)
         if checkpoint is not None:
             self._resume(checkpoint)
         marks = {round(self.total * (i + 1) / self.settings.evaluations) for i in range(self.settings.evaluations)}
@@ -101,8 +102,6 @@ class _Loop:
         if self.best_weights:
             self._restore(self.best_weights)
         self.network.eval()
-        if checkpoint is not None:
-            _checkpoint.clear(checkpoint)
         return Fitted(
             self.step,
             time.perf_counter() - started,
@@ -110,20 +109,26 @@ class _Loop:
             self.best,
             self.tokens,
             "bf16" if self.rows.precision == torch.bfloat16 else "fp32",
-            replace(self.settings, steps=self.total, minutes=0.0),
+            replace(self.settings, steps=self.total, most_steps=self.most, minutes=0.0),
         )
 
-    def _plan(self, started: float) -> int:
+    def _plan(self, checkpoint: Path | None, started: float) -> int:
         """The number of steps: as asked, cut to what a measured probe says the time budget allows."""
         settings = self.settings
         self.per_epoch = math.ceil(len(self._epoch(0)) / settings.accumulate)
         total = settings.steps or max(1, settings.least_steps, round(settings.epochs * self.per_epoch))
+        self.most = settings.most_steps
         if settings.minutes:
-            seconds = self._probe()
-            left = settings.minutes * 60 - (time.perf_counter() - started)
-            total = max(1, min(total, int(left / seconds)))
-            emit("note", text=f"{seconds:.2f} s a step: {total} steps fit the budget of {settings.minutes:.2g} min")
-        return total
+            affordable = _checkpoint.settle(checkpoint, lambda: self._affordable(started))
+            self.most = min(self.most or affordable, affordable)
+        return min(total, self.most) if self.most else total
+
+    def _affordable(self, started: float) -> int:
+        """How many steps the time budget allows, at least one."""
+        seconds, minutes = self._probe(), self.settings.minutes
+        most = max(1, int((minutes * 60 - (time.perf_counter() - started)) / seconds))
+        emit("note", text=f"{seconds:.2f} s a step: up to {most} steps fit the budget of {minutes:.2g} min")
+        return most
 
     def _probe(self) -> float:
         """Seconds a step, from a few steps whose gradients are thrown away."""
@@ -133,6 +138,7 @@ class _Loop:
         for batch in batches[1:] or batches:
             self._backward(batch, 1)
         self.optimizer.zero_grad(set_to_none=True)
+        self.tokens = 0
         return (time.perf_counter() - started) / max(1, len(batches) - 1) * self.settings.accumulate
 
     def _train_mode(self) -> None:
