@@ -126,7 +126,7 @@ def test_folds_spread_every_label(targets, seed):
 def test_groups_stay_whole():
     data = dataset(60, groups=12)
     groups = data.column("group", "train")
-    number = _folds.assign(data.targets("train"), data.together("train"), 0)
+    number = _folds.assign(data.targets("train"), _folds.together(data), 0)
     assert len(set(number)) == 5
     assert all(len({fold for fold, group in zip(number, groups, strict=True) if group == one}) == 1 for one in set(groups))
 
@@ -141,7 +141,7 @@ def test_near_copies_are_never_both_learned_from_and_judged(tmp_path):
         rows += [f"{text},{label}", f"{text}!,{label}"]
     (tmp_path / "copies.csv").write_text("\n".join(["message,kind", *rows]), encoding="utf-8")
     data = govern(tmp_path / "copies.csv")
-    number = _folds.assign(data.targets("train"), data.together("train"), 0)
+    number = _folds.assign(data.targets("train"), _folds.together(data), 0)
     families = {}
     for fold, text in zip(number, data.texts("train"), strict=True):
         families.setdefault(text.rstrip("!"), set()).add(fold)

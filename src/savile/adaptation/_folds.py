@@ -16,6 +16,16 @@ def few(data: Dataset) -> bool:
     return not (len(data.parts.get("valid", ())) and len(data.parts.get("calib", ())))
 
 
+def together(data: Dataset) -> np.ndarray:
+    """Training rows with one number must not be split between learning and judging, int64 (n,)."""
+    rows = data.parts["train"]
+    if data.units is not None:
+        return np.asarray(data.units[rows])
+    if "group" not in data.roles:
+        return np.arange(len(rows))
+    return np.unique([str(value) for value in data.column("group", "train")], return_inverse=True)[1]
+
+
 def assign(targets: np.ndarray, together: np.ndarray, seed: int) -> np.ndarray:
     """The fold of each row, int64 (n,): labels spread evenly, and rows with one number in `together` never apart.
 

@@ -124,7 +124,7 @@ def _fit(data: Dataset, learner: Any, minutes: float | None, root: Path) -> tupl
 def _fit_few(data: Dataset, learner: Any, minutes: float | None, root: Path) -> tuple[Any, Held, Held, dict[str, Any]]:
     """Each fold answered by a model of the others, then one model of all rows; finished folds outlast a kill."""
     texts, targets = data.texts("train"), data.targets("train")
-    number = _folds.assign(targets, data.together("train"), learner.seed)
+    number = _folds.assign(targets, _folds.together(data), learner.seed)
     folds = int(number.max()) + 1
     share = None if minutes is None else minutes / (folds + 1)
     logits = np.zeros((len(texts), len(learner.labels)), dtype=np.float32)

@@ -140,16 +140,6 @@ class Dataset:
         index = {label: i for i, label in enumerate(self.labels)}
         return np.array([index[str(value)] for value in self.column("label", part)], dtype=np.int64)
 
-    def together(self, part: str) -> np.ndarray:
-        """Rows of a part with one number must not be split between learning and judging, int64 (n,)."""
-        import numpy as np
-
-        if self.units is not None:
-            return np.asarray(self.units[self.parts[part]])
-        if "group" not in self.roles:
-            return np.arange(len(self.parts[part]))
-        return np.unique([str(value) for value in self.column("group", part)], return_inverse=True)[1]
-
     def select(self, part: str, rows: np.ndarray) -> Dataset:
         """The same data with one part narrowed or replaced by `rows`."""
         return replace(self, parts={**self.parts, part: rows})
