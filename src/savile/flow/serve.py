@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Unpack
+from typing import Any, Unpack
 
 from savile.base import recipe as recipes
 from savile.base.errors import GateError, InputError
@@ -15,9 +15,6 @@ from savile.flow import _line, _refs
 from savile.flow._options import OnServe
 from savile.flow._result import envelope
 from savile.flow.evaluate import evaluate
-
-if TYPE_CHECKING:
-    from savile.base.recipe import Recipe
 
 
 def serve(
@@ -55,8 +52,9 @@ def serve(
         if more.get("revoke_key"):
             return {**envelope("serve"), "name": name, "revoked": serving.revoke_key(name)}
         return {**envelope("serve"), "name": name, "key": serving.new_key(name)}
+    asked = _asked({"host": host, "port": port, "keys": keys}, more)
     release = _release(_refs.model_or_release(model), force)
-    wanted = _recipe(release, {"host": host, "port": port, "keys": keys}, more).serve
+    wanted = _section(release, asked)
 
     def ready(url: str) -> None:
         emit("result", **envelope("serve", release.ref), url=url, release=release.ref, pid=os.getpid())
@@ -77,8 +75,9 @@ def plan(
     """What `serve` would serve with the same arguments, and where; or for whom a key would be made or taken back."""
     if name := _key_of(more):
         return {**envelope("serve"), "verdict": "dry_run", "name": name, "key": None}
+    asked = _asked({"host": host, "port": port, "keys": keys}, more)
     found = _refs.model_or_release(model)
-    wanted = _recipe(found, {"host": host, "port": port, "keys": keys}, more).serve
+    wanted = _section(found, asked)
     report = None if isinstance(found, Release) else _passed(found)
     if not force and not (found.gate.get("passed") if isinstance(found, Release) else report):
         raise _refusal(found)
@@ -100,11 +99,22 @@ def _key_of(more: OnServe) -> str:
     return new or old or ""
 
 
-def _recipe(found: Model | Release, options: Mapping[str, Any], more: OnServe) -> Recipe:
+def _asked(options: Mapping[str, Any], more: OnServe) -> dict[str, Any]:
+    """What the caller says about serving, by dotted key of a recipe.
+
+    Raises:
+        RecipeError: there is no such key, or it cannot have that value.
+    """
+    given = {f"serve.{name}": option for name, option in options.items() if option is not None}
+    given |= dict(more.get("settings") or {})
+    recipes.make(given)  # what is wrong with it is told before anything is looked up
+    return given
+
+
+def _section(found: Model | Release, asked: Mapping[str, Any]) -> recipes.Serve:
     """How to serve: as the release's recipe said, with what the caller says otherwise."""
     said = found.serve if isinstance(found, Release) else {}
-    chosen = {**said, **{name: option for name, option in options.items() if option is not None}}
-    return recipes.make({f"serve.{name}": value for name, value in chosen.items()} | dict(more.get("settings") or {}))
+    return recipes.make({**{f"serve.{name}": value for name, value in said.items()}, **asked}).serve
 
 
 def _release(found: Model | Release, force: bool) -> Release:
