@@ -1,4 +1,4 @@
-"""Bars and slices looked at before anything is trained: a typo in a gate must not cost an hour."""
+"""Bars: looked at before anything is trained, for a typo in a gate must not cost an hour; and whether a model cleared its own."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from savile.base import catalogue
 from savile.base.contracts import Predictions, Value
 from savile.base.errors import UnknownNameError
 from savile.base.recipe import Recipe
-from savile.base.records import Dataset, Outputs
-from savile.flow import _line
+from savile.base.records import Dataset, Model, Outputs, Report
+from savile.base.store import Store
+from savile.flow import _line, _refs
 
 
 def check(recipe: Recipe, data: Dataset) -> None:
@@ -31,6 +32,24 @@ def check(recipe: Recipe, data: Dataset) -> None:
         if name not in offered:
             raise UnknownNameError("column to slice by", name, offered)
     evaluation.check(data, _line.bars(recipe))
+
+
+def passed(model: Model) -> Report | None:
+    """The report that decides, if it passed: the newest on the model's own data with bars of its own, else the newest.
+
+    Measuring again without bars must not undo a refusal.
+    """
+    store, data, deciding = Store.open(), _refs.data_of(model).ref, None
+    for row in reversed(store.list("report")):
+        report: Report = store.load(row["ref"])
+        if (report.body["model"], report.body["data"]) != (model.ref, data):
+            continue
+        barred = any(check["name"] != "parity" for check in report.body["gate"]["checks"])
+        if barred or deciding is None:
+            deciding = report
+        if barred:
+            break
+    return deciding if deciding is not None and deciding.body["gate"]["passed"] else None
 
 
 def metrics(data: Dataset) -> list[str]:

@@ -9,9 +9,8 @@ from typing import Any, Unpack
 from savile.base import recipe as recipes
 from savile.base.errors import GateError, InputError
 from savile.base.events import emit
-from savile.base.records import Model, Release, Report
-from savile.base.store import Store
-from savile.flow import _line, _refs
+from savile.base.records import Model, Release
+from savile.flow import _bars, _line, _refs
 from savile.flow._options import OnServe
 from savile.flow._result import envelope
 from savile.flow.evaluate import evaluate
@@ -78,7 +77,7 @@ def plan(
     asked = _asked({"host": host, "port": port, "keys": keys}, more)
     found = _refs.model_or_release(model)
     wanted = _section(found, asked)
-    report = None if isinstance(found, Release) else _passed(found)
+    report = None if isinstance(found, Release) else _bars.passed(found)
     if not force and not (found.gate.get("passed") if isinstance(found, Release) else report):
         raise _refusal(found)
     passed = {"report": found.report if isinstance(found, Release) else report.ref if report else None, "serves": found.ref}
@@ -123,31 +122,13 @@ def _release(found: Model | Release, force: bool) -> Release:
         if not found.gate.get("passed") and not force:
             raise _refusal(found)
         return found
-    report = _passed(found)
+    report = _bars.passed(found)
     data = _refs.data_of(found)
     if report is not None:
         return _line.release(found, report, data)
     if not force:
         raise _refusal(found)
     return _line.release(found, evaluate(found, data), data, forced=True)
-
-
-def _passed(model: Model) -> Report | None:
-    """The report that decides, if it passed: the newest on the model's own data with bars of its own, else the newest.
-
-    Measuring again without bars must not undo a refusal.
-    """
-    store, data, deciding = Store.open(), _refs.data_of(model).ref, None
-    for row in reversed(store.list("report")):
-        report: Report = store.load(row["ref"])
-        if (report.body["model"], report.body["data"]) != (model.ref, data):
-            continue
-        barred = any(check["name"] != "parity" for check in report.body["gate"]["checks"])
-        if barred or deciding is None:
-            deciding = report
-        if barred:
-            break
-    return deciding if deciding is not None and deciding.body["gate"]["passed"] else None
 
 
 def _refusal(found: Model | Release) -> GateError:
