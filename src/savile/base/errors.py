@@ -79,7 +79,7 @@ class UnknownNameError(InputError):
         self.name, self.known = name, sorted(known)
         self.nearest = nearest(name, self.known)
         listing = ", ".join(self.known[:20]) + (", …" if len(self.known) > 20 else "")
-        guess = f"Did you mean {self.nearest!r}?" if self.nearest else f"Use one of those {what}s."
+        guess = f"Did you mean {self.nearest!r}?" if self.nearest else "Use one of those."
         super().__init__(f"a {what} among {listing or '(none exist yet)'}", f"{name!r}", do or guess)
 
 
