@@ -11,6 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import by_schema
 import malformed
 import pytest
 
@@ -148,6 +149,14 @@ def test_nothing_a_client_sends_ends_in_status_500(address):
     assert {200, 400, 404, 405, 413, 422} <= set(codes)
     assert codes.count(200) > 20  # some changes do no harm, and are answered
     assert call(address, "POST", body={"text": "still alive"})[0] == 200
+
+
+def test_answers_are_as_the_schema_says(address):
+    """Good and bad requests that schemathesis makes of the server's own OpenAPI."""
+    found = {label: (codes, wrong) for label, codes, wrong in by_schema.calls(f"http://{address}", 12)}
+    assert [wrong for _, wrong in found.values() if wrong] == []
+    assert {200, 422} <= set(found["POST /v1/classify"][0])
+    assert {label.partition(" ")[2] for label in found} >= _http.OPEN | {"/v1/models", "/version", "/metrics", "/readyz/replay"}
 
 
 def test_readiness_replays_the_golden_inputs(address):

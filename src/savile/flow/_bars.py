@@ -1,4 +1,4 @@
-"""Bars: looked at before anything is trained, for a typo in a gate must not cost an hour; and whether a model cleared its own."""
+"""Bars: looked at before anything is trained, for a typo must not cost an hour; and the report that says they were cleared."""
 
 from __future__ import annotations
 
