@@ -48,7 +48,8 @@ class HeadSpec:
 class Step(Protocol):
     """What a recipe may ask to be done to data beside the steps every file goes through.
 
-    A step may also have ``section(page, outcome)``, which writes its section of the data page.
+    A step may also have ``section(page, data, outcome)``, which writes its section of the data page, and ``tell(outcome)``,
+    which says by events what it came to, again when data is governed that has not changed.
 
     Attributes:
         Settings: frozen dataclass with the recipe's `SECTION` config; filled from ``data.steps.<name>``.

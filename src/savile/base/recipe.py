@@ -26,10 +26,11 @@ import yaml
 from pydantic import TypeAdapter, ValidationError
 
 from savile.base import catalogue
-from savile.base._sections import Compress, Data, Recipe, Serve, Task
+from savile.base._sections import SECTION, Compress, Data, Recipe, Serve, Task
 from savile.base.errors import InputError, RecipeError, nearest
 
 __all__ = [
+    "SECTION",
     "Data",
     "Recipe",
     "Serve",

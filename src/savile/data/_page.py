@@ -36,6 +36,8 @@ HEADINGS = {
     "empty_column": "Columns without values",
     "blank_number": "Empty cells among numbers",
     "split": "How the rows were divided",
+    "negative_value": "Training rows that make answers worse",
+    "dropped_by_value": "Training rows left out for their value",
 }
 
 
@@ -137,7 +139,7 @@ def _steps(page: Page, data: Dataset) -> None:
     for name, outcome in data.settings.get("steps", {}).items():
         section = getattr(catalogue.get("steps", name), "section", None)
         if section is not None:
-            section(page, outcome)
+            section(page, data, outcome)
 
 
 def _sources(page: Page, data: Dataset) -> None:

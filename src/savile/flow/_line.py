@@ -7,6 +7,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from savile.base import catalogue
 from savile.base.audit import actor
 from savile.base.errors import MachineError
 from savile.base.events import emit
@@ -31,6 +32,7 @@ def govern(recipe: Recipe) -> Dataset:
     if known is not None and data.page(store.load(known)).exists():
         emit("note", text=f"Nothing has changed since {known} was governed.")
         found: Dataset = store.load(known)
+        _tell_steps(found)
     else:
         found = data.prepare(recipe.data.source, _order.options(recipe))
         named = _order.Order(recipe).with_roles(found.task, found.roles).recipe
@@ -38,6 +40,14 @@ def govern(recipe: Recipe) -> Dataset:
             store.remember(each, found.ref)
     tell_findings(found)
     return replace(found, name=recipe.name or found.name)
+
+
+def _tell_steps(found: Dataset) -> None:
+    """Say again what the steps that were asked for came to."""
+    for name, outcome in found.settings.get("steps", {}).items():
+        tell = getattr(catalogue.get("steps", name), "tell", None)
+        if tell is not None:
+            tell(outcome)
 
 
 def _govern_key(recipe: Recipe) -> str:

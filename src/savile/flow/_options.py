@@ -18,6 +18,13 @@ class OnFile(Common, total=False):
     task: str
 
 
+class OnData(OnFile, total=False):
+    """Governing: `value`, the column that names the owners whose rows are valued; `budget`, the sum to share out among them."""
+
+    value: str
+    budget: float
+
+
 class OnLine(OnFile, total=False):
     """Words that take the whole way: `serve`, whether to answer over HTTP once the gate is passed."""
 

@@ -104,6 +104,7 @@ def _data(command: str, found: Dataset) -> dict[str, Any]:
         "parts": {name: len(rows) for name, rows in found.parts.items()},
         "labels": list(found.labels),
         "findings": dict(Counter(finding.severity for finding in found.findings)),
+        "steps": dict(found.settings.get("steps", {})),
     }
 
 

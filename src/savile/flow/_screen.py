@@ -70,6 +70,11 @@ def told(kind: str, facts: Mapping[str, Any], heard: Set[str] = frozenset()) -> 
         return [Text("Columns", style="bold"), *map(Text, rows)]
     if kind == "parts":
         return [Text("Rows  " + ", ".join(f"{name} {count:,}" for name, count in facts.items()))]
+    if kind == "table":
+        table = Table(*facts["head"], title=facts["title"], title_justify="left", title_style="bold", box=None)
+        for row in facts["rows"]:
+            table.add_row(*(Text("–" if cell is None else str(cell)) for cell in row))
+        return [table]
     if kind == "findings" and facts["total"]:
         lines = [Text(f"What is wrong with your data: {facts['total']} findings", style="bold")]
         new = [one for one in facts["found"] if one["evidence"] not in heard]

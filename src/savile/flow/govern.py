@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
 from savile.flow import _line, _order
-from savile.flow._options import OnFile
+from savile.flow._options import OnData
 from savile.flow._result import envelope
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ def govern(
     text: str | None = None,
     test: str | Path | None = None,
     pii: str | None = None,
-    **more: Unpack[OnFile],
+    **more: Unpack[OnData],
 ) -> Dataset:
     """Make data of a file: roles inferred and shown, personal data masked, copies found, parts without overlap.
 
@@ -31,6 +31,8 @@ def govern(
         test: file with a published test set; without one 20 % of the rows are set apart.
         pii: mask replaces personal data before anything is stored, keep leaves it; default: mask.
         task: what the data is for; inferred from the label when left out.
+        value: column naming whose each row is; says what every row and every owner is worth.
+        budget: a sum to share out among those owners.
         settings: dotted keys of the recipe and their values.
 
     Raises:
@@ -47,7 +49,7 @@ def plan(
     text: str | None = None,
     test: str | Path | None = None,
     pii: str | None = None,
-    **more: Unpack[OnFile],
+    **more: Unpack[OnData],
 ) -> dict[str, Any]:
     """What `govern` would do with the same arguments; writes nothing."""
     from savile import data
@@ -63,4 +65,5 @@ def plan(
 def _settled(source: str | Path, *rest: Any) -> _order.Order:
     label, text, test, pii, more = rest
     named = {"task.label": label, "task.text": text, "data.test": test, "data.pii": pii, "task.kind": more.get("task")}
+    named |= {"data.steps.value.owner": more.get("value"), "data.steps.value.budget": more.get("budget")}
     return _order.settle(source, named, more.get("settings"))

@@ -44,9 +44,16 @@ def show(what: str = "store", *, full: bool = False, verify: bool = False, **mor
         listed = store.list(None if what == "store" else what)
         return {**envelope("show"), "home": str(store.home), "records": list(listed), "aliases": store.aliases()}
     entry = store.get(what, verify)
+    steps = {"steps": entry.settings["steps"]} if "steps" in entry.settings else {}
     said = {"settings": dict(entry.settings), "files": sorted(entry.files), "body": dict(entry.body)}
     parents = {"parents": list(entry.parents), "pages": list(entry.body.get("pages", ()))}
-    return {**envelope("show", entry.ref), "kind": entry.kind, **parents, **(said if full else {"body": _short(entry.body)})}
+    return {
+        **envelope("show", entry.ref),
+        "kind": entry.kind,
+        **parents,
+        **steps,
+        **(said if full else {"body": _short(entry.body)}),
+    }
 
 
 def _audit(store: Store, full: bool, verify: bool) -> dict[str, Any]:
