@@ -98,8 +98,9 @@ def check_step(step: Any) -> None:
     """A step that recipes may ask for: settings that are checked, and a place behind a step that every file goes through."""
     from savile import data
 
-    step = _plugin("steps", step)
-    _require(missing(step, Step) == [], "; ".join(missing(step, Step)))
+    step = catalogue.get("steps", step) if isinstance(step, str) else step
+    lacks = missing(step, contracts.Step)
+    _require(not lacks, "; ".join(lacks))
     _require(dataclasses.is_dataclass(step.Settings), "Settings must be a dataclass")
     _require(step.Settings.__dataclass_params__.frozen, "Settings must be frozen")
     _require(getattr(step.Settings, "__pydantic_config__", {}).get("extra") == "forbid", "Settings must forbid unknown keys")

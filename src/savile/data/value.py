@@ -79,7 +79,7 @@ def apply(draft: Draft, settings: Settings) -> Draft:
     from safetensors.numpy import save
 
     _check(draft, settings)
-    labels = np.unique(np.array(draft.values("label")), return_inverse=True)[1]
+    labels = draft.classes()
     players = _players.gather(draft, labels, settings.owner)
     _check_owners(players, settings)
     trial = _players.trial(draft, players, labels, settings.seed)
@@ -162,9 +162,9 @@ def _classes(labels: np.ndarray) -> int:
 
 
 def _check(draft: Draft, settings: Settings) -> None:
-    if draft.options.task != "classify":
+    if draft.task != "classify":
         do = "Leave data.steps.value out for this task."
-        raise InputError("rows with one label each (task classify)", f"the task {draft.options.task}", do)
+        raise InputError("rows with one label each (task classify)", f"the task {draft.task}", do)
     names = draft.table.column_names
     if settings.owner is not None and settings.owner not in names:
         raise UnknownNameError("column", settings.owner, names)
