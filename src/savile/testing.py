@@ -24,7 +24,7 @@ import numpy as np
 from savile._made_up import TEXTS, simulated_predictions
 from savile._made_up import tiny_encoder as tiny_encoder  # for authors, too
 from savile.base import catalogue, contracts
-from savile.base.contracts import Fields, Loss, Predictions, Step, Tracked, Value
+from savile.base.contracts import Fields, Loss, Predictions, Tracked, Value
 from savile.base.records import Calibration, Model, Outputs
 
 CONTRACTS: dict[str, type] = {
