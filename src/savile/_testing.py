@@ -46,7 +46,7 @@ def check_policy(policy: Any) -> None:
 
 
 def _check_starvation(policy: Any) -> None:
-    outcome = scheduling.run(policy, scheduling.SimBackend(crowd(), round_s=ROUND_S))
+    outcome = scheduling.run(policy, scheduling.SimBackend(crowd(), round_s=HOUR))
     kernel = outcome.kernel
     number = kernel.numbers["large"]
     started = kernel.started.get(number, np.inf)

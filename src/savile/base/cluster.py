@@ -142,7 +142,8 @@ class State(Protocol):
         jobs: every job that has arrived.
         pending: numbers of the jobs that wait, ascending, int64.
         running: number -> `Run`, in order of starting.
-        freed: numbers of the nodes on which the last event freed room.
+        freed: numbers of the nodes on which the last event freed room, or decisions since the event before.
+        served: number -> device type -> seconds a job has held its places in earlier runs; the first pod's type counts.
         done_s: seconds of work a job has done in earlier runs, by number.
         table: ``release work deadline value pods gpu`` -> float64, one per arrived job; no deadline and no end are infinite.
         kind: a number that jobs share which ask for the same, int64, one per arrived job.
@@ -162,6 +163,7 @@ class State(Protocol):
     running: Mapping[int, Run]
     freed: tuple[int, ...]
     done_s: Mapping[int, float]
+    served: Mapping[int, Mapping[str, float]]
     table: Mapping[str, np.ndarray]
     kind: np.ndarray
     items: Mapping[str, DataItem]

@@ -83,6 +83,8 @@ class Kernel:
         self.ended: dict[int, tuple[float, str]] = {}  # number -> when and how it left for good
         self.preempted = self.lost = 0
         self.changed: list[int] = []  # numbers that were started, moved or stopped since the backend last looked
+        self.loose: dict[int, None] = {}  # numbers of the nodes on which decisions have freed room since the last event
+        self.served: dict[int, dict[str, float]] = {}
         self.ledger = Ledger(self.nodes, self.regions)
         self.state = View(self)
         self._do: dict[type, Callable[[Any], Predicted | None]] = {
@@ -99,7 +101,8 @@ class Kernel:
     def happen(self, event: Event, job: Job | None = None) -> None:
         """Take note of an event: the queue grows, a job gives back what it held, a node goes or comes."""
         state = self.state
-        state.now, state.freed = event.at, ()
+        state.now, state.freed = event.at, tuple(self.loose)
+        self.loose.clear()
         if not self.ledger.accounts:
             self.ledger.open(event.at)
         if event.kind == "arrive":
@@ -108,7 +111,7 @@ class Kernel:
             self._arrive(job)
         elif event.kind == "finish":
             number = self.numbers[event.job]
-            state.freed = self._stop(number, "finished")
+            state.freed += self._stop(number, "finished")
             self.ended[number] = (event.at, "finished")
         elif event.kind == "down":
             self._lose(self.index[event.node])
@@ -118,7 +121,7 @@ class Kernel:
                 self.up[n] = True
                 self._watts(n, idle_w(self.nodes[n]) if self.on[n] else 0.0)
             self.all_live = bool(self.up.all() and self.on.all())
-            state.freed = (n,)
+            state.freed += (n,)
 
     def apply(self, decision: Decision) -> Predicted | None:
         """Make one decision so.
@@ -257,6 +260,8 @@ class Kernel:
         run, numbers, job = self.running.pop(number), self.placed.pop(number), self.jobs[number]
         self._give(job, numbers)
         self.ledger.stop(job, run, numbers, self.state.now, how)
+        held, device = self.served.setdefault(number, {}), self.nodes[numbers[0][0]].device.type
+        held[device] = held.get(device, 0.0) + self.state.now - run.since
         self.changed.append(number)
         return tuple(dict.fromkeys([n for n, _ in numbers]))
 
@@ -269,7 +274,7 @@ class Kernel:
     def _preempt(self, decision: Preempt) -> None:
         number = self._runs(decision.job)
         self._checkpoint(number)
-        self._stop(number, "preempted")
+        self.loose.update(dict.fromkeys(self._stop(number, "preempted")))
         self._queue(number)
 
     def _move(self, decision: Resize | Migrate) -> Predicted:
@@ -285,7 +290,7 @@ class Kernel:
         self._checkpoint(number)
         for n, devices in before:  # `_stop` gives back what `_give` above gave already
             self.room.take(job.pod, n, devices)
-        self._stop(number, "moved")
+        self.loose.update(dict.fromkeys(self._stop(number, "moved")))
         return self._go(number, decision.places, numbers)
 
     def _lose(self, n: int) -> None:
@@ -303,7 +308,7 @@ class Kernel:
         if self.up[n]:
             self.up[n] = self.all_live = False
             self._watts(n, -idle_w(self.nodes[n]) if self.on[n] else 0.0)
-        self.state.freed = tuple(dict.fromkeys(at for at in freed if at != n))
+        self.state.freed += tuple(dict.fromkeys(at for at in freed if at != n))
 
     def _power(self, decision: Power) -> None:
         n = self.index.get(decision.node, -1)

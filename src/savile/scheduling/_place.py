@@ -6,7 +6,7 @@ by which waiting jobs are ordered. Ties between nodes are the chooser's affair a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -23,52 +23,76 @@ def place(
 ) -> list[Start]:
     """Start what fits, in order of arrival or of `key`, smaller jobs overtaking those that do not fit.
 
-    A job that has waited longer than `patience_s` may not be overtaken any more: the nodes nearest to holding it are kept for
-    it, so every job that fits into the empty cluster starts in the end.
-
     Args:
         choose: room, pod and the nodes that can take it, bool (n,) with at least one true -> a node's number, with devices
             where the policy chooses those, too.
         key: numbers of waiting jobs -> what they are ordered by, smallest first; arrival breaks ties.
+        patience_s: see `Placing`.
     """
-    waiting = state.pending
-    if not len(waiting):
+    if not len(state.pending):
         return []
-    overdue = _overdue(state, waiting, patience_s)
-    if event.kind == "arrive" and overdue is None:
-        tried = waiting[-1:]  # the others were tried before, and there is no more room than there was
-    elif event.kind == "finish" and overdue is None:
-        tried = state.fitting(state.freed)
-    else:
-        tried = state.fitting()
+    placing = Placing(state, event, choose, patience_s, why)
+    tried = placing.tried
     if key is not None and len(tried) > 1:
         tried = tried[np.argsort(key(state, tried), kind="stable")]
-    return list(_starts(state, tried, choose, overdue, why))
-
-
-def _starts(state: State, tried: np.ndarray, choose: Choose, overdue: int | None, why: str) -> Iterator[Start]:
-    room, kept, failed = state.room, None, set[tuple[int, int]]()
-    several = len(tried) > 1 or overdue is not None
-    if several:
-        room = room.copy()
-    if overdue is not None:
-        job = state.jobs[overdue]
-        places = spread(state, room, job, choose)
-        if places is None:
-            kept = ~_keep(state, room, job)
-        else:
-            yield Start(job.id, places, "waited longest")
     for number in tried.tolist():
-        if number == overdue:
-            continue
-        job, alike = state.jobs[number], (int(state.kind[number]), state.jobs[number].pods)
-        if alike in failed:  # room only shrinks while we place
-            continue
-        places = spread(state, room, job, choose, kept, several)
-        if places is None:
-            failed.add(alike)
+        placing.start(number)
+    return placing.starts
+
+
+class Placing:
+    """Placing one job after the other, at one event.
+
+    A job that has waited longer than `patience_s` may not be overtaken any more: the nodes nearest to holding it are kept for
+    it, so every job that fits into the empty cluster starts in the end.
+
+    Attributes:
+        tried: numbers of the waiting jobs that may fit now, in order of arrival.
+        room: what is left after what was started.
+        starts: what was started.
+    """
+
+    def __init__(self, state: State, event: Event, choose: Choose, patience_s: float = DAY_S, why: str = "") -> None:
+        self.state, self.choose, self.why = state, choose, why
+        waiting = state.pending
+        first = int(waiting[0]) if len(waiting) else -1
+        overdue = first if first >= 0 and state.now - state.jobs[first].release_s > patience_s else -1
+        if event.kind in ("arrive", "finish") and overdue < 0:  # elsewhere there is no more room than there was
+            self.tried = state.fitting(state.freed)
+            if event.kind == "arrive" and len(waiting) and (not len(self.tried) or self.tried[-1] != waiting[-1]):
+                self.tried = np.append(self.tried, waiting[-1])
         else:
-            yield Start(job.id, places, why)
+            self.tried = state.fitting()
+        self.several = len(self.tried) > 1 or overdue >= 0
+        self.room = state.room.copy() if self.several else state.room
+        self.free: np.ndarray | None = None
+        self.failed: set[tuple[int, int]] = set()
+        self.starts: list[Start] = []
+        if overdue >= 0:
+            self.tried = self.tried[self.tried != overdue]
+            if self.start(overdue, "waited longest") is None:
+                self.free = ~_keep(state, self.room, state.jobs[overdue])
+
+    def apart(self) -> None:
+        """Go on in a copy of the room, when that has not been done already."""
+        if not self.several:
+            self.room, self.several = self.room.copy(), True
+            for start in self.starts:
+                for node, devices in start.places:
+                    self.room.take(self.state.jobs[self.state.number(start.job)].pod, self.state.index[node], devices)
+
+    def start(self, number: int, why: str = "") -> Start | None:
+        """Start a job if it fits."""
+        job = self.state.jobs[number]
+        alike = (int(self.state.kind[number]), job.pods)
+        if alike in self.failed:  # room only shrinks while we place
+            return None
+        places = spread(self.state, self.room, job, self.choose, self.free, self.several)
+        if places is None:
+            self.failed.add(alike)
+            return None
+        self.starts.append(Start(job.id, places, why or self.why))
+        return self.starts[-1]
 
 
 def spread(
@@ -141,12 +165,6 @@ def _regions(state: State, room: Room, job: Job, allowed: np.ndarray) -> Sequenc
     many = copies(room, job.pod) * allowed
     masks = [allowed & (state.site == site) for site in range(len(state.regions))]
     return [mask for mask in masks if many[mask].clip(max=job.pods).sum() >= job.pods]
-
-
-def _overdue(state: State, waiting: np.ndarray, patience_s: float) -> int | None:
-    """The job that has waited longest, when that is too long."""
-    first = int(waiting[0])
-    return first if state.now - state.jobs[first].release_s > patience_s else None
 
 
 def _keep(state: State, room: Room, job: Job) -> np.ndarray:

@@ -85,6 +85,7 @@ class View:
         self.jobs: Sequence[Job] = kernel.jobs
         self.running: Mapping[int, Run] = MappingProxyType(kernel.running)
         self.done_s: Mapping[int, float] = MappingProxyType(kernel.done_s)
+        self.served: Mapping[int, Mapping[str, float]] = MappingProxyType(kernel.served)
         self.items: Mapping[str, DataItem] = MappingProxyType(kernel.items)
         self.regions: Mapping[str, Region] = MappingProxyType(
             {name: replace(region, price=None, carbon=None) for name, region in kernel.regions.items()}
@@ -132,8 +133,8 @@ class View:
     def fitting(self, nodes: Sequence[int] | None = None) -> np.ndarray:
         """Pending jobs of which a pod fits on one of these nodes."""
         pending = self.pending
-        if not len(pending):
-            return pending
+        if not len(pending) or (nodes is not None and not nodes):
+            return pending[:0]
         kernel, kind = self._kernel, self.kind[pending]
         fit = np.zeros(len(kernel.kinds.jobs), dtype=bool)
         if nodes is None:

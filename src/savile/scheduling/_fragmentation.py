@@ -1,0 +1,76 @@
+"""Fragmentation: how much free device capacity the jobs that usually come cannot use (Weng et al., FGD, ATC 2023).
+
+For a node and a typical demand, all free capacity is fragmented when the demand does not fit there, else what lies on devices
+too small for it; the node's fragmentation is the mean over typical demands, weighted by how often they come.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+
+import numpy as np
+
+from savile.base.work import WHOLE, Job, Pod
+
+Typical = tuple[tuple[Pod, float], ...]
+COVER = 0.95  # of all tasks; rarer demands are left out, as in the paper
+
+
+def typical(jobs: Iterable[Job], cover: float = COVER) -> Typical:
+    """The commonest demands that make up `cover` of all pods, with their shares of those; commonest first."""
+    counts: Counter[Pod] = Counter()
+    for job in jobs:
+        counts[job.pod] += job.pods
+    kept, held, total = [], 0, sum(counts.values())
+    for pod, count in sorted(
+        counts.items(), key=lambda item: (-item[1], item[0].gpu_milli, item[0].cpu_milli, item[0].mem_mib)
+    ):
+        if held >= cover * total:
+            break
+        kept.append((pod, count))
+        held += count
+    return tuple((pod, count / held) for pod, count in kept)
+
+
+class Mix:
+    """Typical demands laid out for numpy.
+
+    Args:
+        demands: pods and their shares.
+        types: the device type of each node.
+    """
+
+    def __init__(self, demands: Typical, types: Sequence[str]) -> None:
+        self.asked = np.array(sorted({pod.gpu_milli for pod, _ in demands}), dtype=np.int64)
+        self.least = np.minimum(self.asked, WHOLE)
+        self.wholes = self.asked // WHOLE
+        self.cpu = np.array([pod.cpu_milli for pod, _ in demands], dtype=np.int64)
+        self.weight = np.zeros((len(demands), len(self.asked)))
+        for k, (pod, share) in enumerate(demands):
+            self.weight[k, np.searchsorted(self.asked, pod.gpu_milli)] = share
+        self.total = sum(share for pod, share in demands)
+        kinds = sorted(set(types))
+        self.kind = np.array([kinds.index(kind) for kind in types], dtype=np.int64)
+        self.runs = np.array([[not pod.types or kind in pod.types for pod, _ in demands] for kind in kinds], dtype=bool)
+
+    def fragmented(self, cpu: np.ndarray, gpu: np.ndarray, kind: np.ndarray) -> np.ndarray:
+        """Fragmented thousandths of r nodes: cpu (r,), gpu (r, g) free, kind of device (r,) -> float64 (r,)."""
+        free = gpu.clip(min=0)
+        total = free.sum(axis=1)
+        fits = (cpu[:, None] >= self.cpu) & self.runs[kind]
+        share = fits @ self.weight  # of the demands that ask for so much of a device, those whose CPU and type fit
+        whole = (gpu == WHOLE).sum(axis=1)
+        room = np.where(self.asked < WHOLE, gpu.max(axis=1)[:, None] >= self.asked, whole[:, None] >= self.wholes)
+        share *= room & (self.asked > 0)
+        below = free[:, :, None] < self.least
+        stranded = np.einsum("rg,rgd->rd", free, below)
+        out: np.ndarray = (share * stranded).sum(axis=1) + (self.total - share.sum(axis=1)) * total
+        return out
+
+
+@lru_cache(maxsize=64)
+def mix(demands: Typical, types: tuple[str, ...]) -> Mix:
+    """The same, kept."""
+    return Mix(demands, types)
