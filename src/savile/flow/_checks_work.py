@@ -14,6 +14,8 @@ from savile.flow._checks import check
 EXTRAS = {
     "train": ("torch", "transformers", "tokenizers", "peft"),
     "serve": ("openvino", "onnx", "onnxruntime", "fastapi", "uvicorn"),
+    "schedule": ("ortools",),
+    "ray": ("ray",),
     "track": ("mlflow", "sqlalchemy", "alembic", "pandas"),
 }
 DISTRIBUTIONS = {"mlflow": ("mlflow-skinny", "mlflow")}  # where the package is not called as it is imported

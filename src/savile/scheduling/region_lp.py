@@ -1,8 +1,8 @@
 """Regions and hours by linear program: jobs run where and when energy, carbon and rent cost least, before their deadlines.
 
-At each round the program of `_hours` is solved over the outlook, with what runs already taking part; jobs start, wait, stop or
+Every hour the program of `_hours` is solved over the outlook, with what runs already taking part; jobs start, wait, stop or
 move as it says. What a job is charged is the posted price: the energy it takes plus the dual of the capacity it takes.
-A job whose deadline leaves no more slack starts wherever it fits. Between rounds only such jobs start.
+A job whose deadline leaves no more slack starts wherever it fits. Between, only such jobs start.
 """
 
 from __future__ import annotations
@@ -48,14 +48,14 @@ DEFAULT = Settings()
 
 
 def decide(state: State, event: Event, rng: np.random.Generator, settings: Settings = DEFAULT) -> Sequence[Decision]:
-    """Plan at rounds; between them start only what can wait no longer."""
+    """Plan at the first round of every hour; between them start only what can wait no longer."""
     if not len(state.pending) and (event.kind != "round" or not state.running):
         return []
     urgent = [n for n in state.pending.tolist() if slack(state, n, settings) <= float(state.options.get("round_s", 0.0))]
     placing = Placing(state, event if urgent else Event("arrive", event.at), choose, settings.patience_s, "no more slack")
     for number in sorted(urgent, key=lambda n: (slack(state, n, settings), n)):
         placing.start(number)
-    if event.kind != "round" and "round_s" in state.options:
+    if "round_s" in state.options and (event.kind != "round" or event.at % HOUR >= state.options["round_s"]):
         return placing.starts
     started = {start.job for start in placing.starts}
     numbers = [n for n in (*state.running, *state.pending.tolist()) if state.jobs[n].id not in started]
@@ -68,9 +68,9 @@ def slack(state: State, number: int, settings: Settings) -> float:
     job, left = state.jobs[number], state.left_s(number)
     if not np.isfinite(left):
         return 0.0
-    due = (
-        job.deadline_s if job.deadline_s is not None else job.release_s + job.work_s * (1 + settings.margin) + settings.slack_s
-    )  # type: ignore[operator]
+    due = job.deadline_s
+    if due is None:
+        due = job.release_s + (job.work_s or 0.0) * (1 + settings.margin) + settings.slack_s
     return due - state.now - left * (1 + settings.margin) - job.restart_s - job.ckpt_s
 
 

@@ -50,7 +50,7 @@ def _begin(state: State, placing: Placing, number: int, spot: np.ndarray) -> Non
         placing.start(number, "no spot here")
 
 
-def _move(state: State, placing: Placing, number: int, spot: np.ndarray) -> Decision | None:
+def _move(state: State, placing: Placing, number: int, spot: np.ndarray) -> Resize | None:
     """Off spot when it must, back to spot when ahead by two restarts."""
     job, run = state.jobs[number], state.running[number]
     if job.deadline_s is None or job.work_s is None:
