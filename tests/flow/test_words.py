@@ -7,7 +7,7 @@ import pytest
 
 import savile
 from savile.base import machine
-from savile.base.errors import GateError, InputError, UnknownNameError
+from savile.base.errors import CorruptError, GateError, InputError, UnknownNameError
 from savile.base.store import Store
 from savile.flow import _checks
 from savile.flow.serve import plan as serving_plan
@@ -190,7 +190,18 @@ def test_a_key_is_listed_and_taken_back():
 
 def test_planning_a_key_makes_none(savile_home):
     assert serving_plan(new_key="shop")["key"] is None
+    with pytest.raises(UnknownNameError, match="API key"):
+        serving_plan(revoke_key="shop")
     assert not savile_home.exists()
+
+
+def test_verifying_a_release_holds_its_model_against_its_digests(tickets):
+    result = savile.run(tickets, settings=LINEAR)
+    assert savile.show("champion", verify=True)["id"] == result.json["release"]
+    blob = next(iter(Store.open().load(result.json["model"]).forms["linear"].values()))
+    blob.write_bytes(blob.read_bytes()[:-1] + b"?")
+    with pytest.raises(CorruptError, match=result.json["model"]):
+        savile.show("champion", verify=True)
 
 
 def test_measuring_again_without_bars_does_not_undo_a_refusal(model, data, monkeypatch):

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any, Unpack
 
 from savile.base import recipe as recipes
-from savile.base.errors import GateError, InputError
+from savile.base.errors import GateError, InputError, UnknownNameError
 from savile.base.events import emit
 from savile.base.records import Model, Release
 from savile.flow import _bars, _line, _refs
@@ -72,7 +72,12 @@ def plan(
     **more: Unpack[OnServe],
 ) -> dict[str, Any]:
     """What `serve` would serve with the same arguments, and where; or for whom a key would be made or taken back."""
+    from savile import serving
+
     if name := _key_of(more):
+        known = [key["name"] for key in serving.listed_keys()]
+        if more.get("revoke_key") and name not in known:
+            raise UnknownNameError("API key", name, known)
         return {**envelope("serve"), "verdict": "dry_run", "name": name, "key": None}
     asked = _asked({"host": host, "port": port, "keys": keys}, more)
     found = _refs.model_or_release(model)

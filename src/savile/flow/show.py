@@ -21,7 +21,7 @@ def show(what: str = "store", *, full: bool = False, verify: bool = False, **mor
     Args:
         what: store, data, model, report, release, keys, audit, recipe, schema, the path of a recipe, a reference or an alias.
         full: a recipe with every default, a record with all it says, the audit log from its beginning.
-        verify: hold the audit log, or a record's files, against their digests.
+        verify: hold the audit log, or a record and all it was made from, against their digests.
         settings: dotted keys of the recipe and their values, for `show recipe`.
 
     Raises:
@@ -43,7 +43,9 @@ def show(what: str = "store", *, full: bool = False, verify: bool = False, **mor
     if what in LISTS:
         listed = store.list(None if what == "store" else what)
         return {**envelope("show"), "home": str(store.home), "records": list(listed), "aliases": store.aliases()}
-    entry = store.get(what, verify)
+    entry = store.get(what)
+    if verify:
+        _hold(store, entry.ref)
     steps = {"steps": entry.settings["steps"]} if "steps" in entry.settings else {}
     said = {"settings": dict(entry.settings), "files": sorted(entry.files), "body": dict(entry.body)}
     parents = {"parents": list(entry.parents), "pages": list(entry.body.get("pages", ()))}
@@ -54,6 +56,16 @@ def show(what: str = "store", *, full: bool = False, verify: bool = False, **mor
         **steps,
         **(said if full else {"body": _short(entry.body)}),
     }
+
+
+def _hold(store: Store, ref: str) -> None:
+    """Hold a record and all it was made from, such as a release's model and its data, against their digests."""
+    seen, waiting = set[str](), [ref]
+    while waiting:
+        one = waiting.pop()
+        if one not in seen:
+            seen.add(one)
+            waiting += store.get(one, verify=True).parents
 
 
 def _audit(store: Store, full: bool, verify: bool) -> dict[str, Any]:
