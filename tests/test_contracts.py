@@ -1,13 +1,14 @@
 """Everything the catalogue finds satisfies its contract; tasks, families, methods and metrics are run against it, too."""
 
 from types import SimpleNamespace
+from typing import get_args
 
 import numpy as np
 import pytest
 
 from savile import data, testing
 from savile.base import catalogue
-from savile.base.contracts import HeadSpec, Method, Task, Tracked, Value
+from savile.base.contracts import HeadSpec, Loss, Method, Rows, Task, Tracked, Value
 from savile.base.records import Model
 from savile.tasks import classify
 
@@ -21,10 +22,10 @@ def base(tmp_path_factory):
     return str(testing.tiny_encoder(tmp_path_factory.mktemp("base")))
 
 
-def _network(base):
+def _network(base, loss="cross_entropy"):
     from savile.models import encoder
 
-    return encoder.create(base, LABELS, cosine=False, max_length=32)
+    return encoder.create(base, LABELS, loss, cosine=False, max_length=32)
 
 
 def _encoder(base):
@@ -39,10 +40,18 @@ def _linear(base):
     from savile.models import linear
 
     texts = ["card lost", "my card is gone", "refund please", "money back", "where is my order", "order late"]
-    return linear.save(linear.fit(texts, np.array([0, 0, 1, 1, 2, 2]), LABELS))
+    return linear.save(linear.fit(Rows(texts, np.array([0, 0, 1, 1, 2, 2]), LABELS)))
 
 
-TRAINED = {"encoder": _encoder, "linear": _linear}  # family -> the files of a small trained model
+def _sentence(base):
+    from savile.models import sentence
+
+    network = sentence.create("use-m", LABELS, cosine=False, max_length=32).eval()
+    sentence.attach(network, "full", {})
+    return sentence.save(network)
+
+
+TRAINED = {"encoder": _encoder, "linear": _linear, "sentence": _sentence}  # family -> the files of a small trained model
 
 
 @pytest.mark.parametrize(("kind", "name"), PLUG_INS)
@@ -94,9 +103,10 @@ def test_trackers(name, base, tmp_path):
     testing.check_tracker(name, tracked, tmp_path)
 
 
+@pytest.mark.parametrize("loss", get_args(Loss))
 @pytest.mark.parametrize("name", catalogue.names("methods"))
-def test_methods(name, base):
-    testing.check_method(name, lambda: _network(base))
+def test_methods(name, loss, base):
+    testing.check_method(name, lambda: _network(base, loss))
 
 
 @pytest.mark.parametrize(

@@ -7,9 +7,19 @@ from pathlib import Path
 
 import numpy as np
 
+from savile.base import catalogue
 from savile.base.contracts import Predictions
-from savile.base.records import Outputs
+from savile.base.records import Calibration
 
+# loss -> what is right in six rows, and answers that are all wrong, in the form of the targets
+GOLD: dict[str, tuple[np.ndarray, np.ndarray]] = {
+    "cross_entropy": (np.array([0, 1, 2, 1, 0, 2]), np.array([1, 2, 0, 2, 1, 0])),
+    "binary_cross_entropy": (
+        np.tile(np.array([[1, 0, 0], [0, 1, 1]], dtype=np.float32), (3, 1)),
+        np.tile([[False, True, True], [True, False, False]], (3, 1)),
+    ),
+    "squared_error": (np.array([0.0, 1.0, 2.0, 1.0, 0.0, 2.0]), np.array([9.0, -9.0, 7.0, 5.0, 8.0, -6.0])),
+}
 TEXTS = ("my card was stolen", "", "a", "退款什么时候到账？", "WHERE is my order?! " * 40, "line\nbreak\tand \x00 control")
 
 
@@ -36,13 +46,20 @@ def tiny_encoder(folder: Path, texts: Sequence[str] = TEXTS) -> Path:
     return folder
 
 
-def simulated_predictions(rows: int = 400, labels: int = 4, seed: int = 0) -> Predictions:
-    """Calibrated answers: each gold label is drawn from the very probabilities that are answered."""
+def simulated_predictions(rows: int = 400, labels: int = 4, seed: int = 0, task: str = "classify") -> Predictions:
+    """Calibrated answers: what is right is drawn from the very probabilities that are answered, or lies around the number."""
+    from savile.models._calibrate import decide
+
     rng = np.random.default_rng(seed)
-    logits = rng.normal(size=(rows, labels)) * 2.0
-    probabilities = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
-    gold = (probabilities.cumsum(axis=1) > rng.random((rows, 1))).argmax(axis=1)
-    confidence = probabilities.max(axis=1)
-    outputs = Outputs(logits.astype(np.float32), probabilities, probabilities.argmax(axis=1), confidence, confidence < 0.4)
+    head = catalogue.get("tasks", task).head(labels)
+    logits = (rng.normal(size=(rows, head.outputs)) * 2.0).astype(np.float32)
+    outputs = decide(head, logits, Calibration(threshold=0.4, spread=1.645))
+    draws = rng.random((rows, 1))
+    if head.loss == "squared_error":
+        gold: np.ndarray = outputs.choice + rng.normal(size=rows)
+    elif head.loss == "binary_cross_entropy":
+        gold = (rng.random(outputs.probabilities.shape) < outputs.probabilities).astype(np.float32)
+    else:
+        gold = (outputs.probabilities.cumsum(axis=1) > draws).argmax(axis=1)
     regions = {"region": [("north", "south")[i % 2] for i in range(rows)]}
-    return Predictions(gold, outputs, tuple(f"label {i}" for i in range(labels)), regions)
+    return Predictions(gold, outputs, tuple(f"label {i}" for i in range(head.outputs)), regions)

@@ -21,11 +21,11 @@ from typing import Any, get_args
 
 import numpy as np
 
-from savile._made_up import TEXTS, simulated_predictions
+from savile._made_up import GOLD, TEXTS, simulated_predictions
 from savile._made_up import tiny_encoder as tiny_encoder  # for authors, too
-from savile.base import catalogue, contracts
+from savile.base import answers, catalogue, contracts
 from savile.base.contracts import Fields, Loss, Predictions, Tracked, Value
-from savile.base.records import Calibration, Model, Outputs
+from savile.base.records import Calibration, Model
 
 CONTRACTS: dict[str, type] = {
     "tasks": contracts.Task,
@@ -62,33 +62,52 @@ def missing(plugin: Any, contract: type) -> list[str]:
 
 
 def check_task(task: Any) -> None:
-    """Fields that do not overlap, texts rendered whole, sound probabilities, a score in [0, 1] that is 1 for the truth."""
+    """Fields that do not overlap, texts rendered whole, sound answers, a score in [0, 1] that is 1 for the truth."""
     task = _plugin("tasks", task)
     fields = task.fields()
     _require(isinstance(fields, Fields) and fields.required, "fields() must name at least one required role")
     _require(not set(fields.required) & set(fields.optional), "a role cannot be required and optional")
     for text in TEXTS:
-        rendered = task.render(dict.fromkeys(fields.required, text))
+        rendered = task.render(dict.fromkeys((*fields.required, *fields.optional), text))
         _require(isinstance(rendered, str) and text in rendered, f"render() must keep the text {text[:20]!r}")
     _require(isinstance(task.render(dict.fromkeys(fields.required)), str), "render() must bear missing values")
     for width in (2, 3, 77):
         spec = task.head(width)
         _require(spec.outputs >= 1 and spec.loss in get_args(Loss), f"head({width}) needs outputs and one of {get_args(Loss)}")
-        _check_decode(spec.decode, spec.outputs)
-    gold = [0, 1, 2, 1, 0, 2]
+        _check_decode(spec.decode, spec.outputs, spec.loss)
+    gold, wrong = GOLD[task.head(3).loss]
     _require(task.score(gold, gold) == 1.0, "score() of the truth must be 1")
-    _require(0.0 <= task.score([1, 2, 0, 2, 1, 0], gold) < 1.0, "score() of nothing but errors must be in [0, 1)")
-    _require(0.0 <= task.score([], []) <= 1.0, "score() of no rows must be in [0, 1]")
+    _require(0.0 <= task.score(wrong, gold) < 1.0, "score() of nothing but errors must be in [0, 1)")
+    _require(0.0 <= task.score(gold[:0], gold[:0]) <= 1.0, "score() of no rows must be in [0, 1]")
+    _check_labels(task)
 
 
-def _check_decode(decode: Callable[[np.ndarray], np.ndarray], outputs: int) -> None:
+def _check_labels(task: Any) -> None:
+    """The values of a label column become labels and targets that fit the head."""
+    if not hasattr(task, "targets"):
+        return
+    values = {
+        "cross_entropy": ["a", "b", "a"],
+        "binary_cross_entropy": ["a|b", '["b"]', ""],
+        "squared_error": ["1", "2.5", "-3"],
+    }
+    cells = values[task.head(2).loss]
+    labels = task.labels(cells)
+    spec, targets = task.head(len(labels)), task.targets(cells, labels)
+    _require(len(labels) == spec.outputs, "labels() must name each output")
+    shape = {"binary_cross_entropy": (3, spec.outputs)}.get(spec.loss, (3,))
+    kind = {"cross_entropy": "int64", "binary_cross_entropy": "float32", "squared_error": "float64"}[spec.loss]
+    _require(targets.shape == shape and targets.dtype == kind, f"targets() must give {kind} {shape}")
+    _require(task.targets([], labels).shape == (0, *shape[1:]), "targets() must bear no rows")
+
+
+def _check_decode(decode: Callable[[np.ndarray], np.ndarray], outputs: int, loss: str) -> None:
     rng = np.random.default_rng(0)
     logits = np.concatenate([rng.normal(size=(5, outputs)), np.full((1, outputs), 1e4), rng.normal(size=(1, outputs)) * 1e4])
     probabilities = decode(logits.astype(np.float32))
     _require(probabilities.shape == logits.shape, "decode() must keep the shape")
-    _require(
-        bool(((probabilities >= 0) & (probabilities <= 1)).all()), "decode() must give numbers in [0, 1], for large logits, too"
-    )
+    sound = ((probabilities >= 0) & (probabilities <= 1)).all() or loss == "squared_error"
+    _require(bool(sound), "decode() must give numbers in [0, 1], for large logits, too")
     order = rng.permutation(len(logits))
     _require(np.allclose(decode(logits[order].astype(np.float32)), probabilities[order]), "decode() must treat rows alone")
     _require(decode(np.zeros((0, outputs), dtype=np.float32)).shape == (0, outputs), "decode() must bear no rows")
@@ -112,10 +131,10 @@ def check_metric(metric: Any, predictions: Predictions | None = None) -> None:
 
     Args:
         metric: the metric.
-        predictions: what is measured; by default 400 simulated answers over four labels, with one column to slice by.
+        predictions: what is measured; by default 400 simulated answers of the first task it is for, with a column to slice by.
     """
     metric = _plugin("metrics", metric)
-    predictions = predictions or simulated_predictions()
+    predictions = predictions or simulated_predictions(task=getattr(metric, "tasks", ("classify",))[0])
     measured = metric.measure(predictions)
     _require(isinstance(measured, dict) and measured, "measure() must give at least one figure")
     for name, figure in measured.items():
@@ -133,13 +152,13 @@ def check_family(family: Any, model: Model, texts: Sequence[str] = TEXTS) -> Non
     Args:
         family: the family.
         model: a trained model of it; forms may be bytes or paths.
-        texts: what is asked.
+        texts: what is asked; of a family that reads tables, a table with its feature columns.
     """
     family = _plugin("families", family)
     _require(family.trains in ("loop", "own"), "trains must be loop or own")
-    _require(
-        callable(getattr(family, "fit" if family.trains == "own" else "module", None)), "own families fit, loop families module"
-    )
+    _require(family.reads in ("text", "table"), "reads must be text or table")
+    wanted = ("fit", "Settings") if family.trains == "own" else ("create", "attach", "module")
+    _require(all(hasattr(family, name) for name in wanted), "own families have fit and Settings, loop families create")
     with TemporaryDirectory() as folder:
         answerer = family.load(_on_disk(model, family.FORM, Path(folder) / "given"), family.FORM)
         logits = family.predict(answerer, texts)
@@ -151,12 +170,12 @@ def check_family(family: Any, model: Model, texts: Sequence[str] = TEXTS) -> Non
         saved = dataclasses.replace(model, forms={family.FORM: family.save(answerer)})
         again = family.load(_on_disk(saved, family.FORM, Path(folder) / "saved"), family.FORM)
         _require(np.array_equal(family.predict(again, texts), logits), "save() and load() must give the same answers")
-        alone = np.concatenate([family.predict(again, [text]) for text in texts])
+        alone = np.concatenate([family.predict(again, answers.take(texts, [row])) for row in range(len(texts))])
         _require(np.allclose(alone, logits, atol=1e-4), "an answer must not depend on the other texts")
 
 
 def check_method(method: Any, network: Callable[[], Any]) -> None:
-    """What is frozen stays frozen, attached it answers as before, a step lowers the loss, merged it answers as attached.
+    """What is frozen stays frozen, attached it answers as before, steps lower the loss, merged it answers as attached.
 
     Args:
         method: the method, with its default settings.
@@ -198,14 +217,17 @@ def _wake(network: Any) -> None:
 
 def _few_steps(network: Any, learning: Sequence[Any], steps: int = 20) -> list[float]:
     import torch
-    import torch.nn.functional as F
+
+    from savile.models._head import row_loss
 
     ids, mask = _batch(network)
     targets = torch.arange(len(ids)) % len(network.labels)
+    if network.loss == "binary_cross_entropy":
+        targets = torch.nn.functional.one_hot(targets, len(network.labels)).float()
     optimiser, losses = torch.optim.Adam(learning, lr=1e-2), []
     for _ in range(steps):
         optimiser.zero_grad()
-        loss = F.cross_entropy(network(ids, mask), targets)
+        loss = row_loss(network.loss, network(ids, mask), targets)
         loss.backward()  # type: ignore[no-untyped-call]
         optimiser.step()
         losses.append(loss.item())
@@ -325,9 +347,8 @@ def check_tracker(tracker: Any, tracked: Tracked, folder: Path) -> None:
 
 
 def _reordered(predictions: Predictions, order: np.ndarray) -> Predictions:
-    outputs = Outputs(**{name: array[order] for name, array in vars(predictions.outputs).items()})
     slices = {name: [column[i] for i in order] for name, column in predictions.slices.items()}
-    return Predictions(predictions.gold[order], outputs, predictions.labels, slices)
+    return Predictions(predictions.gold[order], predictions.outputs.rows(order), predictions.labels, slices)
 
 
 def _on_disk(model: Model, form: str, folder: Path) -> Model:

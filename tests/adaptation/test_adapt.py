@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from conftest import dataset
-from savile.adaptation import _auto, _folds, _train, adapt
+from savile.adaptation import _auto, _folds, _learners, adapt
 from savile.base.errors import InputError, UnknownNameError
 from savile.base.events import listening
 from savile.base.store import Store
@@ -70,13 +70,13 @@ def test_auto_may_honestly_keep_linear(tiny, monkeypatch):
 
 def test_small_data_is_answered_out_of_fold_and_learned_whole(tiny, monkeypatch):
     learned = []
-    fit = _train.EncoderLearner.fit
+    fit = _learners.LoopLearner.fit
 
-    def noted(self, texts, *rest):
-        learned.append(list(texts))
-        return fit(self, texts, *rest)
+    def noted(self, rows, *rest):
+        learned.append(list(rows.inputs))
+        return fit(self, rows, *rest)
 
-    monkeypatch.setattr(_train.EncoderLearner, "fit", noted)
+    monkeypatch.setattr(_learners.LoopLearner, "fit", noted)
     data = dataset(50)
     model = adapt(data, tiny, "full", settings=QUICK)
     rows = data.texts("train")

@@ -25,9 +25,8 @@ def _simulated(rows, classes, seed=0, skill=3.0, threshold=0.0, slices=None):
 
 
 def _reordered(predictions, order):
-    fields = {name: array[order] for name, array in vars(predictions.outputs).items()}
     slices = {name: [column[i] for i in order] for name, column in predictions.slices.items()}
-    return Predictions(predictions.gold[order], Outputs(**fields), predictions.labels, slices)
+    return Predictions(predictions.gold[order], predictions.outputs.rows(order), predictions.labels, slices)
 
 
 @pytest.fixture(scope="session")
@@ -55,6 +54,8 @@ class FakePredictor:
 
     A text ends in its row number, and the row's logits are kept in ``facts["logits"]``; other forms add a little noise.
     """
+
+    reads = "text"
 
     def __init__(self, model, form, engine=None, threads=None):
         self.calibration = model.calibrations.get(form, Calibration())

@@ -239,6 +239,7 @@ def test_labels_cannot_break_the_page(room):
 
 
 def test_the_linear_family_is_measured_as_it_answers(tmp_path, monkeypatch):
+    from savile.base.contracts import Rows
     from savile.base.records import Dataset, Model
     from savile.models import Predictor, linear
 
@@ -250,7 +251,7 @@ def test_the_linear_family_is_measured_as_it_answers(tmp_path, monkeypatch):
     parts = {"train": np.arange(90), "test": np.arange(90, 180), "valid": np.arange(0), "calib": np.arange(0)}
     table = pa.table({"text": texts, "label": golds})
     data = Dataset(table, {"text": "text", "label": "label"}, parts, labels=labels, name="mail", ref="data@1")
-    fitted = linear.save(linear.fit(data.texts("train"), data.targets("train"), labels))
+    fitted = linear.save(linear.fit(Rows(data.texts("train"), data.targets("train"), labels)))
     for name, content in fitted.items():
         (tmp_path / name).write_bytes(content)
     forms = {"linear": {name: tmp_path / name for name in fitted}}

@@ -1,12 +1,16 @@
 """Temperature and threshold: known answers, and the best of all thresholds by trying each."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.special import softmax
 
-from savile.models._calibrate import cost_threshold, decide, fit_temperature
+from savile.base.records import Calibration
+from savile.models._calibrate import calibrate, cost_threshold, decide, fit_temperature
+from savile.tasks import classify, multilabel, score
 
 
 @pytest.mark.parametrize("temperature", [0.3, 1.0, 4.0])
@@ -40,7 +44,32 @@ def test_no_other_threshold_is_worth_more(rows, value):
 
 
 def test_what_is_below_the_threshold_is_handed_over():
-    choice, confidence, abstain = decide(np.array([[0.7, 0.3], [0.45, 0.55]]), 0.6)
-    assert choice.tolist() == [0, 1]
-    assert confidence.tolist() == [0.7, 0.55]
-    assert abstain.tolist() == [False, True]
+    logits = np.log(np.array([[0.7, 0.3], [0.45, 0.55]]))
+    answers = decide(classify.head(2), logits, Calibration(threshold=0.6))
+    assert answers.choice.tolist() == [0, 1]
+    assert answers.confidence.tolist() == pytest.approx([0.7, 0.55])
+    assert answers.abstain.tolist() == [False, True]
+
+
+def test_labels_of_any_number_get_an_honest_temperature_and_the_cut_with_the_best_f1():
+    rng, head = np.random.default_rng(0), multilabel.head(4)
+    logits = rng.normal(-1, 2, size=(4_000, 4))
+    gold = (rng.random(logits.shape) < multilabel.sigmoid(logits)).astype(np.float32)
+    found = calibrate(head, 3 * logits, gold)
+    assert found.temperature == pytest.approx(3, rel=0.05)
+    chosen = multilabel.score(decide(head, 3 * logits, found).choice, gold)
+    tried = [multilabel.score(multilabel.sigmoid(logits) >= cut, gold) for cut in np.linspace(0.05, 0.95, 91)]
+    assert chosen == pytest.approx(max(tried), abs=0.002)
+    assert chosen > multilabel.score(decide(head, 3 * logits, replace(found, cut=0.5)).choice, gold)
+
+
+def test_the_interval_of_a_number_holds_nine_in_ten():
+    rng, head = np.random.default_rng(0), score.head(1)
+    logits = rng.normal(size=(6_000, 1)).astype(np.float32)
+    gold = 50 + 20 * logits[:, 0] + 5 * rng.standard_t(4, size=len(logits))
+    found = calibrate(head, logits[:1_000], gold[:1_000], None, Calibration(shift=50.0, scale=20.0))
+    answers = decide(head, logits[1_000:], found)
+    assert np.corrcoef(answers.choice, logits[1_000:, 0])[0, 1] == pytest.approx(1)
+    held = (answers.low <= gold[1_000:]) & (gold[1_000:] <= answers.high)
+    assert held.mean() == pytest.approx(0.9, abs=0.02)
+    assert not answers.abstain.any()

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from sklearn.linear_model import LogisticRegression
 
-from savile.models._head import STRENGTHS, best_strength, logistic_regression
+from savile.models._head import STRENGTHS, best_strength, convex_head
 
 
 def features(seed=0, rows=240, classes=4, width=16):
@@ -17,7 +17,7 @@ def features(seed=0, rows=240, classes=4, width=16):
 
 def test_it_finds_the_minimum_of_scikit_learn():
     x, y = features()
-    weight, bias = logistic_regression(x, y, 4, strength=10.0)
+    weight, bias = convex_head(x, y, 4, strength=10.0)
     reference = LogisticRegression(C=10.0, tol=1e-8, max_iter=5000).fit(x.numpy(), y.numpy())
     ours = (x @ weight.T + bias).softmax(1).numpy()
     assert np.abs(ours - reference.predict_proba(x.numpy())).max() < 2e-3
@@ -25,7 +25,7 @@ def test_it_finds_the_minimum_of_scikit_learn():
 
 def test_weights_of_classes_count_as_copies_of_rows():
     x, y = features()
-    weight, bias = logistic_regression(x, y, 4, 10.0, weights=torch.tensor([2.0, 1.0, 1.0, 1.0]))
+    weight, bias = convex_head(x, y, 4, 10.0, weights=torch.tensor([2.0, 1.0, 1.0, 1.0]))
     reference = LogisticRegression(C=10.0, tol=1e-8, max_iter=5000, class_weight={0: 2.0}).fit(x.numpy(), y.numpy())
     assert (((x @ weight.T + bias).argmax(1)).numpy() == reference.predict(x.numpy())).mean() > 0.97
 

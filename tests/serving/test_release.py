@@ -42,8 +42,9 @@ def test_golden_inputs_are_answered_as_expected(stored):
     release = small_line.released(data, model)
     predictor = _bundle.opened(release)
     outputs = predictor(release.golden["texts"])
-    assert [predictor.labels[choice] for choice in outputs.choice] == release.golden["labels"]
-    assert outputs.confidence.tolist() == pytest.approx(release.golden["probabilities"], abs=1e-4)
+    assert [predictor.labels[choice] for choice in outputs.choice] == [one["label"] for one in release.golden["answers"]]
+    expected = [one["probability"] for one in release.golden["answers"]]
+    assert outputs.confidence.tolist() == pytest.approx(expected, abs=1e-4)
     assert _bundle.replay(predictor, release)["passed"]
 
 

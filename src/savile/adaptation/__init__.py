@@ -13,7 +13,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from savile.adaptation._auto import choose
-from savile.adaptation._train import Recipe, train
+from savile.adaptation._learners import Recipe, family_of
+from savile.adaptation._train import train
+from savile.base import catalogue
 from savile.base.records import Dataset, Model
 
 __all__ = ["adapt"]
@@ -31,7 +33,7 @@ def adapt(
 
     Args:
         data: a governed data set; its test part is not read.
-        model: a base (`minilm`, a folder or a hub id), or ``linear`` for TF-IDF with a linear classifier.
+        model: a base (`minilm`, a folder or a hub id), or a family that needs none: ``linear`` for TF-IDF with a linear model.
         method: a method of the catalogue, or ``auto``.
         minutes: budget for all of it; None trains as long as the method likes.
         settings: settings of the method and of the training loop by name, and ``value`` (of an item answered ``right``,
@@ -43,4 +45,5 @@ def adapt(
         InputError: a setting that cannot be used, or data without rows to learn from.
     """
     recipe = Recipe(model, method, dict(settings or {}), seed, minutes)
-    return choose(data, recipe) if method == "auto" and model != "linear" else train(data, recipe, minutes)
+    alone = catalogue.get("families", family_of(model)).trains == "own"
+    return choose(data, recipe) if method == "auto" and not alone else train(data, recipe, minutes)

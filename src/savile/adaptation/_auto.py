@@ -6,7 +6,8 @@ import time
 from dataclasses import asdict, replace
 from typing import Any
 
-from savile.adaptation._train import EDITION, Recipe, Usage, recalled, train
+from savile.adaptation._learners import Recipe
+from savile.adaptation._train import EDITION, Usage, recalled, train
 from savile.base import events
 from savile.base.records import Dataset, Model, canonical, digest
 from savile.models._bases import locate

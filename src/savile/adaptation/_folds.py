@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from savile.base import answers
 from savile.base.records import Dataset
 
 FOLDS = 5
@@ -27,12 +28,12 @@ def together(data: Dataset) -> np.ndarray:
 
 
 def assign(targets: np.ndarray, together: np.ndarray, seed: int) -> np.ndarray:
-    """The fold of each row, int64 (n,): labels spread evenly, and rows with one number in `together` never apart.
+    """The fold of each row, int64 (n,): labels or numbers spread evenly, and rows with one number in `together` never apart.
 
     A row is judged by a model that saw neither it nor a near copy of it. Only when all rows belong together they are divided.
     """
     order = np.random.default_rng(seed).permutation(len(targets))
-    order = order[np.argsort(targets[order], kind="stable")]
+    order = order[np.argsort(answers.strata(targets)[order], kind="stable")]
     _, first, unit = np.unique(together[order], return_index=True, return_inverse=True)
     if len(first) == 1:
         first = unit = np.arange(len(targets))
@@ -43,7 +44,12 @@ def assign(targets: np.ndarray, together: np.ndarray, seed: int) -> np.ndarray:
 
 
 def with_label_names(texts: Sequence[str], targets: np.ndarray, labels: Sequence[str]) -> tuple[list[str], np.ndarray]:
-    """The rows and, for each label that is made of words, its name as one more row: a name is a description for free."""
+    """The rows and, for each label that is made of words, its name as one more row: a name is a description for free.
+
+    Only where one label is asked for.
+    """
+    if targets.dtype.kind != "i":
+        return list(texts), targets
     named = [(i, words) for i, words in enumerate(map(_words, labels)) if sum(map(str.isalpha, words)) >= 2]
     extra = np.array([i for i, _ in named], dtype=np.int64)
     return [*texts, *(words for _, words in named)], np.concatenate([targets, extra])

@@ -36,6 +36,9 @@ def attach(network: TextEncoder, settings: Settings) -> None:
     freeze = len(network.layers) // 3 if settings.freeze < 0 else settings.freeze
     for depth, layer in enumerate(network.layers):
         layer.requires_grad_(depth >= freeze)
+    table: Any = getattr(network.trunk, "embeddings", None)
+    if hasattr(table, "corrected"):  # an eight-bit table cannot learn; a correction of it can
+        table.corrected = not settings.freeze_embeddings
     pooler = getattr(network.trunk, "pooler", None)
     if pooler is not None:
         pooler.requires_grad_(False)

@@ -9,16 +9,19 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol, Union
 
 if TYPE_CHECKING:
     import numpy as np
+    import pyarrow as pa
     import torch
 
     from savile.base.cluster import State
     from savile.base.records import Model, Outputs
     from savile.base.work import Decision, Event
 
+Reads = Literal["text", "table"]
+Inputs = Union[Sequence[str], "pa.Table"]  # what a model is asked: texts, or the feature columns of as many rows
 Loss = Literal["cross_entropy", "binary_cross_entropy", "squared_error"]
 
 
@@ -36,8 +39,10 @@ class HeadSpec:
 
     Attributes:
         outputs: number of values the head gives per row.
-        loss: name of the training loss, computed by the training loop.
-        decode: logits (n, outputs), already divided by the temperature -> probabilities (n, outputs).
+        loss: name of the training loss. It says what kind of answer is asked for: ``cross_entropy`` one label of several,
+            ``binary_cross_entropy`` any number of labels, ``squared_error`` a number.
+        decode: logits (n, outputs), already divided by the temperature -> probabilities (n, outputs); for a number, the
+            number in standard units.
     """
 
     outputs: int
@@ -63,8 +68,35 @@ class Step(Protocol):
         """The draft with what was found or changed; what is to be kept it adds with ``draft.telling(name, outcome)``."""
 
 
+@dataclass(frozen=True)
+class Rows:
+    """Rows to learn from.
+
+    Attributes:
+        inputs: n texts, or a table of n rows with the feature columns.
+        targets: what is right, one a row: label index, int64 (n,); a row of 0 and 1 a label, float32 (n, L); or a number in
+            standard units (mean 0, deviation 1), float64 (n,).
+        labels: name of each label; one name for a number.
+        valid: rows to stop or choose by, never to learn from; None where there are none.
+        minutes: budget, or None.
+        seed: of everything random.
+    """
+
+    inputs: Inputs
+    targets: np.ndarray
+    labels: tuple[str, ...]
+    valid: Rows | None = None
+    minutes: float | None = None
+    seed: int = 0
+
+
 class Task(Protocol):
-    """What a business asks."""
+    """What a business asks.
+
+    Two more functions are optional: `labels(values)` names the labels behind the values of a label column, by default the
+    sorted distinct values; `targets(values, labels)` says what is right in each row, by default the index of its label.
+    `savile.base.answers` calls them.
+    """
 
     def fields(self) -> Fields:
         """The roles this task reads."""
@@ -76,7 +108,10 @@ class Task(Protocol):
         """The head for `width` distinct labels."""
 
     def score(self, predicted: Sequence[Any], gold: Sequence[Any]) -> float:
-        """How good the answers are, in [0, 1], higher is better; used to choose between candidates."""
+        """How good the answers are, in [0, 1], higher is better; used to choose between candidates.
+
+        Both are in the form of the targets: label indices (n,), booleans (n, L), or numbers (n,).
+        """
 
 
 class Network(Protocol):
@@ -92,10 +127,19 @@ class Network(Protocol):
 
 
 class Family(Protocol):
-    """What answers: one architecture, loadable and savable."""
+    """What answers: one architecture, loadable and savable.
+
+    Families that ``trains = "loop"`` offer `create(base, labels, loss, *, cosine, max_length)`, `attach(network, method,
+    settings)` and `module(network)`. Families that ``trains = "own"`` offer `Settings`, a frozen dataclass, and
+    `fit(data: Rows, task: str, settings) -> answerer`; they may refuse a task with an `InputError` that says why.
+
+    Attributes:
+        reads: whether it is given texts or a table of feature columns (`savile.base.records.Dataset.inputs`).
+        FORM: name of the form that training leaves.
+    """
 
     trains: Literal["loop", "own"]
-
+    reads: Reads
     FORM: str
 
     def load(self, model: Model, form: str) -> Any:
@@ -104,8 +148,8 @@ class Family(Protocol):
     def save(self, answerer: Any) -> dict[str, Path | bytes]:
         """The files of the form `FORM`."""
 
-    def predict(self, answerer: Any, texts: Sequence[str]) -> np.ndarray:
-        """Texts -> uncalibrated logits, float32 (n, outputs)."""
+    def predict(self, answerer: Any, inputs: Any) -> np.ndarray:
+        """Inputs of the kind it reads -> uncalibrated logits, float32 (n, outputs)."""
 
 
 class Method(Protocol):
@@ -169,7 +213,7 @@ class Value:
 
 @dataclass(frozen=True)
 class Predictions:
-    """Everything a metric may look at: gold labels as indices into `labels`, and the outputs for the same rows.
+    """Everything a metric may look at: what is right, as the task's targets are, and the outputs for the same rows.
 
     `slices` maps a column name to that column's values, row by row, as strings.
     """

@@ -8,16 +8,19 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from savile.base.errors import InputError
+from savile.base.outputs import Calibration as Calibration
+from savile.base.outputs import Outputs as Outputs  # a record like the others to whoever reads them
 
 if TYPE_CHECKING:
     import numpy as np
     import pyarrow as pa
+
+    from savile.base.contracts import Inputs, Reads
 
 PARTS = ("train", "valid", "calib", "test")
 
@@ -123,22 +126,33 @@ class Dataset:
         return chosen
 
     def texts(self, part: str | None = None) -> list[str]:
-        """The texts of a part.
+        """The rows of a part as a model reads them: rendered by the task; without a text column, column by column."""
+        from savile.base import catalogue
 
-        Raises:
-            InputError: the table has no text.
-        """
         if "text" not in self.roles:
-            received = f"{self.name}, a table without one"
-            raise InputError("a column with texts", received, "Name the text column with --text, or take a family for tables.")
-        return self.column("text", part)
+            rows = self.features(part).to_pylist()
+            return ["; ".join(f"{name}: {value}" for name, value in row.items() if value is not None) for row in rows]
+        render, fields = catalogue.get("tasks", self.task).render, catalogue.get("tasks", self.task).fields()
+        read = [role for role in (*fields.required, *fields.optional) if role in self.roles and role != "label"]
+        values = zip(*(self.column(role, part) for role in read), strict=True)
+        return [render(dict(zip(read, row, strict=True))) for row in values]
 
-    def targets(self, part: str | None = None) -> np.ndarray:
-        """The label indices of a part, int64."""
-        import numpy as np
+    def features(self, part: str | None = None) -> pa.Table:
+        """The columns that say something about a row before its label is known, the text among them; ids are none of them."""
+        apart = {name for role, name in self.roles.items() if role != "text"}
+        apart |= {one["name"] for one in self.settings.get("columns", ()) if one["role"] in ("id", "constant", "empty")}
+        kept = self.table.select([name for name in self.table.column_names if name not in apart])
+        return kept if part is None else kept.take(self.parts[part])
 
-        index = {label: i for i, label in enumerate(self.labels)}
-        return np.array([index[str(value)] for value in self.column("label", part)], dtype=np.int64)
+    def inputs(self, reads: Reads, part: str | None = None) -> Inputs:
+        """A part as a family reads it: texts, or a table."""
+        return self.features(part) if reads == "table" else self.texts(part)
+
+    def targets(self, part: str | None = None, labels: Sequence[str] | None = None) -> np.ndarray:
+        """What is right in each row of a part, as the task says; `labels` are those of a model, when in another order."""
+        from savile.base import answers
+
+        return answers.targets(self.task, self.column("label", part), self.labels if labels is None else labels)
 
     def select(self, part: str, rows: np.ndarray) -> Dataset:
         """The same data with one part narrowed or replaced by `rows`."""
@@ -205,23 +219,6 @@ class Dataset:
 
 
 @dataclass(frozen=True)
-class Calibration:
-    """What turns logits into decisions; lives with the model, fitted by `adapt`, refitted by `compress`, never by `evaluate`.
-
-    Attributes:
-        temperature: logits are divided by it (Guo et al. 2017).
-        threshold: answers whose top probability is below it are handed to a person; 0 never abstains.
-    """
-
-    temperature: float = 1.0
-    threshold: float = 0.0
-
-    def as_dict(self) -> dict[str, float]:
-        """The JSON form."""
-        return {"temperature": self.temperature, "threshold": self.threshold}
-
-
-@dataclass(frozen=True)
 class Model:
     """A loadable answerer: base, head, adapters, calibration.
 
@@ -235,6 +232,7 @@ class Model:
         forms: form name (``torch``, ``openvino-bf16``, ``onnx-fp32``, ``onnx-int8`` …) -> file name -> path.
         calibrations: form name -> its calibration.
         mask: mask policy applied to every text before the model sees it.
+        columns: of a family that reads tables, each feature column and its Arrow type.
         facts: what was noted in training (metrics on validation, seconds, trainable share …).
     """
 
@@ -247,6 +245,7 @@ class Model:
     forms: Mapping[str, Mapping[str, Path | bytes]] = field(default_factory=dict)
     calibrations: Mapping[str, Calibration] = field(default_factory=dict)
     mask: Mapping[str, Any] = field(default_factory=dict)
+    columns: Mapping[str, str] = field(default_factory=dict)
     facts: Mapping[str, Any] = field(default_factory=dict)
     settings: Mapping[str, Any] = field(default_factory=dict)
     parents: tuple[str, ...] = ()
@@ -264,6 +263,8 @@ class Model:
         """What the store keeps."""
         body = {name: getattr(self, name) for name in ("family", "task", "base", "base_digest", "method", "mask", "facts")}
         body["labels"] = list(self.labels)
+        if self.columns:
+            body["columns"] = dict(self.columns)
         body["calibrations"] = {form: c.as_dict() for form, c in self.calibrations.items()}
         files = {f"{form}/{name}": data for form, named in self.forms.items() for name, data in named.items()}
         return Entry("model", body, self.settings, self.parents, files)
@@ -287,25 +288,6 @@ class Model:
             parents=entry.parents,
             ref=entry.ref,
         )
-
-
-@dataclass(frozen=True)
-class Outputs:
-    """Answers for n rows.
-
-    Attributes:
-        logits: uncalibrated, float32 (n, outputs).
-        probabilities: calibrated, float64 (n, outputs).
-        choice: index of the chosen label, int64 (n,).
-        confidence: probability of the chosen label, float64 (n,).
-        abstain: True where a person should answer, bool (n,).
-    """
-
-    logits: np.ndarray
-    probabilities: np.ndarray
-    choice: np.ndarray
-    confidence: np.ndarray
-    abstain: np.ndarray
 
 
 @dataclass(frozen=True)

@@ -93,6 +93,19 @@ class Padded(nn.Module):
         return rows, rows
 
 
+class Whole(Padded):
+    """A network that is its own graph over padded rows."""
+
+    def __init__(self, network: Any) -> None:
+        nn.Module.__init__(self)
+        self.network = network
+
+    def forward(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        """Ids and mask, int64 (n, s) -> logits (n, outputs)."""
+        logits: torch.Tensor = self.network(ids, mask)
+        return logits
+
+
 def to_onnx(network: Any, rows: Sequence[Sequence[int]]) -> bytes:
     """A network -> ONNX model with the inputs of `Packed` or `Padded` and the output ``logits``, float32 (n, outputs).
 
@@ -118,7 +131,12 @@ def to_onnx(network: Any, rows: Sequence[Sequence[int]]) -> bytes:
 
 
 def _graph(network: Any, rows: Sequence[Sequence[int]]) -> Packed | Padded:
-    """The packed graph when some way of counting positions gives the same answers, else the padded one."""
+    """The packed graph when some way of counting positions gives the same answers, else the padded one.
+
+    Networks without attention have nothing to pack.
+    """
+    if not hasattr(network.trunk, "config"):
+        return Whole(network).eval()
     rows = rows[:CHECKED_ROWS]
     padded = Padded(network).eval()
     with torch.inference_mode():

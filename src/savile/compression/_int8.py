@@ -56,7 +56,7 @@ def quantised(graph: bytes, rows: Sequence[Sequence[int]], keep_error: float) ->
             edit.products(name, good, (1 / smoothing, scale, zero))
     for node in model.graph.node:
         table = weights.get(node.input[0], np.zeros(0)) if node.op_type == "Gather" else np.zeros(0)
-        if table.ndim == 2 and len(table) > TABLE_ROWS:
+        if table.ndim == 2 and len(table) > TABLE_ROWS and table.dtype == np.float32:
             edit.table(node, table)
     events.emit("note", text=f"int8: {sum(map(len, shared.values())) - kept} matrix products rounded, {kept} kept in fp32")
     edited: bytes = edit.applied(model).SerializeToString()
@@ -93,11 +93,12 @@ def _observed(model: Any, names: Sequence[str], rows: Sequence[Sequence[int]]) -
     for feeds, real in _batches(rows):
         sampled = rng.random(real.sum()) < share
         for name, value in zip(names, session.run(names, {given: feeds[given] for given in inputs}), strict=True):
-            tokens = value[real]
+            # after pooling there is one row a text, and few enough of them to keep all
+            tokens, kept = (value[real], sampled) if value.ndim == 3 else (value, np.ones(len(value), dtype=bool))
             if name in seen:
-                seen[name].add(tokens, tokens[sampled])
+                seen[name].add(tokens, tokens[kept])
             else:
-                seen[name] = _Seen(tokens.min(axis=0), tokens.max(axis=0), tokens[sampled])
+                seen[name] = _Seen(tokens.min(axis=0), tokens.max(axis=0), tokens[kept])
     return seen
 
 

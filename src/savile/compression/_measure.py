@@ -14,7 +14,7 @@ from savile.base import catalogue
 from savile.base.contracts import Run
 from savile.base.records import Calibration, Dataset, Model, Outputs
 from savile.models import Predictor
-from savile.models._calibrate import cost_threshold, decide, fit_temperature
+from savile.models._calibrate import calibrate
 from savile.models._predict import BATCH_ROWS, pad
 
 SPEED_TEXTS, PASSES = 256, 2
@@ -27,7 +27,7 @@ class Checked:
 
     Attributes:
         texts: validation rows, calibration rows, and training rows up to `CHECKED_ROWS` in all.
-        gold: label index of each, int64 (n,).
+        gold: what is right in each, as the task's targets are.
         calib: where among them the calibration rows are; temperatures are refitted on those.
         unseen: how many come first that the model has not learned from; all when there are none.
         trained: the trained form's answers.
@@ -96,17 +96,10 @@ def candidate(model: Model, form: str, engine: str, checked: Checked, limits: Ma
 
 
 def recalibrated(model: Model, form: str, logits: np.ndarray, checked: Checked) -> Calibration:
-    """Temperature, and threshold where the worth of answers is known, refitted; as trained without calibration rows."""
-    gold = checked.gold[checked.calib]
-    if not len(gold):
-        return model.calibrations[form]
-    own = logits[checked.calib]
-    temperature, value = fit_temperature(own, gold), model.settings.get("value")
-    if not value:
-        return Calibration(temperature, model.calibrations[form].threshold)
+    """The form's own calibration; as trained without calibration rows."""
     head = catalogue.get("tasks", model.task).head(len(model.labels))
-    choice, confidence, _ = decide(head.decode(own / temperature), 0.0)
-    return Calibration(temperature, cost_threshold(confidence, choice == gold, value))
+    own, start = logits[checked.calib], model.calibrations[form]
+    return calibrate(head, own, checked.gold[checked.calib], model.settings.get("value"), start)
 
 
 def tokens_per_second(run: Run, ids: Sequence[Sequence[int]]) -> float:

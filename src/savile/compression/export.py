@@ -60,7 +60,7 @@ def apply(model: Model, calibration: Sequence[str], settings: Settings | None = 
     rows = network.encode([calibration[i] for i in chosen])
     onnx = to_onnx(network, rows)
     trained = model.calibrations.get(family.FORM, Calibration())
-    tokenizer = {"tokenizer.json": network.tokenizer.to_str().encode()}
+    tokenizer = family.tokenizer_files(network)
     for done, form in enumerate(settings.forms, 1):
         model = model.with_form(form, {**_graph(form, onnx, rows, settings), **tokenizer}, trained)
         events.emit("progress", stage="export", done=done, total=len(settings.forms))

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from savile.base import events
+from savile.base import answers, events
 from savile.base.records import Dataset, Model, Report, canonical, digest
 from savile.evaluation import _measure
 from savile.evaluation import parity as proof
@@ -59,7 +59,7 @@ def evaluate(
         theirs[name] = test.answers(Predictor(baseline, _measure.trained_form(baseline)))
     proofs = None
     if form != trained:
-        golden = [test.texts[row] for row in proof.golden_rows(len(test.texts))]
+        golden = answers.take(test.inputs(predict.reads), proof.golden_rows(len(test.gold)))
         proofs = proof.parity({form: predict}, golden, Predictor(model, trained))
     body = _measure.origin(model, data, form, engine, baselines) | _measure.figures(model.task, ours, theirs, settings)
     body |= {"threshold": predict.calibration.threshold, "parity": proofs}

@@ -7,9 +7,17 @@ from collections.abc import Mapping
 from typing import Any
 
 from savile.base.records import Model
-from savile.evaluation._words import BASELINES, METRICS, percent, shown
+from savile.evaluation._words import BASELINES, METRICS, shown
 
-_TASKS = {"classify": "text-classification"}
+_TASKS = {"classify": "text-classification", "multilabel": "text-classification", "score": "text-classification"}
+_USES = {
+    "score": "Made for texts or rows like those it was trained on; each gets a number and an interval that holds nine in ten.",
+    "multilabel": "Made for texts like those it was trained on, and the labels above; a text gets as many as apply.",
+}
+_LIMITS = {
+    "score": "Numbers far from those it was trained on are not to be expected, and the intervals are as wide for every row.",
+    "multilabel": "What a text is about beside the labels above is not noticed.",
+}
 
 
 def model_card(body: Mapping[str, Any], model: Model) -> str:
@@ -21,9 +29,9 @@ def model_card(body: Mapping[str, Any], model: Model) -> str:
         "## Model details",
         _listed(_details(body, model)),
         "## Uses",
-        _uses(body),
+        _uses(body, model),
         "## Bias, risks and limitations",
-        _limits(body),
+        _limits(body, model),
         "## Training details",
         _training(body, model),
         "## Evaluation",
@@ -67,20 +75,23 @@ def _details(body: Mapping[str, Any], model: Model) -> dict[str, str]:
     }
 
 
-def _uses(body: Mapping[str, Any]) -> str:
-    said = "Made for texts like those it was trained on, and for the labels above; every text gets one of them."
+def _uses(body: Mapping[str, Any], model: Model) -> str:
+    usual = "Made for texts like those it was trained on, and for the labels above; every text gets one of them."
+    said = _USES.get(model.task, usual)
     if body["threshold"]:
         said += f" Answers with a probability below {body['threshold']:.3f} are marked for a person."
     return said
 
 
-def _limits(body: Mapping[str, Any]) -> str:
+def _limits(body: Mapping[str, Any], model: Model) -> str:
     weakest = body["worst_slice"]
-    said = "A text of a kind that none of the labels fits is answered all the same."
+    said = _LIMITS.get(model.task, "A text of a kind that none of the labels fits is answered all the same.")
     if weakest:
+        metric = weakest["metric"]
+        found, low, high = (shown(metric, weakest[key]) for key in ("estimate", "value_low", "value_high"))
         said += (
-            f" Weakest where {weakest['column']} is {weakest['value']}: {percent(weakest['estimate'])} right on "
-            f"{weakest['n']} test rows ({percent(weakest['value_low'])} to {percent(weakest['value_high'])})."
+            f" Weakest where {weakest['column']} is {weakest['value']}: {METRICS.get(metric, metric)} {found} on "
+            f"{weakest['n']} test rows ({low} to {high})."
         )
     return said
 

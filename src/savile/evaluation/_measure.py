@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -10,15 +10,16 @@ from typing import Any
 import numpy as np
 
 from savile.base import catalogue, machine
-from savile.base.contracts import Predictions, Value
+from savile.base.contracts import Inputs, Predictions, Reads, Value
 from savile.base.errors import DataError, InputError, UnknownNameError
-from savile.base.records import Dataset, Model, Outputs
+from savile.base.records import Dataset, Model
 from savile.evaluation import slices as slicing
 
 SETTINGS = ("metric", "floor", "must_beat", "value", "slices", "gates")
 VALUES = ("right", "wrong", "person")
 LENGTH = "text length"  # what is sliced by when no column will do, or when it is named
-TRAINED = ("torch", "linear")
+# loss of a task's head -> the task whose measures suit every task with such answers
+KINDS = {"cross_entropy": "classify", "binary_cross_entropy": "multilabel", "squared_error": "score"}
 
 
 def checked(settings: Mapping[str, Any] | None) -> dict[str, Any]:
@@ -41,12 +42,10 @@ def checked(settings: Mapping[str, Any] | None) -> dict[str, Any]:
 
 def trained_form(model: Model) -> str:
     """The form training left: what every other form is held against."""
-    for form in TRAINED:
-        if form in model.forms:
-            return form
-    raise InputError(
-        f"a model with the form {' or '.join(TRAINED)}", f"forms {', '.join(model.forms) or '(none)'}", "Adapt it anew."
-    )
+    form: str = catalogue.get("families", model.family).FORM
+    if form in model.forms:
+        return form
+    raise InputError(f"a model with the form {form}", f"forms {', '.join(model.forms) or '(none)'}", "Adapt it anew.")
 
 
 class TestPart:
@@ -61,20 +60,23 @@ class TestPart:
     __test__ = False  # not a test case, whatever its name suggests to a test runner
 
     def __init__(self, data: Dataset, labels: Sequence[str], columns: Sequence[str] | None = None) -> None:
-        self.texts, self.labels = data.texts("test"), tuple(labels)
-        if not self.texts:
+        self.data, self.labels = data, tuple(labels)
+        if not len(data.parts["test"]):
             raise DataError("a test part with rows", f"{data.name} has none", "Give a test file, or let govern split one off.")
-        index = {label: i for i, label in enumerate(labels)}
-        unknown = sorted(set(data.labels) - set(index))
+        unknown = sorted(set(data.labels) - set(labels))
         if unknown:
             do = "Evaluate on data with the labels the model was trained for."
             raise DataError(f"labels among {', '.join(labels[:10])}", ", ".join(unknown[:5]), do)
-        self.gold = np.array([index[str(label)] for label in data.column("label", "test")], dtype=np.int64)
+        self.gold = data.targets("test", labels)
         self.slices = self._slices(data, columns)
 
-    def answers(self, predict: Callable[[Sequence[str]], Outputs]) -> Predictions:
-        """What a model answers on these rows, beside the gold labels."""
-        return Predictions(self.gold, predict(self.texts), self.labels, self.slices)
+    def inputs(self, reads: Reads) -> Inputs:
+        """The test rows as a model reads them."""
+        return self.data.inputs(reads, "test")
+
+    def answers(self, predict: Any) -> Predictions:
+        """What a `Predictor` answers on these rows, beside what is right."""
+        return Predictions(self.gold, predict(self.inputs(predict.reads)), self.labels, self.slices)
 
     def _slices(self, data: Dataset, columns: Sequence[str] | None) -> dict[str, list[str]]:
         table = data.table.take(data.parts["test"])
@@ -86,7 +88,7 @@ class TestPart:
         present = [name for name in columns or offered if name in offered]
         chosen = {name: [str(value) for value in table.column(name).to_pylist()] for name in present}
         found = {name: values for name, values in chosen.items() if slicing.distinct(values)}
-        lengths = {LENGTH: slicing.lengths(self.texts)} if not found or LENGTH in (columns or ()) else {}
+        lengths = {LENGTH: slicing.lengths(data.texts("test"))} if not found or LENGTH in (columns or ()) else {}
         return found | lengths
 
 
@@ -98,9 +100,10 @@ def sliced_by(settings: Mapping[str, Any]) -> list[str] | None:
 
 
 def metrics(task: str) -> list[ModuleType]:
-    """The metric files that measure a task."""
+    """The metric files that measure a task, by its name or by the kind of its answers."""
     modules = [catalogue.get("metrics", name) for name in catalogue.names("metrics")]
-    return [module for module in modules if task in getattr(module, "tasks", (task,))]
+    names = {task, KINDS[catalogue.get("tasks", task).head(2).loss]}
+    return [module for module in modules if names & set(getattr(module, "tasks", names))]
 
 
 def measures(task: str, predictions: Predictions, costs: Mapping[str, float] | None) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -180,5 +183,4 @@ def cost(model: Model, form: str) -> dict[str, Any]:
 
 
 def _subset(predictions: Predictions, rows: np.ndarray) -> Predictions:
-    outputs = Outputs(**{name: array[rows] for name, array in vars(predictions.outputs).items()})
-    return Predictions(predictions.gold[rows], outputs, predictions.labels)
+    return Predictions(predictions.gold[rows], predictions.outputs.rows(rows), predictions.labels)

@@ -102,7 +102,7 @@ def _calibration(page: Page, body: Mapping[str, Any]) -> None:
     if not bins:
         return
     page.heading("Does a probability mean what it says")
-    page.text("Of the answers given with a probability of 0.8, eight in ten should be right: points on the dashed line.")
+    page.text("Of what is said with a probability of 0.8, eight in ten should be so: points on the dashed line.")
     points = [Point(entry["confidence"], entry["accuracy"], entry["low"], entry["high"]) for entry in bins]
     page.line("Share right against probability", {"share right": points}, ("probability", "share right"), None, True)
     rows = [[entry["confidence"], entry["accuracy"], entry["low"], entry["high"], entry["n"]] for entry in bins]
@@ -142,13 +142,15 @@ def _slices(page: Page, body: Mapping[str, Any]) -> None:
     if not slices:
         return
     page.heading("Where it is weakest")
-    page.text("Slices of at least 30 test rows, the lowest lower bound first.")
+    page.text("Slices of at least 30 test rows, the weakest first.")
     named = [(f"{one['column']}: {one['value']}", one) for one in slices]
+    measured = METRICS.get(slices[0]["metric"], slices[0]["metric"])
     page.bars(
-        "Accuracy by slice", [Bar(name, one["estimate"], one["value_low"], one["value_high"]) for name, one in named[:TOP]]
+        f"{measured.capitalize()} by slice",
+        [Bar(name, one["estimate"], one["value_low"], one["value_high"]) for name, one in named[:TOP]],
     )
     rows = [[name, one["estimate"], one["value_low"], one["value_high"], one["n"]] for name, one in named]
-    page.table(["slice", "accuracy", "low", "high", "rows"], rows, f"All {len(rows)} slices", folded=len(rows) > TOP)
+    page.table(["slice", measured, "low", "high", "rows"], rows, f"All {len(rows)} slices", folded=len(rows) > TOP)
 
 
 def _gate(page: Page, body: Mapping[str, Any]) -> None:

@@ -16,9 +16,16 @@ METRICS = {
     "log_loss": "log loss",
     "brier": "Brier score",
     "ece": "calibration error",
+    "micro_f1": "micro F1",
+    "exact_match": "exact match",
+    "mae": "mean absolute error",
+    "rmse": "root mean squared error",
+    "r2": "R squared",
+    "pearson": "correlation (Pearson)",
+    "coverage90": "share inside the 90 % interval",
 }
 CHECKS = {"floor": "the floor", "parity": "served as tested"}
-SHARES = ("accuracy", "macro_f1", "weighted_f1", "auc")
+SHARES = ("accuracy", "macro_f1", "weighted_f1", "auc", "micro_f1", "exact_match", "coverage90")
 
 
 def summary(body: Mapping[str, Any]) -> list[str]:

@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 
 from savile.base.contracts import Predictions
+from savile.models._calibrate import right as whole
 
-tasks: tuple[str, ...] = ("classify",)
+tasks: tuple[str, ...] = ("classify", "multilabel")
 GRID = 50
 
 
@@ -25,7 +26,7 @@ def measure(predictions: Predictions, costs: Mapping[str, float] | None = None) 
         costs: value of an item answered ``right``, answered ``wrong``, and given to a ``person``; None leaves values null.
     """
     outputs = predictions.outputs
-    right = outputs.choice == predictions.gold
+    right = whole(outputs.choice, predictions.gold)
     business = _outcome(right, ~outputs.abstain, costs)
     thresholds = np.unique(np.quantile(outputs.confidence, np.linspace(0, 1, GRID + 1), method="higher"))
     curve = [{"threshold": float(bar), **_outcome(right, outputs.confidence >= bar, costs)} for bar in thresholds]

@@ -1,14 +1,17 @@
 """The proof that the model you serve is the model you tested: a served form against the trained one, text by text.
 
-A flip is a text that the form answers with another label than the trained form does in fp32. Allowed are no flips at the same
-precision, 0.3 % in bf16 and 0.5 % in int8, and only on close calls: texts whose two best labels the trained form holds within
-0.05 of each other. Temperatures change no answer, so a form's own calibration plays no part. The logits must also be on the
-trained form's scale: a scale that is wrong everywhere flips nothing and still spoils every probability.
+A flip is a text that the form answers otherwise than the trained form does in fp32: with another label; where any number of
+labels is given, with one more or one less; where a number is asked for, with one that differs by more than 0.05 standard
+deviations of the training rows. Allowed are no flips at the same precision, 0.3 % in bf16 and 0.5 % in int8, and only on close
+calls: texts whose two best labels the trained form holds within 0.05 of each other, with any number of labels a flipped label
+whose probability is within 0.025 of the cut, and numbers that differ by no more than 0.2 deviations. Temperatures change no
+answer, so a form's own calibration plays no part. The logits must also be on the trained form's scale: a scale that is wrong
+everywhere flips nothing and still spoils every probability.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -16,27 +19,29 @@ import numpy as np
 from savile.base.contracts import Predictions
 from savile.base.records import Outputs
 
-tasks: tuple[str, ...] = ("classify",)
 GOLDEN_ROWS = 1_000
 ALLOWED = {"bf16": 0.003, "int8": 0.005}
 CLOSE = 0.05
+MOVED, FAR = 0.05, 0.2  # of a number, in standard deviations of the training rows
 SCALE_SLACK = 0.1
 
-Predict = Callable[[Sequence[str]], Outputs]
+Predict = Callable[[Any], Outputs]
 
 
 def measure(predictions: Predictions, costs: Mapping[str, float] | None = None) -> dict[str, Any]:
     """``close_calls``: how many answers a lower precision may flip, and the share of all they are."""
+    if is_number(predictions.outputs):
+        return {"close_calls": {"rows": 0, "share": 0.0}}
     close = margins(predictions.outputs) < CLOSE
     return {"close_calls": {"rows": int(close.sum()), "share": float(close.mean())}}
 
 
-def parity(forms: Mapping[str, Predict], golden: Sequence[str], reference: Predict) -> dict[str, dict[str, Any]]:
+def parity(forms: Mapping[str, Predict], golden: Any, reference: Predict) -> dict[str, dict[str, Any]]:
     """Compare each form with the trained one.
 
     Args:
         forms: form name, which ends in its precision (``openvino-bf16``), -> what answers with that form.
-        golden: the texts, see `golden_rows`.
+        golden: the texts, or the rows of a table, see `golden_rows`.
         reference: what answers with the trained form, in fp32.
 
     Returns:
@@ -44,8 +49,7 @@ def parity(forms: Mapping[str, Predict], golden: Sequence[str], reference: Predi
         form's logits on the trained form's, 1 when equal), ``max_abs_logit_diff``, ``passed``, ``reason`` when not passed.
     """
     trained = reference(golden)
-    close = margins(trained) < CLOSE
-    return {name: _prove(trained, close, predict(golden), allowance(name)) for name, predict in forms.items()}
+    return {name: _prove(trained, predict(golden), allowance(name)) for name, predict in forms.items()}
 
 
 def golden_rows(n: int) -> np.ndarray:
@@ -58,17 +62,60 @@ def allowance(form: str) -> float:
     return ALLOWED.get(form.rpartition("-")[2], 0.0)
 
 
+def is_number(outputs: Outputs) -> bool:
+    """Whether the answers are numbers."""
+    return outputs.low is not None
+
+
 def margins(outputs: Outputs) -> np.ndarray:
-    """Probability of the best label minus that of the second best, (n,)."""
+    """How far each answer is from another one, (n,).
+
+    Probability of the best label minus that of the second best; with any number of labels, twice the distance to the cut of the
+    label nearest to it; numbers are never close to another answer.
+    """
+    if is_number(outputs):
+        return np.ones(len(outputs.choice))
+    if outputs.choice.ndim == 2:
+        return np.asarray(_distances(outputs).min(axis=1, initial=1.0))
     best = np.sort(outputs.probabilities, axis=1)
     margin: np.ndarray = best[:, -1] - best[:, -2]
     return margin
 
 
-def _prove(trained: Outputs, close: np.ndarray, served: Outputs, allowed: float) -> dict[str, Any]:
-    """One form's entry of the proof; where a share of the rows is less than one row, one close call may flip."""
+def _distances(outputs: Outputs) -> np.ndarray:
+    """Twice the distance of each label's probability from the cut, (n, labels): the cut lies between what is given and not."""
+    given, probabilities = outputs.choice, outputs.probabilities
+    low = probabilities[~given].max(initial=0.0)
+    high = probabilities[given].min(initial=1.0)
+    distances: np.ndarray = 2 * np.abs(probabilities - (low + high) / 2)
+    return distances
+
+
+def _flips(trained: Outputs, served: Outputs) -> tuple[np.ndarray, np.ndarray]:
+    """Which answers changed, and which of those changed where the trained form was not in doubt, bool (n,) each."""
+    if is_number(trained):
+        moved = np.abs(trained.logits - served.logits)[:, 0]
+        return moved > MOVED, moved > FAR
+    if trained.choice.ndim == 2:
+        changed = trained.choice != (served.logits > _edge(trained))
+        return changed.any(axis=1), (changed & (_distances(trained) >= CLOSE)).any(axis=1)
     flipped = trained.logits.argmax(axis=1) != served.logits.argmax(axis=1)
-    n, flips, wide = len(flipped), int(flipped.sum()), int((flipped & ~close).sum())
+    return flipped, flipped & (margins(trained) >= CLOSE)
+
+
+def _edge(outputs: Outputs) -> float:
+    """The logit from which labels are given."""
+    low = outputs.logits[~outputs.choice].max(initial=-np.inf)
+    high = outputs.logits[outputs.choice].min(initial=np.inf)
+    if not np.isfinite(low):
+        return float(high) - 1.0 if np.isfinite(high) else 0.0
+    return float(low + high) / 2 if np.isfinite(high) else float(low)
+
+
+def _prove(trained: Outputs, served: Outputs, allowed: float) -> dict[str, Any]:
+    """One form's entry of the proof; where a share of the rows is less than one row, one close call may flip."""
+    flipped, far = _flips(trained, served)
+    n, flips, wide = len(flipped), int(flipped.sum()), int(far.sum())
     allowed = max(allowed, 1 / n) if allowed and n else allowed
     finite = bool(np.isfinite(served.logits).all())
     scale = _scale(trained.logits, served.logits) if finite else None
@@ -97,7 +144,8 @@ def _prove(trained: Outputs, close: np.ndarray, served: Outputs, allowed: float)
 
 def _scale(trained: np.ndarray, served: np.ndarray) -> float:
     """Least-squares factor from the trained form's logits to the served form's, each row centred."""
-    one = trained - trained.mean(axis=1, keepdims=True, dtype=np.float64)
-    other = served - served.mean(axis=1, keepdims=True, dtype=np.float64)
+    axis = 1 if trained.shape[1] > 1 else 0  # a single output says nothing but in comparison with other rows
+    one = trained - trained.mean(axis=axis, keepdims=True, dtype=np.float64)
+    other = served - served.mean(axis=axis, keepdims=True, dtype=np.float64)
     power = float(np.square(one).sum())
     return float((one * other).sum() / power) if power else 1.0

@@ -1,4 +1,6 @@
-"""Where the model is weakest: accuracy in every slice of the test rows, and the slice with the lowest lower bound.
+"""Where the model is weakest: how often it is right in every slice of the test rows, and the slice with the lowest lower bound.
+
+Right is the label, or the whole set of labels; of numbers it is the mean absolute error, and the weakest has the highest one.
 
 A slice is one value of a column with 2 to 50 distinct values, or a quarter of the texts by length when there is no such
 column. Slices below 30 rows are left out: their intervals say nothing.
@@ -6,32 +8,41 @@ column. Slices below 30 rows are left out: their intervals say nothing.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from savile.base import stats
-from savile.base.contracts import Predictions
+from savile.base.contracts import Predictions, Value
+from savile.models._calibrate import right
 
-tasks: tuple[str, ...] = ("classify",)
 LEAST_ROWS = 30
 MOST_VALUES = 50
 
 
 def measure(predictions: Predictions, costs: Mapping[str, float] | None = None) -> dict[str, Any]:
-    """``slices``: accuracy with its Wilson interval in each slice, weakest first; ``worst_slice``: the first, or None."""
-    right = predictions.outputs.choice == predictions.gold
+    """``slices``: the figure and its interval in each slice, weakest first; ``worst_slice``: the first, or None."""
+    metric, each, measured = _figure(predictions)
     found = []
     for column, values in predictions.slices.items():
         named = np.asarray(values)
         for value in distinct(values):
             inside = named == value
-            if (n := int(inside.sum())) >= LEAST_ROWS:
-                share = stats.wilson(int(right[inside].sum()), n)
-                found.append({"column": column, "value": value, "metric": "accuracy"} | _bounds(share.as_dict()))
-    found.sort(key=lambda one: (one["value_low"], one["column"], one["value"]))
+            if inside.sum() >= LEAST_ROWS:
+                found.append({"column": column, "value": value, "metric": metric} | _bounds(measured(each[inside]).as_dict()))
+    worse = -1 if metric == "mae" else 1
+    found.sort(key=lambda one: (worse * one["value_low"], one["column"], one["value"]))
     return {"slices": found, "worst_slice": found[0] if found else None}
+
+
+def _figure(predictions: Predictions) -> tuple[str, np.ndarray, Callable[[np.ndarray], Value]]:
+    """What is measured in a slice: its name, each row's share in it, and how those make a figure."""
+    gold, choice = predictions.gold, predictions.outputs.choice
+    if gold.dtype.kind == "f" and gold.ndim == 1:
+        return "mae", np.abs(choice - gold), stats.mean
+    name = "accuracy" if gold.ndim == 1 else "exact_match"
+    return name, right(choice, gold), lambda each: stats.wilson(int(each.sum()), len(each))
 
 
 def distinct(values: Sequence[str]) -> list[str]:

@@ -8,7 +8,7 @@ from savile.base import catalogue
 from savile.base.contracts import Predictions, Value
 from savile.base.errors import UnknownNameError
 from savile.base.recipe import Recipe
-from savile.base.records import Dataset, Model, Outputs, Report
+from savile.base.records import Calibration, Dataset, Model, Report
 from savile.base.store import Store
 from savile.flow import _line, _refs
 
@@ -54,13 +54,18 @@ def passed(model: Model) -> Report | None:
 
 def metrics(data: Dataset) -> list[str]:
     """The figures that the metric files give for this task and number of labels: tried on two undecided answers a label."""
-    labels = data.labels
-    gold = np.repeat(np.arange(len(labels)), 2)
-    probabilities = np.full((len(gold), len(labels)), 1.0 / len(labels))
-    sure = probabilities[:, 0]
-    outputs = Outputs(np.zeros(probabilities.shape, dtype=np.float32), probabilities, gold, sure, sure > 1)
-    answers, found = Predictions(gold, outputs, labels), []
-    for module in (catalogue.get("metrics", name) for name in catalogue.names("metrics")):
-        if data.task in getattr(module, "tasks", (data.task,)):
-            found += [name for name, value in module.measure(answers).items() if isinstance(value, Value)]
-    return found
+    from savile.evaluation._measure import metrics as files
+    from savile.models._calibrate import decide
+
+    width = len(data.labels)
+    head = catalogue.get("tasks", data.task).head(width)
+    golds: dict[str, np.ndarray] = {
+        "cross_entropy": np.repeat(np.arange(width), 2),
+        "binary_cross_entropy": np.repeat(np.eye(width, dtype=np.float32), 2, axis=0),
+        "squared_error": np.arange(2.0),
+    }
+    gold = golds[head.loss]
+    undecided = decide(head, np.zeros((len(gold), head.outputs), dtype=np.float32), Calibration())
+    answers = Predictions(gold, undecided, data.labels)
+    measured = [module.measure(answers) for module in files(data.task)]
+    return [name for one in measured for name, value in one.items() if isinstance(value, Value)]

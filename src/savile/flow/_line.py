@@ -80,7 +80,8 @@ def adapt(recipe: Recipe, data: Dataset) -> Model:
 
 def base(recipe: Recipe) -> str:
     """What is adapted, as `adaptation.adapt` names it."""
-    return "linear" if recipe.model.family == "linear" else recipe.model.base
+    family = recipe.model.family
+    return family if family and catalogue.get("families", family).trains == "own" else recipe.model.base
 
 
 def baselines(recipe: Recipe, data: Dataset) -> dict[str, Model]:
@@ -99,8 +100,8 @@ def baselines(recipe: Recipe, data: Dataset) -> dict[str, Model]:
 
 
 def compress(recipe: Recipe, model: Model, data: Dataset) -> Model:
-    """The model with the forms that may serve; the linear family is small and quick as it is."""
-    if model.family == "linear":
+    """The model with the forms that may serve; families without a torch network serve as they are."""
+    if catalogue.get("families", model.family).trains == "own":
         return model
     from savile import compression
 

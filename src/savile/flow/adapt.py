@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
+from savile.base import catalogue
 from savile.base import recipe as recipes
 from savile.base.recipe import Recipe
 from savile.base.records import Dataset
@@ -62,5 +63,6 @@ def plan(
 
 def _recipe(model: str | None, method: str | None, minutes: float | None, seed: int | None, more: Common) -> Recipe:
     named: dict[str, Any] = {"adapt.method": method, "adapt.budget.minutes": minutes, "adapt.seed": seed}
-    named["model.family" if model == "linear" else "model.base"] = model
+    alone = model in catalogue.names("families") and catalogue.get("families", model).trains == "own"
+    named["model.family" if alone else "model.base"] = model
     return recipes.make({key: value for key, value in named.items() if value is not None} | dict(more.get("settings") or {}))

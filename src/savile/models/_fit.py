@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from savile.base.errors import InputError
 from savile.base.events import emit
 from savile.models import _checkpoint
-from savile.models._head import best_strength, logistic_regression
+from savile.models._head import best_strength, convex_head, row_loss
 from savile.models._network import TextEncoder
 from savile.models._rows import shuffled_batches
 from savile.models._settings import FitSettings, Fitted
@@ -40,12 +40,14 @@ def fit(
 
     Args:
         network: ready to train: a method has frozen and added what it wants.
-        train: texts and label indices, int64 (n,).
+        train: texts and targets, as `network.loss` reads them: label indices, int64 (n,); 0 and 1 a label, (n, L); or numbers
+            in standard units, (n,).
         settings: how.
         valid: rows that choose the weights to keep; without them the last weights are kept.
         checkpoint: folder for checkpoints; a run that finds one there goes on from it, bit for bit. It is left there: whoever
             keeps what came out removes it.
-        score: predicted and gold label indices -> a number, higher is better; accuracy by default.
+        score: answers and targets, both in the form of the targets -> a number, higher is better; by default accuracy, and of
+            other answers than one label the loss alone decides.
 
     Raises:
         InputError: nothing to learn from, or targets out of range.
@@ -59,7 +61,7 @@ def fit(
         rows = Source(network, train, settings)
         if rows.depth == len(network.layers):
             return _fit_head(network, rows, settings, started)
-        loop = _Loop(network, rows, settings, score or _accuracy)
+        loop = _Loop(network, rows, settings, score or (_accuracy if network.loss == "cross_entropy" else _same))
         loop.valid = Source(network, valid, settings, rows.depth) if valid is not None else None
         return loop.run(checkpoint, started)
     finally:
@@ -74,7 +76,7 @@ class _Loop:
         self.valid: Source | None = None
         self.named = dict(network.trainable())
         self.optimizer = _optimizer(self.named, settings)
-        weights = _class_weights(rows.targets, len(network.labels), settings)
+        weights = _class_weights(network, rows.targets, settings)
         self.weights = None if weights is None else weights.to(network.device)
         self.step = self.tokens = self.stale = 0
         self.total = self.most = 0
@@ -175,7 +177,7 @@ class _Loop:
     def _backward(self, batch: np.ndarray, share: int) -> float:
         targets = self.rows.targets[batch].to(self.network.device)
         smoothing = self.settings.label_smoothing
-        loss = F.cross_entropy(self.rows.logits(batch), targets, weight=self.weights, label_smoothing=smoothing) / share
+        loss = row_loss(self.network.loss, self.rows.logits(batch), targets, self.weights, smoothing) / share
         loss.backward()  # type: ignore[no-untyped-call]
         self.tokens += int(self.rows.tokens.lengths[batch].sum())
         return float(loss.detach())
@@ -184,8 +186,8 @@ class _Loop:
         """Score the validation rows and keep the best weights; True when patience has run out."""
         assert self.valid is not None
         logits, targets = predict_rows(self.valid), self.valid.targets
-        loss = F.cross_entropy(logits, targets).item()
-        value = float(self.score(logits.argmax(1).numpy(), targets.numpy()))
+        loss = row_loss(self.network.loss, logits, targets).item()
+        value = float(self.score(answered(self.network, logits), targets.numpy()))
         self.history.append({"step": self.step, "loss": self.loss, "score": value, "valid_loss": loss})
         emit("evaluation", step=self.step, score=value, loss=loss)
         if (value, -loss) > self.best_key:
@@ -234,9 +236,9 @@ def _fit_head(network: TextEncoder, rows: Source, settings: FitSettings, started
     features, outputs = F.normalize(rows.pooled, dim=-1).cpu(), len(network.labels)
     if network.head.cosine:
         raise InputError("a linear head when the whole trunk is frozen", "a cosine head", "Use the method head.")
-    strength = settings.strength or best_strength(features, rows.targets, outputs, settings.seed)
-    weights = _class_weights(rows.targets, outputs, settings)
-    weight, bias = logistic_regression(features, rows.targets, outputs, strength, weights)
+    strength = settings.strength or best_strength(features, rows.targets, outputs, settings.seed, network.loss)
+    weights = _class_weights(network, rows.targets, settings)
+    weight, bias = convex_head(features, rows.targets, outputs, strength, weights, network.loss)
     with torch.no_grad():
         network.head.weight.copy_(weight)
         network.head.bias.copy_(bias)
@@ -266,16 +268,34 @@ def _optimizer(named: dict[str, torch.nn.Parameter], settings: FitSettings) -> t
     return torch.optim.AdamW(groups, lr=settings.learning_rate, fused=True)
 
 
-def _class_weights(targets: torch.Tensor, outputs: int, settings: FitSettings) -> torch.Tensor | None:
-    if settings.class_weights == "none":
+def _class_weights(network: TextEncoder, targets: torch.Tensor, settings: FitSettings) -> torch.Tensor | None:
+    """The weight of each label, (outputs,), or of its positive rows where any number of labels is given."""
+    outputs = len(network.labels)
+    if settings.class_weights == "none" or network.loss == "squared_error":
         return None
+    if network.loss == "binary_cross_entropy":
+        given = targets.sum(0).clamp(min=1)
+        return (len(targets) - given).clamp(min=1) / given
     counts = torch.bincount(targets, minlength=outputs).clamp(min=1).float()
     weights: torch.Tensor = len(targets) / (outputs * counts)
     return weights
 
 
+def answered(network: TextEncoder, logits: torch.Tensor) -> np.ndarray:
+    """Logits (n, outputs) -> answers in the form of the targets."""
+    if network.loss == "squared_error":
+        numbers: np.ndarray = logits[:, 0].numpy()
+        return numbers
+    chosen: np.ndarray = (logits.argmax(1) if network.loss == "cross_entropy" else logits > 0).numpy()
+    return chosen
+
+
 def _accuracy(predicted: np.ndarray, gold: np.ndarray) -> float:
     return float((predicted == gold).mean())
+
+
+def _same(predicted: np.ndarray, gold: np.ndarray) -> float:
+    return 0.0
 
 
 def _check(network: TextEncoder, train: Rows) -> None:
@@ -285,7 +305,7 @@ def _check(network: TextEncoder, train: Rows) -> None:
         raise InputError(
             "as many texts as targets, at least one", f"{len(texts)} texts, {len(targets)} targets", "Check the rows."
         )
-    if min(targets) < 0 or max(targets) >= outputs:
+    if network.loss == "cross_entropy" and (min(targets) < 0 or max(targets) >= outputs):
         raise InputError(f"targets from 0 to {outputs - 1}", f"{min(targets)} to {max(targets)}", "Check the labels.")
     if not any(True for _ in network.trainable()):
         raise InputError("something to train", "a network with every parameter frozen", "Attach a method first.")

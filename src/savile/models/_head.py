@@ -6,20 +6,48 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+from savile.base.contracts import Loss
+
 STRENGTHS = (3.0, 10.0, 30.0, 100.0, 300.0)  # inverse regularisation C, as scikit-learn counts it
 
 
-def logistic_regression(
-    features: torch.Tensor, targets: torch.Tensor, outputs: int, strength: float, weights: torch.Tensor | None = None
+def row_loss(
+    loss: Loss, logits: torch.Tensor, targets: torch.Tensor, weights: torch.Tensor | None = None, smoothing: float = 0.0
+) -> torch.Tensor:
+    """The mean loss over rows; with any number of labels the sum over labels, so that each is a problem of its own.
+
+    Args:
+        loss: which.
+        logits: (n, outputs), float32.
+        targets: int64 (n,) or class shares (n, outputs); 0 and 1, (n, outputs); numbers in standard units, (n,).
+        weights: of each label, (outputs,).
+        smoothing: share of the target spread over all labels.
+    """
+    if loss == "squared_error":
+        return F.mse_loss(logits[:, 0], targets.float())
+    if loss == "binary_cross_entropy":
+        soft = targets.float() * (1 - smoothing) + smoothing / 2
+        return F.binary_cross_entropy_with_logits(logits, soft, pos_weight=weights, reduction="sum") / len(logits)
+    return F.cross_entropy(logits, targets, weight=weights, label_smoothing=smoothing)
+
+
+def convex_head(
+    features: torch.Tensor,
+    targets: torch.Tensor,
+    outputs: int,
+    strength: float,
+    weights: torch.Tensor | None = None,
+    loss: Loss = "cross_entropy",
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Multinomial logistic regression with an L2 penalty on the weights, by L-BFGS.
+    """Logistic regression, one of them a label, or ridge regression, with an L2 penalty on the weights, by L-BFGS.
 
     Args:
         features: (n, d), float32.
-        targets: class of each row, int64 (n,), or class shares, float32 (n, outputs).
-        outputs: number of classes.
+        targets: see `row_loss`.
+        outputs: number of outputs.
         strength: inverse regularisation C of scikit-learn's `LogisticRegression`.
-        weights: weight of each class, (outputs,).
+        weights: weight of each label, (outputs,).
+        loss: what is minimised.
 
     Returns:
         Weight (outputs, d) and bias (outputs,).
@@ -32,22 +60,25 @@ def logistic_regression(
 
     def closure() -> torch.Tensor:
         optimiser.zero_grad()
-        loss = F.cross_entropy(F.linear(features, weight, bias), targets, weight=weights)
-        loss = loss + weight.square().sum() / (2 * strength * len(features))
-        loss.backward()  # type: ignore[no-untyped-call]
-        return loss
+        total = row_loss(loss, F.linear(features, weight, bias), targets, weights)
+        total = total + weight.square().sum() / (2 * strength * len(features))
+        total.backward()  # type: ignore[no-untyped-call]
+        return total
 
     optimiser.step(closure)  # type: ignore[no-untyped-call]
     return weight.detach(), bias.detach()
 
 
-def best_strength(features: torch.Tensor, targets: torch.Tensor, outputs: int, seed: int, rows: int = 4000) -> float:
-    """The penalty with the lowest three-fold log loss, on at most `rows` rows."""
+def best_strength(
+    features: torch.Tensor, targets: torch.Tensor, outputs: int, seed: int, loss: Loss = "cross_entropy", rows: int = 4000
+) -> float:
+    """The penalty with the lowest three-fold loss, on at most `rows` rows."""
     chosen = np.random.default_rng(seed).permutation(len(features))[:rows]
     losses = dict.fromkeys(STRENGTHS, 0.0)
     for fold in np.array_split(chosen, 3):
         train = torch.from_numpy(np.setdiff1d(chosen, fold))
         for strength in STRENGTHS:
-            weight, bias = logistic_regression(features[train], targets[train], outputs, strength)
-            losses[strength] += F.cross_entropy(F.linear(features[fold], weight, bias), targets[fold], reduction="sum").item()
+            weight, bias = convex_head(features[train], targets[train], outputs, strength, loss=loss)
+            held = row_loss(loss, F.linear(features[fold], weight, bias), targets[fold])
+            losses[strength] += held.item() * len(fold)
     return min(STRENGTHS, key=lambda strength: losses[strength])

@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from savile.base.contracts import Loss
 from savile.base.errors import InputError
 from savile.models._bases import Base
 
@@ -55,6 +56,7 @@ class TextEncoder(nn.Module):
         trunk: the transformers encoder, float32.
         head: the classifier.
         labels: label of each output.
+        loss: what it is trained with (see `savile.base.contracts.HeadSpec`).
         max_length: texts are cut to this many tokens, specials included.
     """
 
@@ -71,6 +73,7 @@ class TextEncoder(nn.Module):
         self.max_length = min(max_length, positions - 2)
         self.trunk = AutoModel.from_pretrained(base.folder, dtype=torch.float32, attn_implementation="eager")
         self.base, self.labels = base, tuple(labels)
+        self.loss: Loss = "cross_entropy"
         self.pooling = _pooling(base)
         self.width: int = config.hidden_size
         self.head = Head(self.width, outputs, cosine)

@@ -5,27 +5,28 @@ Evaluation, parity, readiness and serving all answer through it, so what is serv
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from savile.base import catalogue
+from savile.base.contracts import Inputs
 from savile.base.errors import InputError
 from savile.base.mask import Masker
 from savile.base.records import Calibration, Model, Outputs
 from savile.models._calibrate import decide
 
 if TYPE_CHECKING:
-    from tokenizers import Tokenizer
+    import pyarrow as pa
 
 BATCH_ROWS, BATCH_TOKENS = 64, 4096
 LENGTH_STEP = 8  # lengths are padded up to a multiple of this, so engines see few shapes
 
 
 class Predictor:
-    """Answers texts with one form of a model.
+    """Answers texts, or rows of a table, with one form of a model.
 
     Args:
         model: a saved model.
@@ -43,34 +44,52 @@ class Predictor:
         self.head = catalogue.get("tasks", model.task).head(len(model.labels))
         self._mask = Masker(model.mask)
         files = {name: Path(str(path)) for name, path in model.forms[form].items()}
+        family = catalogue.get("families", model.family)
+        self.reads = family.reads
         if engine is None:
-            family = catalogue.get("families", model.family)
             answerer = family.load(model, form)
-            self._logits: Callable[[Sequence[str]], np.ndarray] = lambda texts: family.predict(answerer, texts)
+            self._logits: Callable[[Any], np.ndarray] = lambda inputs: family.predict(answerer, inputs)
         else:
-            self.tokenizer = _tokenizer(files["tokenizer.json"])
+            self._tokens = family.tokens(files)
             self._run = catalogue.get("engines", engine).open(files, threads or 0)
             self._logits = self._engine_logits
 
-    def __call__(self, texts: Sequence[str]) -> Outputs:
-        """Texts -> calibrated answers, in the order given."""
-        return self.decide(self.logits(texts))
+    def __call__(self, inputs: Inputs | Sequence[Mapping[str, Any]]) -> Outputs:
+        """Texts or rows (see `logits`) -> calibrated answers, in the order given."""
+        return self.decide(self.logits(inputs))
 
-    def logits(self, texts: Sequence[str]) -> np.ndarray:
-        """Texts -> uncalibrated logits, float32 (n, outputs); the texts are masked first."""
-        if not len(texts):
+    def logits(self, inputs: Inputs | Sequence[Mapping[str, Any]]) -> np.ndarray:
+        """What is asked -> uncalibrated logits, float32 (n, outputs).
+
+        Args:
+            inputs: texts; of a family that reads tables, a table with the feature columns, or rows by column name. Whatever is
+                text in them is masked first.
+        """
+        if not len(inputs):
             return np.zeros((0, self.head.outputs), dtype=np.float32)
-        return self._logits(self._mask.many(texts))
+        return self._logits(self.masked(inputs))
+
+    def masked(self, inputs: Inputs | Sequence[Mapping[str, Any]]) -> Inputs:
+        """The inputs as the model sees them."""
+        if self.reads == "text":
+            return self._mask.many(inputs)  # type: ignore[arg-type]
+        import pyarrow as pa
+
+        table = inputs if isinstance(inputs, pa.Table) else tabled(inputs, self.model.columns)  # type: ignore[arg-type]
+        for place, name in enumerate(table.column_names):
+            if pa.types.is_string(table.schema.field(place).type):
+                texts = [None if text is None else self._mask(text) for text in table.column(place).to_pylist()]
+                table = table.set_column(place, name, pa.array(texts, pa.string()))
+        return table
 
     def decide(self, logits: np.ndarray) -> Outputs:
         """Logits (n, outputs) -> calibrated answers."""
-        probabilities = self.head.decode(logits / self.calibration.temperature)
-        choice, confidence, abstain = decide(probabilities, self.calibration.threshold)
-        return Outputs(logits, probabilities, choice, confidence, abstain)
+        return decide(self.head, logits, self.calibration)
 
     def tokens(self, texts: Sequence[str]) -> list[list[int]]:
         """Texts -> token ids, as the engine reads them."""
-        return [encoding.ids for encoding in self.tokenizer.encode_batch(list(texts))]
+        ids: list[list[int]] = self._tokens(texts)
+        return ids
 
     def _engine_logits(self, texts: Sequence[str]) -> np.ndarray:
         ids = self.tokens(texts)
@@ -79,6 +98,25 @@ class Predictor:
         for rows in batches(lengths):
             logits[rows] = self._run(*pad([ids[row] for row in rows]))
         return logits
+
+
+def tabled(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, str]) -> pa.Table:
+    """Rows by column name -> the table a model reads; a column that a row does not name is empty there.
+
+    Raises:
+        InputError: a row names a column the model does not know, or a value is not of the column's type.
+    """
+    import pyarrow as pa
+
+    unknown = sorted({name for row in rows for name in row} - set(columns))
+    if unknown:
+        raise InputError(f"columns among {', '.join(columns)}", ", ".join(unknown), "Leave them out.")
+    schema = pa.schema([(name, pa.type_for_alias(kind)) for name, kind in columns.items()])
+    try:
+        return pa.Table.from_pylist([dict(row) for row in rows], schema)
+    except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError) as error:
+        wanted = ", ".join(f"{name} ({kind})" for name, kind in columns.items())
+        raise InputError(f"values of the types {wanted}", str(error).partition("\n")[0], "Correct the values.") from error
 
 
 def batches(lengths: np.ndarray) -> list[np.ndarray]:
@@ -102,12 +140,3 @@ def pad(ids: Sequence[Sequence[int]]) -> tuple[np.ndarray, np.ndarray]:
         padded[i, : len(row)] = row
         mask[i, : len(row)] = 1
     return padded, mask
-
-
-def _tokenizer(path: Path) -> Tokenizer:
-    """The tokenizer of a form; the file carries its own truncation length."""
-    from tokenizers import Tokenizer
-
-    tokenizer = Tokenizer.from_file(str(path))
-    tokenizer.no_padding()
-    return tokenizer

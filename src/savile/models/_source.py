@@ -8,6 +8,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+from savile.models._head import best_strength, convex_head
 from savile.models._network import TextEncoder
 from savile.models._rows import HiddenRows, TokenRows, autocast, embed, sorted_batches
 from savile.models._settings import FitSettings
@@ -22,17 +23,21 @@ class Source:
         texts, targets = rows
         self.network = network
         self.precision = precision(settings, network.device)
-        self.targets = torch.from_numpy(np.asarray(targets, dtype=np.int64))
+        kind = np.int64 if network.loss == "cross_entropy" else np.float32
+        self.targets = torch.from_numpy(np.asarray(targets, dtype=kind))
         self.tokens = TokenRows(network.encode(texts), network.pad_id)
-        self.depth = (network.frozen_depth() if settings.keep_frozen else 0) if depth is None else depth
         self.pooled: torch.Tensor | None = None
         self.below: HiddenRows | None = None
         training = depth is None
+        see = getattr(network, "see", None)
+        if training and see is not None:
+            see(self.tokens.flat)
+        self.depth = (network.frozen_depth() if settings.keep_frozen else 0) if depth is None else depth
         if self.depth or (training and _needs_start(network)):
             self.pooled, self.below = embed(network, self.tokens, self.depth, self.precision)
         if training and _needs_start(network):
             assert self.pooled is not None
-            start_at_class_means(network, self.pooled, self.targets)
+            start(network, self.pooled, self.targets, settings)
         self.upper = network.upper(self.depth) if self.below is not None else None
 
     def logits(self, rows: np.ndarray) -> torch.Tensor:
@@ -58,6 +63,23 @@ def predict_rows(source: Source) -> torch.Tensor:
     return logits
 
 
+def start(network: TextEncoder, pooled: torch.Tensor, targets: torch.Tensor, settings: FitSettings) -> None:
+    """Give a head that is still zero a start from the frozen embeddings (n, d).
+
+    A cosine head starts at the class means; a linear one where training it alone would end, so that the first steps do not
+    spoil the base (Kumar et al., ICLR 2022).
+    """
+    if network.head.cosine:
+        start_at_class_means(network, pooled, targets)
+        return
+    features, outputs = F.normalize(pooled, dim=-1).cpu(), len(network.labels)
+    strength = settings.strength or best_strength(features, targets, outputs, settings.seed, network.loss)
+    weight, bias = convex_head(features, targets, outputs, strength, loss=network.loss)
+    with torch.no_grad():
+        network.head.weight.copy_(weight)
+        network.head.bias.copy_(bias)
+
+
 def start_at_class_means(network: TextEncoder, pooled: torch.Tensor, targets: torch.Tensor) -> None:
     """Set each row of a cosine head to the mean unit embedding of its class (prototypes, Snell et al. 2017)."""
     unit = F.normalize(pooled, dim=-1)
@@ -67,7 +89,7 @@ def start_at_class_means(network: TextEncoder, pooled: torch.Tensor, targets: to
 
 
 def _needs_start(network: TextEncoder) -> bool:
-    return network.head.cosine and not bool(network.head.weight.any())
+    return (network.head.cosine or network.loss != "cross_entropy") and not bool(network.head.weight.any())
 
 
 def best_device() -> torch.device:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from savile.base import catalogue
+from savile.base.contracts import Loss, Reads
 from savile.base.errors import CorruptError, InputError
 from savile.base.records import Model, canonical
 
@@ -20,21 +21,26 @@ if TYPE_CHECKING:
     from savile.models._network import TextEncoder
 
 trains: Literal["loop", "own"] = "loop"
+reads: Reads = "text"
 FORM = "torch"
 
 # peft names the parameters of an attached adapter "….default.…"; its files leave that out and start from base_model.model
 ADAPTER = re.compile(r"\.default(?=\.|$)")
 
 
-def create(base: str, labels: Sequence[str], *, cosine: bool = True, max_length: int = 256) -> TextEncoder:
-    """A network on a base of this machine (see `savile.models._bases.locate`) with a fresh head."""
+def create(
+    base: str, labels: Sequence[str], loss: Loss = "cross_entropy", *, cosine: bool = True, max_length: int = 256
+) -> TextEncoder:
+    """A network on a base of this machine (see `savile.models._bases.locate`) with a fresh head, one output a label."""
     from savile.models._bases import locate
     from savile.models._network import TextEncoder
 
     found = locate(base)
     if found.kind != "encoder":
         raise InputError("an encoder as base", f"{base}, a {found.kind} model", "Use minilm, or a BERT-like model of your own.")
-    return TextEncoder(found, labels, len(labels), cosine=cosine, max_length=max_length)
+    network = TextEncoder(found, labels, len(labels), cosine=cosine, max_length=max_length)
+    network.loss = loss
+    return network
 
 
 def attach(network: TextEncoder, method: str, settings: Mapping[str, Any]) -> None:
@@ -66,6 +72,7 @@ def save(network: TextEncoder) -> dict[str, Path | bytes]:
         "method": network.method,
         "settings": network.method_settings,
         "labels": list(network.labels),
+        "loss": network.loss,
     }
     files: dict[str, Path | bytes] = {
         "network.json": canonical(spec).encode(),
@@ -90,7 +97,8 @@ def load(model: Model, form: str = FORM) -> TextEncoder:
     """
     files = {name: Path(str(path)) for name, path in model.forms[form].items()}
     spec = json.loads(files["network.json"].read_text())
-    network = create(spec["base"], spec["labels"], cosine=spec["cosine"], max_length=spec["max_length"])
+    shape = {"cosine": spec["cosine"], "max_length": spec["max_length"]}
+    network = create(spec["base"], spec["labels"], spec.get("loss", "cross_entropy"), **shape)
     if network.base.sha256 != spec["base_sha256"]:
         raise CorruptError(
             f"the base {spec['base']} with SHA-256 {spec['base_sha256'][:12]}…",
@@ -115,6 +123,20 @@ def predict(network: TextEncoder, texts: Sequence[str]) -> np.ndarray:
             ids, mask = tokens.padded(rows)
             logits[rows] = network(torch.from_numpy(ids), torch.from_numpy(mask)).numpy()
     return logits
+
+
+def tokenizer_files(network: TextEncoder) -> dict[str, Path | bytes]:
+    """What turns texts into token ids, for forms that leave the network behind; it carries its own truncation length."""
+    return {"tokenizer.json": network.tokenizer.to_str().encode()}
+
+
+def tokens(files: Mapping[str, Path]) -> Callable[[Sequence[str]], list[list[int]]]:
+    """Texts -> token ids, from the files of a form."""
+    from tokenizers import Tokenizer
+
+    tokenizer = Tokenizer.from_file(str(files["tokenizer.json"]))
+    tokenizer.no_padding()
+    return lambda texts: [encoding.ids for encoding in tokenizer.encode_batch(list(texts))]
 
 
 def module(network: TextEncoder) -> torch.nn.Module:

@@ -1,4 +1,4 @@
-"""TF-IDF of words and characters with a linear classifier: the baseline every report shows, and often a fine answer."""
+"""TF-IDF of words and characters with a linear model: the baseline every report shows, and often a fine answer."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from savile.base import catalogue
+from savile.base.contracts import Reads, Rows
 from savile.base.errors import CorruptError
 from savile.base.records import Model, canonical
 
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
 trains: Literal["loop", "own"] = "own"
+reads: Reads = "text"
 FORM = "linear"
 
 
@@ -27,7 +30,7 @@ class Settings:
     Attributes:
         analyser: ``words`` (word 1-2-grams and character 2-5-grams), ``characters`` (1-3-grams, for text without spaces), or
             ``auto``, which looks for Chinese, Japanese or Korean letters.
-        strength: inverse penalty C of the linear support vector machine.
+        strength: inverse penalty C of the linear support vector machine, or of the ridge regression of a number.
         min_rows: n-grams in fewer rows are left out.
     """
 
@@ -38,7 +41,7 @@ class Settings:
 
 @dataclass(frozen=True)
 class Linear:
-    """A fitted classifier: n-gram blocks, their inverse document frequencies, and one weight row a label."""
+    """A fitted model: n-gram blocks, their inverse document frequencies, and one weight row a label."""
 
     blocks: tuple[dict[str, Any], ...]
     vocabularies: tuple[dict[str, int], ...]
@@ -48,32 +51,19 @@ class Linear:
     labels: tuple[str, ...]
 
 
-def fit(texts: Sequence[str], targets: np.ndarray, labels: Sequence[str], settings: Settings | None = None) -> Linear:
-    """Fit one-against-rest linear support vector machines on TF-IDF features.
-
-    Args:
-        texts: training texts.
-        targets: label index of each text, int64 (n,).
-        labels: label of each index.
-    """
-    from sklearn.svm import LinearSVC
-
-    settings = settings or Settings()
+def fit(data: Rows, task: str = "classify", settings: Settings | None = None) -> Linear:
+    """Fit on TF-IDF features: support vector machines, one against the rest a label, or ridge regression of a number."""
+    texts, settings = list(data.inputs), settings or Settings()
     blocks = _blocks(texts, settings)
     vectorisers = [_vectoriser(block).fit(texts) for block in blocks]
     vocabularies = tuple({term: int(i) for term, i in v.vocabulary_.items()} for v in vectorisers)
     idf = np.concatenate([v.idf_ for v in vectorisers])
-    linear = Linear(blocks, vocabularies, idf, np.zeros((0, 0)), np.zeros(0), tuple(labels))
-    machine = LinearSVC(C=settings.strength, random_state=0)
-    machine.fit(_features(linear, texts), targets)
-    weight = np.zeros((len(labels), len(idf)), dtype=np.float32)
-    bias = np.full(len(labels), machine.intercept_.min() - 1.0, dtype=np.float32)
-    if len(machine.classes_) == 2:  # scikit-learn keeps one row for two classes
-        coefficients, intercepts = np.vstack([-machine.coef_, machine.coef_]), np.r_[-machine.intercept_, machine.intercept_]
-    else:
-        coefficients, intercepts = machine.coef_, machine.intercept_
-    weight[machine.classes_], bias[machine.classes_] = coefficients, intercepts
-    return Linear(blocks, vocabularies, idf, weight, bias, tuple(labels))
+    linear = Linear(blocks, vocabularies, idf, np.zeros((0, 0)), np.zeros(0), tuple(data.labels))
+    weight = np.zeros((len(data.labels), len(idf)), dtype=np.float32)
+    bias = np.zeros(len(data.labels), dtype=np.float32)
+    solve = FITS[catalogue.get("tasks", task).head(len(data.labels)).loss]
+    solve(_features(linear, texts), data.targets, settings.strength, weight, bias)
+    return Linear(blocks, vocabularies, idf, weight, bias, tuple(data.labels))
 
 
 def save(linear: Linear) -> dict[str, Path | bytes]:
@@ -89,7 +79,7 @@ def save(linear: Linear) -> dict[str, Path | bytes]:
 
 
 def load(model: Model, form: str = FORM) -> Linear:
-    """The classifier of a saved model.
+    """The fitted model of a saved one.
 
     Raises:
         CorruptError: its files do not fit together.
@@ -114,6 +104,42 @@ def predict(linear: Linear, texts: Sequence[str]) -> np.ndarray:
     """Texts -> one margin a label, float32 (n, outputs)."""
     features = _features(linear, texts).astype(np.float32)
     return np.asarray(features @ linear.weight.T + linear.bias, dtype=np.float32)
+
+
+def _one_label(x: csr_matrix, targets: np.ndarray, strength: float, weight: np.ndarray, bias: np.ndarray) -> None:
+    """One row of `weight` a label, by one-against-rest support vector machines; labels without rows get a low bias."""
+    from sklearn.svm import LinearSVC
+
+    machine = LinearSVC(C=strength, random_state=0).fit(x, targets)
+    bias[:] = machine.intercept_.min() - 1.0
+    if len(machine.classes_) == 2:  # scikit-learn keeps one row for two classes
+        coefficients, intercepts = np.vstack([-machine.coef_, machine.coef_]), np.r_[-machine.intercept_, machine.intercept_]
+    else:
+        coefficients, intercepts = machine.coef_, machine.intercept_
+    weight[machine.classes_], bias[machine.classes_] = coefficients, intercepts
+
+
+def _any_labels(x: csr_matrix, targets: np.ndarray, strength: float, weight: np.ndarray, bias: np.ndarray) -> None:
+    """A support vector machine of its own for each label; a label that all rows or none have is always or never given."""
+    from sklearn.svm import LinearSVC
+
+    for label, given in enumerate(targets.T > 0):
+        if given.all() or not given.any():
+            bias[label] = 1.0 if given.all() else -1.0
+            continue
+        machine = LinearSVC(C=strength, random_state=0).fit(x, given)
+        weight[label], bias[label] = machine.coef_[0], machine.intercept_[0]
+
+
+def _number(x: csr_matrix, targets: np.ndarray, strength: float, weight: np.ndarray, bias: np.ndarray) -> None:
+    """Ridge regression."""
+    from sklearn.linear_model import Ridge
+
+    ridge = Ridge(alpha=1.0 / strength, solver="sparse_cg", random_state=0).fit(x, targets)
+    weight[0], bias[0] = ridge.coef_, ridge.intercept_
+
+
+FITS = {"cross_entropy": _one_label, "binary_cross_entropy": _any_labels, "squared_error": _number}
 
 
 def _blocks(texts: Sequence[str], settings: Settings) -> tuple[dict[str, Any], ...]:

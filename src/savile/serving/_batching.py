@@ -9,14 +9,16 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Any
 
 from savile.base.records import Outputs
 
 BATCH_TOKENS = 2_048  # about 40 ms of a small encoder on two cores: what one request may have to wait for
 WAITING_TEXTS = 8_192
+ROW_TOKENS = 8  # a row of a table costs about as much as a short text
 LETTERS_A_TOKEN = 4  # a guess that costs nothing; the engine counts for itself
 
-Answer = Callable[[Sequence[str]], Outputs]
+Answer = Callable[[Sequence[Any]], Outputs]
 
 
 class Busy(Exception):  # noqa: N818  (a state, not a fault)
@@ -25,13 +27,13 @@ class Busy(Exception):  # noqa: N818  (a state, not a fault)
 
 @dataclass
 class _Asked:
-    texts: Sequence[str]
+    texts: Sequence[Any]  # texts, or rows by column name
     answered: asyncio.Future[tuple[Outputs, int]]
     since: float = field(default_factory=time.perf_counter)
 
     @property
     def tokens(self) -> int:
-        return sum(2 + len(text) // LETTERS_A_TOKEN for text in self.texts)
+        return sum(2 + len(text) // LETTERS_A_TOKEN if isinstance(text, str) else ROW_TOKENS for text in self.texts)
 
 
 class Batcher:
@@ -50,7 +52,7 @@ class Batcher:
         self._idle, self._looking = workers, False
         self._threads = ThreadPoolExecutor(workers, thread_name_prefix="savile-engine")
 
-    async def ask(self, texts: Sequence[str]) -> tuple[Outputs, int]:
+    async def ask(self, texts: Sequence[Any]) -> tuple[Outputs, int]:
         """The outputs of the batch that the texts were in, and where in it they begin.
 
         Raises:

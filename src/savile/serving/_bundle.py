@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from savile.base import catalogue
+from savile.base import answers, catalogue
 from savile.base.errors import CorruptError, ParityError
-from savile.base.records import Calibration, Dataset, Model, Release, canonical, digest
+from savile.base.records import Calibration, Dataset, Model, Outputs, Release, canonical, digest
 from savile.base.store import Store
 from savile.models import Predictor
 from savile.models._bases import sha256
@@ -28,24 +28,44 @@ def digests(model: Model, form: str) -> dict[str, str]:
         "task": model.task,
         "base": model.base_digest,
     }
+    if model.columns:
+        said["columns"] = dict(model.columns)
     return files | {name: digest(canonical(value)) for name, value in said.items()}
 
 
 def golden(predictor: Predictor, data: Dataset) -> dict[str, Any]:
     """Test inputs spread over the test part, masked, with the answers expected; none of them a close call."""
     proof = catalogue.get("metrics", "parity")
-    texts = predictor._mask.many(data.texts("test"))
-    outputs = predictor(texts)
+    inputs = predictor.masked(data.inputs(predictor.reads, "test"))
+    outputs = predictor(inputs)
     clear = np.flatnonzero(proof.margins(outputs) >= proof.CLOSE)
-    rows = clear if len(clear) else np.arange(len(texts))
+    rows = clear if len(clear) else np.arange(len(outputs.logits))
     chosen = rows[np.linspace(0, len(rows) - 1, min(len(rows), GOLDEN)).astype(np.int64)] if len(rows) else rows
+    asked = answers.take(inputs, chosen)
     expected = {
-        "texts": [texts[row] for row in chosen],
-        "labels": [predictor.labels[outputs.choice[row]] for row in chosen],
-        "probabilities": [round(float(outputs.confidence[row]), 6) for row in chosen],
+        "texts": list(asked) if predictor.reads == "text" else asked.to_pylist(),  # type: ignore[union-attr]
+        "answers": said(predictor, outputs.rows(chosen)),
         "logits": [[round(float(value), 4) for value in outputs.logits[row]] for row in chosen],
     }
     return {**expected, "sha256": digest(canonical(expected))}
+
+
+def said(predictor: Predictor, outputs: Outputs) -> list[dict[str, Any]]:
+    """Each answer as a client reads it, but for the release."""
+    names, found = predictor.labels, []
+    for row in range(len(outputs.logits)):
+        if outputs.low is not None and outputs.high is not None:
+            number, low, high = (round(float(values[row]), 6) for values in (outputs.choice, outputs.low, outputs.high))
+            one: dict[str, Any] = {"value": number, "low": low, "high": high}
+        else:
+            sure = round(float(outputs.confidence[row]), 6)
+            one = {"label": names[outputs.choice[row]], "probability": sure} if outputs.choice.ndim == 1 else {}
+            if not one:
+                given = np.flatnonzero(outputs.choice[row])
+                each = [{"label": names[i], "probability": round(float(outputs.probabilities[row, i]), 6)} for i in given]
+                one = {"labels": each, "probability": sure}
+        found.append({**one, "abstain": bool(outputs.abstain[row])})
+    return found
 
 
 def opened(release: Release) -> Predictor:

@@ -22,9 +22,11 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from savile.base import machine
+from savile.base.errors import InputError
 from savile.base.events import emit
 from savile.base.records import Release
 from savile.models import Predictor
+from savile.models._predict import tabled
 from savile.serving import _bundle, _schema
 from savile.serving._batching import Batcher, Busy
 from savile.serving._keys import Keys
@@ -55,14 +57,17 @@ class Service:
         self._endings = [f',"abstain":{flag},"release":"{self.digest}"}}' for flag in ("false", "true")]
         self._labels = [json.dumps(label, ensure_ascii=False) for label in predictor.labels]
 
-    async def answer(self, texts: Sequence[str]) -> bytes:
-        """The JSON of the answers to some texts."""
+    async def answer(self, texts: Sequence[Any]) -> bytes:
+        """The JSON of the answers to some texts or rows."""
         outputs, start = await self.batcher.ask(texts)
         rows = slice(start, start + len(texts))
+        self.metrics.answered(outputs.abstain[rows])
+        if self.predictor.head.loss != "cross_entropy":
+            said = _bundle.said(self.predictor, outputs.rows(rows))
+            return json.dumps({"answers": [one | {"release": self.digest} for one in said]}, ensure_ascii=False).encode()
         given = zip(
             outputs.choice[rows].tolist(), outputs.confidence[rows].tolist(), outputs.abstain[rows].tolist(), strict=True
         )
-        self.metrics.answered(outputs.abstain[rows])
         answers = (f'{{"label":{self._labels[c]},"probability":{p:.6f}{self._endings[a]}' for c, p, a in given)
         return f'{{"answers":[{",".join(answers)}]}}'.encode()
 
@@ -119,10 +124,20 @@ def app(service: Service) -> Asgi:
 
 
 def _answers(api: FastAPI, service: Service) -> None:
-    @api.post("/v1/classify", openapi_extra={"requestBody": _schema.QUESTION}, responses=_schema.ANSWERS)
-    async def classify(request: Request) -> Response:
-        """The most likely label of each text, its calibrated probability, and whether a person should decide instead."""
-        texts = asked(await _body(request))
+    predictor = service.predictor
+    columns = predictor.model.columns
+    about = (
+        f"What the task {predictor.model.task} asks of each text or row, how sure that is, and whether a person should decide."
+    )
+    given: Any = {
+        "openapi_extra": {"requestBody": _schema.question(columns)},
+        "responses": _schema.answers(predictor.head.loss),
+    }
+
+    @api.post(f"/v1/{predictor.model.task}", description=about, **given)
+    async def answer(request: Request) -> Response:
+        """Answer by the served model."""
+        texts = asked_rows(await _body(request), columns) if columns else asked(await _body(request))
         if not service.proof["passed"]:
             raise Problem(503, "not_ready", f"The model does not answer as it was released: {service.proof['reason']}.")
         try:
@@ -186,23 +201,50 @@ async def _body(request: Request) -> bytes:
     return b"".join(chunks)
 
 
+def asked_rows(body: bytes, columns: Mapping[str, str]) -> list[dict[str, Any]]:
+    """The rows of a request to a model that reads tables.
+
+    Raises:
+        Problem: it is no JSON, of another shape, or names columns or values the model does not know.
+    """
+    rows = _several(body, "row", "rows", dict)
+    letters = [value for row in rows for value in row.values() if isinstance(value, str)]
+    _checked(letters)
+    try:
+        tabled(rows, columns)
+    except InputError as error:
+        raise Problem(422, "row", f"Wanted {error.wanted}; received {error.received}.") from None
+    return rows
+
+
 def asked(body: bytes) -> list[str]:
     """The texts of a request.
 
     Raises:
         Problem: it is no JSON, of another shape, or a text is too long or no Unicode.
     """
+    return _checked(_several(body, "text", "texts", str))
+
+
+def _several(body: bytes, one: str, many: str, kind: type) -> list[Any]:
+    """What is asked, a list of one or more."""
+    shape = '{"row": {…}} or {"rows": [{…}, …]}' if kind is dict else '{"text": "…"} or {"texts": ["…", …]}'
     try:
         question = json.loads(body)
     except (ValueError, RecursionError):
-        raise Problem(400, "json", 'The body must be JSON: {"text": "…"} or {"texts": ["…", …]}.') from None
-    if not isinstance(question, dict) or len(question) != 1 or not question.keys() <= {"text", "texts"}:
-        raise Problem(422, "shape", 'Send {"text": "…"} or {"texts": ["…", …]}, and nothing else.')
-    texts = [question["text"]] if "text" in question else question["texts"]
-    if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
-        raise Problem(422, "shape", "text is a string, texts a list of strings.")
+        raise Problem(400, "json", f"The body must be JSON: {shape}.") from None
+    if not isinstance(question, dict) or len(question) != 1 or not question.keys() <= {one, many}:
+        raise Problem(422, "shape", f"Send {shape}, and nothing else.")
+    texts = [question[one]] if one in question else question[many]
+    if not isinstance(texts, list) or not all(isinstance(text, kind) for text in texts):
+        what = "an object" if kind is dict else "a string"
+        raise Problem(422, "shape", f"{one} is {what}, {many} a list of {what.partition(' ')[2]}s.")
     if not 0 < len(texts) <= MAX_TEXTS:
-        raise Problem(422, "count", f"Send between 1 and {MAX_TEXTS} texts.")
+        raise Problem(422, "count", f"Send between 1 and {MAX_TEXTS} {many}.")
+    return texts
+
+
+def _checked(texts: list[str]) -> list[str]:
     if any(len(text) > MAX_LETTERS for text in texts):
         raise Problem(422, "length", f"A text has at most {MAX_LETTERS} characters.")
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 MAX_BODY, MAX_TEXTS, MAX_LETTERS = 4 << 20, 256, 20_000
@@ -18,24 +19,48 @@ def _says(description: str, schema: dict[str, Any] | None = None) -> dict[str, A
 
 TEXT = {"type": "string", "maxLength": MAX_LETTERS}
 TEXTS = {"type": "array", "items": TEXT, "minItems": 1, "maxItems": MAX_TEXTS}
-QUESTION = {
-    "required": True,
-    "content": {"application/json": {"schema": {"oneOf": [_object(text=TEXT), _object(texts=TEXTS)]}}},
+PROBABILITY = {"type": "number", "minimum": 0, "maximum": 1, "description": "calibrated"}
+ABSTAIN = {"type": "boolean", "description": "a person should decide"}
+RELEASE = {"type": "string", "description": "digest of everything the answer depends on"}
+LABEL = {"type": "string"}
+_KINDS: dict[str, dict[str, Any]] = {
+    "cross_entropy": {"label": LABEL, "probability": PROBABILITY},
+    "binary_cross_entropy": {
+        "labels": {"type": "array", "items": _object(label=LABEL, probability=PROBABILITY)},
+        "probability": {**PROBABILITY, "description": "of the label that is least surely given or left out"},
+    },
+    "squared_error": {
+        "value": {"type": "number"},
+        "low": {"type": "number", "description": "nine in ten lie between low and high"},
+        "high": {"type": "number"},
+    },
 }
-ANSWER = _object(
-    label={"type": "string"},
-    probability={"type": "number", "minimum": 0, "maximum": 1, "description": "calibrated"},
-    abstain={"type": "boolean", "description": "a person should decide"},
-    release={"type": "string", "description": "digest of everything the answer depends on"},
-)
+_TYPES = {"string": ["string", "null"], "bool": ["boolean", "null"]}
 ERROR = _object(error=_object(code={"type": "string"}, message={"type": "string"}))
 _KEY: dict[int | str, dict[str, Any]] = {
     401: _says("no key, or one that does not open", ERROR),
     405: _says("another method is meant", ERROR),
 }
 
-ANSWERS: dict[int | str, dict[str, Any]] = {
-    200: _says("one answer a text, in order", _object(answers={"type": "array", "items": ANSWER})),
+
+def question(columns: Mapping[str, str]) -> dict[str, Any]:
+    """What is asked: texts, or rows with some of the columns, given with their Arrow types."""
+    one, many, item, several = "text", "texts", TEXT, TEXTS
+    if columns:
+        kinds = {name: {"type": _TYPES.get(kind, ["number", "null"])} for name, kind in columns.items()}
+        one, many, item = "row", "rows", {"type": "object", "additionalProperties": False, "properties": kinds}
+        several = {**TEXTS, "items": item}
+    schema = {"oneOf": [_object(**{one: item}), _object(**{many: several})]}
+    return {"required": True, "content": {"application/json": {"schema": schema}}}
+
+
+def answers(loss: str) -> dict[int | str, dict[str, Any]]:
+    """What comes back, by the kind of answer."""
+    answer = _object(**_KINDS[loss], abstain=ABSTAIN, release=RELEASE)
+    return {200: _says("one answer each, in order", _object(answers={"type": "array", "items": answer})), **_REFUSALS}
+
+
+_REFUSALS: dict[int | str, dict[str, Any]] = {
     400: _says("no JSON", ERROR),
     408: _says("too slow", ERROR),
     413: _says("too large", ERROR),

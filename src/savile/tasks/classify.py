@@ -12,7 +12,7 @@ from savile.base.contracts import Fields, HeadSpec
 
 def fields() -> Fields:
     """A text and its label; time and group columns steer the split, the rest become slices."""
-    return Fields(required=("text", "label"), optional=("time", "group"))
+    return Fields(required=("label",), optional=("text", "time", "group"))
 
 
 def render(example: Mapping[str, Any]) -> str:

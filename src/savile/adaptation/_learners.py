@@ -1,0 +1,234 @@
+"""What is fitted: a family that learns in the one training loop, with a base and a method, or one that learns by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from savile.adaptation import _folds
+from savile.base import catalogue, events
+from savile.base.contracts import HeadSpec, Inputs, Rows
+from savile.base.errors import InputError, UnknownNameError
+from savile.base.records import Dataset
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What to try.
+
+    Attributes:
+        base: name of a base, or of a family that needs none, such as ``linear``.
+        method: catalogue name of the adaptation method; of no meaning for a family without a base.
+        settings: of the method, of the loop or of the family, and ``value``.
+        seed: of everything random.
+        minutes: budget of the whole call, or None.
+    """
+
+    base: str
+    method: str
+    settings: Mapping[str, Any]
+    seed: int
+    minutes: float | None = None
+
+
+class Learner(Protocol):
+    """One candidate: what it is called, what it depends on, how it is fitted and stored."""
+
+    name: str
+    family: str
+    base: str
+    base_digest: str
+    method: str
+    reads: Any
+    form: str
+    value: Any
+    seed: int
+
+    def identity(self) -> dict[str, Any]:
+        """Everything the result depends on beside the data."""
+
+    def fit(self, rows: Rows, checkpoint: Path) -> tuple[Any, dict[str, Any]]:
+        """The fitted answerer, and notes; a killed run is gone on from at `checkpoint`."""
+
+    def kept(self, folder: Path, answers: Callable[[], np.ndarray]) -> np.ndarray:
+        """The logits that `answers` gives, or those it gave a run that was killed since."""
+
+    def predict(self, answerer: Any, inputs: Inputs) -> np.ndarray:
+        """Logits of some rows, float32 (n, outputs)."""
+
+    def files(self, answerer: Any) -> Any:
+        """What is stored."""
+
+
+def learner(data: Dataset, recipe: Recipe) -> Learner:
+    """The learner of a recipe, by the way its family trains.
+
+    Raises:
+        UnknownNameError: no such base, family, method or setting.
+        InputError: no family reads such a base.
+    """
+    name = family_of(recipe.base)
+    family = catalogue.get("families", name)
+    kind: type[OwnLearner] | type[LoopLearner] = OwnLearner if family.trains == "own" else LoopLearner
+    return kind(data, recipe, name)
+
+
+def family_of(base: str) -> str:
+    """The family that answers with a base: one of that name that needs no base, else the one for its kind of files."""
+    known = catalogue.names("families")
+    if base in known and catalogue.get("families", base).trains == "own":
+        return base
+    from savile.models._bases import locate
+
+    kind = locate(base).kind
+    if kind not in known:
+        do = "Use minilm, use-m, a BERT-like model of your own, or linear."
+        raise InputError(f"a base for one of the families {', '.join(known)}", f"{base}, a {kind} model", do)
+    return kind
+
+
+class OwnLearner:
+    """A family without base and method that fits itself."""
+
+    base = base_digest = method = ""
+
+    def __init__(self, data: Dataset, recipe: Recipe, family: str) -> None:
+        self.plugin = catalogue.get("families", family)
+        self.family = self.name = family
+        self.task, self.reads, self.form = data.task, self.plugin.reads, self.plugin.FORM
+        self.seed = recipe.seed
+        chosen, self.value = split(recipe.settings, {"family": self.plugin.Settings})
+        self.settings = self.plugin.Settings(**chosen["family"])
+
+    def identity(self) -> dict[str, Any]:
+        """Everything the result depends on beside the data."""
+        return {"family": self.family, "settings": asdict(self.settings), "value": self.value, "seed": self.seed}
+
+    def fit(self, rows: Rows, checkpoint: Path) -> tuple[Any, dict[str, Any]]:
+        """Fit on some rows."""
+        events.emit("progress", stage=f"train {self.family}", done=0, total=1)
+        return self.plugin.fit(rows, self.task, self.settings), {"trainable_share": 1.0}
+
+    def kept(self, folder: Path, answers: Callable[[], np.ndarray]) -> np.ndarray:
+        """The logits that `answers` gives: quicker found again than kept."""
+        return answers()
+
+    def predict(self, answerer: Any, inputs: Inputs) -> np.ndarray:
+        """Logits of some rows."""
+        logits: np.ndarray = self.plugin.predict(answerer, inputs)
+        return logits
+
+    def files(self, answerer: Any) -> Any:
+        """What is stored."""
+        return self.plugin.save(answerer)
+
+
+class LoopLearner:
+    """A family with a torch network: a base, a method, the one training loop."""
+
+    def __init__(self, data: Dataset, recipe: Recipe, family: str) -> None:
+        from savile.models import FitSettings
+        from savile.models._bases import locate
+
+        self.plugin, method = catalogue.get("families", family), catalogue.get("methods", recipe.method)
+        self.family, self.reads, self.form = family, self.plugin.reads, self.plugin.FORM
+        self.labels, self.method, self.name, self.task = data.labels, recipe.method, recipe.method, data.task
+        self.head: HeadSpec = catalogue.get("tasks", data.task).head(len(data.labels))
+        self.seed, self.base, self.base_digest = recipe.seed, recipe.base, locate(recipe.base).sha256
+        chosen, self.value = split(recipe.settings, {"method": method.Settings, "fit": FitSettings, "network": Shape})
+        self.few = _folds.few(data)
+        name = "FIT_SMALL" if self.few else "FIT"
+        habits = {**getattr(method, name), **getattr(self.plugin, name, {}).get(recipe.method, {})}
+        # class means are a start where there are classes; other heads start where training them alone would end
+        self.cosine = method.HEAD == "cosine" and self.head.loss == "cross_entropy"
+        self.shape = Shape(**chosen["network"])
+        self.method_settings = asdict(method.Settings(**chosen["method"]))
+        self.fit_settings = FitSettings(**{**habits, "seed": recipe.seed, **chosen["fit"]})
+        self.most_steps = 0  # what the first probe says the budget allows
+
+    def identity(self) -> dict[str, Any]:
+        """Everything the result depends on beside the data."""
+        return {
+            "family": self.family,
+            "base": self.base_digest,
+            "method": {"name": self.method, **self.method_settings},
+            "fit": asdict(self.fit_settings),
+            "network": asdict(self.shape),
+            "value": self.value,
+        }
+
+    def fit(self, rows: Rows, checkpoint: Path) -> tuple[Any, dict[str, Any]]:
+        """Attach the method to a fresh network and train it."""
+        from savile.models import fit
+
+        shape = {"cosine": self.cosine, "max_length": self.shape.max_length}
+        network = self.plugin.create(self.base, self.labels, self.head.loss, **shape)
+        self.plugin.attach(network, self.method, self.method_settings)
+        settings = self.fit_settings if rows.minutes is None else replace(self.fit_settings, minutes=rows.minutes)
+        if self.most_steps:
+            settings = replace(settings, minutes=0.0, most_steps=self.most_steps)
+        train: tuple[Sequence[str], np.ndarray] = list(rows.inputs), rows.targets
+        if self.few:
+            train = _folds.with_label_names(*train, self.labels)
+        valid = None if rows.valid is None else (list(rows.valid.inputs), rows.valid.targets)
+        score = catalogue.get("tasks", self.task).score
+        fitted = fit(network, train, settings, valid=valid, checkpoint=checkpoint, score=score)
+        self.most_steps = fitted.settings.most_steps  # the folds that follow take no more, however fast the machine is then
+        learning = sum(p.numel() for _, p in network.trainable())
+        notes = {
+            "trainable_share": learning / sum(p.numel() for p in network.parameters()),
+            "steps": fitted.steps,
+            "tokens": fitted.tokens,
+            "precision": fitted.precision,
+            "history": list(fitted.history),
+            "fit_seconds": round(fitted.seconds, 2),
+        }
+        return network, notes
+
+    def kept(self, folder: Path, answers: Callable[[], np.ndarray]) -> np.ndarray:
+        """The logits that `answers` gives, or those it gave a run that was killed since."""
+        import torch
+
+        from savile.models import _checkpoint
+
+        found = _checkpoint.newest(folder)
+        if found is not None:
+            self.most_steps = found[1]["most_steps"]
+            kept: np.ndarray = found[0]["logits"].numpy()
+            return kept
+        logits = answers()
+        _checkpoint.save(folder, 0, {"logits": torch.from_numpy(logits)}, {"most_steps": self.most_steps})
+        return logits
+
+    def predict(self, answerer: Any, inputs: Inputs) -> np.ndarray:
+        """Logits of some rows."""
+        logits: np.ndarray = self.plugin.predict(answerer, inputs)
+        return logits
+
+    def files(self, answerer: Any) -> Any:
+        """What is stored."""
+        return self.plugin.save(answerer)
+
+
+@dataclass(frozen=True)
+class Shape:
+    """Settings of the network itself: texts are cut to `max_length` tokens."""
+
+    max_length: int = 256
+
+
+def split(settings: Mapping[str, Any], kinds: Mapping[str, type]) -> tuple[dict[str, dict[str, Any]], Any]:
+    """Settings by the kind that has a field of that name, and ``value``."""
+    owner = {field.name: kind for kind in kinds for field in fields(kinds[kind])}
+    found: dict[str, dict[str, Any]] = {kind: {} for kind in kinds}
+    for name, setting in settings.items():
+        if name == "value":
+            continue
+        if name not in owner:
+            raise UnknownNameError("setting", name, [*owner, "value"])
+        found[owner[name]][name] = setting
+    return found, settings.get("value")

@@ -1,0 +1,56 @@
+"""What is right in a row, and what kind of answer that is: one label, any number of labels, or a number.
+
+A task may say itself how the values of a label column are read (`labels`, `targets`, see `savile.base.contracts.Task`); tasks
+that do not have one label a row. The kind shows in the targets: int64 (n,), float32 (n, L) or float64 (n,).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from savile.base import catalogue
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from savile.base.contracts import Inputs
+
+BINS = 10  # numbers are divided evenly by tenths
+
+
+def labels(task: str, values: Sequence[Any]) -> tuple[str, ...]:
+    """The labels behind the values of a label column."""
+    own: Callable[[Sequence[Any]], tuple[str, ...]] | None = getattr(catalogue.get("tasks", task), "labels", None)
+    return own(values) if own else tuple(sorted({str(value) for value in values}))
+
+
+def targets(task: str, values: Sequence[Any], labels: Sequence[str]) -> np.ndarray:
+    """What is right in each of n rows: int64 (n,), float32 (n, L) or float64 (n,)."""
+    import numpy as np
+
+    own: Callable[[Sequence[Any], Sequence[str]], np.ndarray] | None = getattr(catalogue.get("tasks", task), "targets", None)
+    if own:
+        return own(values, labels)
+    index = {label: i for i, label in enumerate(labels)}
+    return np.array([index[str(value)] for value in values], dtype=np.int64)
+
+
+def strata(targets: np.ndarray) -> np.ndarray:
+    """Targets -> a class of each row, int64 (n,), to divide rows by: the label, the rarest label given, or the tenth."""
+    import numpy as np
+
+    if targets.ndim == 2:
+        given, rarity = targets > 0, targets.sum(axis=0)
+        order = np.where(given, rarity, np.inf)
+        rarest: np.ndarray = np.where(given.any(axis=1), order.argmin(axis=1), targets.shape[1])
+        return rarest
+    if targets.dtype.kind == "f":
+        edges = np.unique(np.quantile(targets, np.linspace(0, 1, BINS + 1)[1:-1])) if len(targets) else targets
+        return np.searchsorted(edges, targets, side="right").astype(np.int64)
+    return targets
+
+
+def take(inputs: Inputs, rows: Sequence[int] | np.ndarray) -> Inputs:
+    """Some of the rows of what a model is asked."""
+    return [inputs[row] for row in rows] if isinstance(inputs, list | tuple) else inputs.take(rows)  # type: ignore[union-attr]

@@ -1,0 +1,154 @@
+"""The tokenizer of `use-m`: a SentencePiece unigram model read from its own file, normalised here, cut by `tokenizers`.
+
+SentencePiece replaces the longest matching key of its character map at each place, byte by byte. Nearly all keys are single
+characters, so a text without the few characters that continue a longer key is translated at once.
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from savile.base.errors import CorruptError
+
+UNKNOWN, BEGIN, END = 0, 1, 2
+SPACE = "\u2581"
+PIECES, CHARSMAP_HOLDER = 1, 3  # fields of the file
+SPACES = re.compile(" +")
+
+
+class Unigram:
+    """Texts -> token ids, as SentencePiece gives them.
+
+    Args:
+        model: bytes of a SentencePiece file.
+        max_length: texts are cut to this many tokens, both ends included.
+
+    Raises:
+        CorruptError: the file is no SentencePiece model.
+    """
+
+    def __init__(self, model: bytes, max_length: int) -> None:
+        from tokenizers import Tokenizer, models
+
+        self.max_length = max_length
+        try:
+            fields = dict(_several(model))
+            pieces = [_piece(piece) for piece in fields[PIECES]]
+            charsmap = dict(_several(fields[CHARSMAP_HOLDER][0]))[2][0]
+            self._single, self._longer = _replacements(charsmap)
+        except (KeyError, IndexError, struct.error, UnicodeDecodeError) as error:
+            raise CorruptError("a SentencePiece model", repr(error), "Install the base again.") from error
+        self._longest = max(map(len, self._longer), default=1)
+        later = {letter for key in self._longer for letter in key[1:]}
+        self._continues = re.compile(f"[{re.escape(''.join(sorted(later)))}]") if later else re.compile("(?!)")
+        self._tokenizer = Tokenizer(models.Unigram(pieces, UNKNOWN))
+
+    def __call__(self, texts: Sequence[str]) -> list[list[int]]:
+        """Token ids of each text between the ids of its beginning and its end."""
+        found = self._tokenizer.encode_batch([self.normal(text) for text in texts], add_special_tokens=False)
+        kept = self.max_length - 2
+        return [[BEGIN, *self._ids(one)[:kept], END] for one in found]
+
+    def normal(self, text: str) -> str:
+        """The text as it is cut: characters replaced, spaces collapsed and marked, one mark in front."""
+        text = "".join(self._prefixes(text)) if self._continues.search(text) else text.translate(self._single)
+        return (SPACE + SPACES.sub(" ", text).strip(" ").replace(" ", SPACE)).rstrip(SPACE)
+
+    def _prefixes(self, text: str) -> Iterator[str]:
+        """The text with the longest key at each place replaced."""
+        place = 0
+        while place < len(text):
+            for length in range(min(self._longest, len(text) - place), 1, -1):
+                if (found := self._longer.get(text[place : place + length])) is not None:
+                    break
+            else:
+                length, letter = 1, text[place]
+                found = self._single.get(ord(letter), letter)
+            yield found
+            place += length
+
+    @staticmethod
+    def _ids(encoding: Any) -> list[int]:
+        ids: list[int] = encoding.ids
+        if not ids:
+            return [UNKNOWN]
+        if UNKNOWN not in ids:
+            return ids
+        # unknown characters side by side come as one token; SentencePiece counts each
+        spread = (
+            [one] * (end - start) if one == UNKNOWN else [one] for one, (start, end) in zip(ids, encoding.offsets, strict=True)
+        )
+        return [one for several in spread for one in several]
+
+
+def _piece(fields: bytes) -> tuple[str, float]:
+    found = dict(_several(fields))
+    return found[1][0].decode(), struct.unpack("<f", found[2][0])[0] if 2 in found else 0.0
+
+
+def _several(data: bytes) -> Iterator[tuple[int, list[bytes]]]:
+    """The fields of a protocol-buffer message: number -> contents, numbers of variable length left out."""
+    found: dict[int, list[bytes]] = {}
+    place = 0
+    while place < len(data):
+        key, place = _number(data, place)
+        kind = key & 7
+        if kind == 0:
+            _, place = _number(data, place)
+            continue
+        if kind == 2:
+            size, place = _number(data, place)
+        else:
+            size = {1: 8, 5: 4}[kind]
+        found.setdefault(key >> 3, []).append(data[place : place + size])
+        place += size
+    yield from found.items()
+
+
+def _number(data: bytes, place: int) -> tuple[int, int]:
+    """A number of variable length, and where it ends."""
+    value = shift = 0
+    while True:
+        byte = data[place]
+        value |= (byte & 0x7F) << shift
+        place, shift = place + 1, shift + 7
+        if byte < 0x80:
+            return value, place
+
+
+def _replacements(charsmap: bytes) -> tuple[dict[int, str], dict[str, str]]:
+    """The character map, a double-array trie over UTF-8 (Yata's darts-clone) and the texts its leaves point at.
+
+    Returns:
+        Code point -> replacement for keys of one character, and key -> replacement for longer ones.
+    """
+    size = struct.unpack("<I", charsmap[:4])[0]
+    units = struct.unpack(f"<{size // 4}I", charsmap[4 : 4 + size])
+    texts = charsmap[4 + size :]
+    single: dict[int, str] = {}
+    longer: dict[str, str] = {}
+    waiting = [(_offset(units[0]), b"")]
+    while waiting:
+        node, prefix = waiting.pop()
+        for byte in range(1, 256):
+            place = node ^ byte
+            if place >= len(units) or units[place] & 0x800000FF != byte:
+                continue
+            child, key = place ^ _offset(units[place]), prefix + bytes((byte,))
+            if units[place] & 0x100:
+                value = units[child] & 0x7FFFFFFF
+                found = texts[value : texts.index(b"\0", value)].decode()
+                name = key.decode()
+                if len(name) == 1:
+                    single[ord(name)] = found
+                else:
+                    longer[name] = found
+            waiting.append((child, key))
+    return single, longer
+
+
+def _offset(unit: int) -> int:
+    return (unit >> 10) << ((unit & 0x200) >> 6)

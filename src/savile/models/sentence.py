@@ -1,0 +1,136 @@
+"""The multilingual sentence encoder `use-m`, Chinese included: convolutions over eight-bit token vectors, quick to tune."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from savile.base import catalogue
+from savile.base.contracts import Loss, Reads
+from savile.base.errors import CorruptError, InputError
+from savile.base.records import Model, canonical
+from savile.models.encoder import predict
+
+if TYPE_CHECKING:
+    import torch
+
+    from savile.models._sentence import SentenceEncoder
+
+trains: Literal["loop", "own"] = "loop"
+reads: Reads = "text"
+FORM = "torch"
+__all__ = ["FORM", "attach", "create", "load", "module", "predict", "reads", "save", "tokens", "tokenizer_files", "trains"]
+
+# 3.4 million weights that see whole texts at once bear higher rates than a transformer's
+FIT: Mapping[str, Mapping[str, Any]] = {"full": {"learning_rate": 1e-3, "epochs": 5.0}}
+FIT_SMALL: Mapping[str, Mapping[str, Any]] = {"full": {"learning_rate": 5e-4, "epochs": 5.0}}
+
+
+def create(
+    base: str, labels: Sequence[str], loss: Loss = "cross_entropy", *, cosine: bool = True, max_length: int = 256
+) -> SentenceEncoder:
+    """A network on a base of this machine (see `savile.models._bases.locate`) with a fresh head, one output a label."""
+    from savile.models._bases import locate
+    from savile.models._sentence import SentenceEncoder
+
+    found = locate(base)
+    if found.kind != "sentence":
+        raise InputError("a sentence encoder as base", f"{base}, a {found.kind} model", "Use use-m.")
+    network = SentenceEncoder(found, labels, len(labels), cosine=cosine, max_length=max_length)
+    network.loss = loss
+    return network
+
+
+def attach(network: SentenceEncoder, method: str, settings: Mapping[str, Any]) -> None:
+    """Let an adaptation method freeze and add what it wants, and note it for `save`."""
+    plugin = catalogue.get("methods", method)
+    plugin.attach(network, plugin.Settings(**settings))
+    network.method, network.method_settings = method, dict(settings)
+
+
+def save(network: SentenceEncoder) -> dict[str, Path | bytes]:
+    """The files of the form ``torch``: what differs from the base, and everything needed to rebuild the rest."""
+    from safetensors.torch import save as to_bytes
+
+    learned = {name: p.detach().contiguous() for name, p in network.trunk.named_parameters() if p.requires_grad}
+    spec = {
+        "base": network.base.name,
+        "base_sha256": network.base.sha256,
+        "cosine": network.head.cosine,
+        "max_length": network.max_length,
+        "method": network.method,
+        "settings": network.method_settings,
+        "labels": list(network.labels),
+        "loss": network.loss,
+    }
+    files: dict[str, Path | bytes] = {
+        "network.json": canonical(spec).encode(),
+        "head.safetensors": to_bytes(dict(network.head.state_dict())),
+    }
+    if learned:
+        files["trunk.safetensors"] = to_bytes(learned)
+    if network.trunk.embeddings.seen is not None:
+        import torch
+
+        files["tokens.safetensors"] = to_bytes({"seen": torch.from_numpy(network.trunk.embeddings.seen)})
+    return files
+
+
+def load(model: Model, form: str = FORM) -> SentenceEncoder:
+    """The network of a saved model, in evaluation mode.
+
+    Raises:
+        CorruptError: the base on this machine is not the one the model was adapted from, or a file does not fit it.
+    """
+    files = {name: Path(str(path)) for name, path in model.forms[form].items()}
+    spec = json.loads(files["network.json"].read_text())
+    shape = {"cosine": spec["cosine"], "max_length": spec["max_length"]}
+    network = create(spec["base"], spec["labels"], spec["loss"], **shape)
+    if network.base.sha256 != spec["base_sha256"]:
+        raise CorruptError(
+            f"the base {spec['base']} with SHA-256 {spec['base_sha256'][:12]}…",
+            f"{network.base.sha256[:12]}…",
+            "Adapt again on this base, or bring back the old one.",
+        )
+    attach(network, spec["method"], spec["settings"])
+    _fill(network, files)
+    return network.eval()
+
+
+def module(network: SentenceEncoder) -> torch.nn.Module:
+    """The torch module: ids and mask, int64 (n, s) -> logits (n, outputs)."""
+    return network
+
+
+def tokenizer_files(network: SentenceEncoder) -> dict[str, Path | bytes]:
+    """What turns texts into token ids, for forms that leave the network behind."""
+    return {"sp.model": network.pieces, "tokens.json": canonical({"max_length": network.max_length}).encode()}
+
+
+def tokens(files: Mapping[str, Path]) -> Callable[[Sequence[str]], list[list[int]]]:
+    """Texts -> token ids, from the files of a form."""
+    from savile.models._unigram import Unigram
+
+    return Unigram(files["sp.model"].read_bytes(), json.loads(files["tokens.json"].read_text())["max_length"])
+
+
+def _fill(network: SentenceEncoder, files: Mapping[str, Path]) -> None:
+    """Put the saved tensors in their places, every one of them."""
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        if "tokens.safetensors" in files:
+            network.trunk.embeddings.correct(load_file(files["tokens.safetensors"])["seen"].numpy())
+        tensors = {f"head.{k}": v for k, v in load_file(files["head.safetensors"]).items()}
+        if "trunk.safetensors" in files:
+            tensors |= {f"trunk.{k}": v for k, v in load_file(files["trunk.safetensors"]).items()}
+        unexpected = network.load_state_dict(tensors, strict=False).unexpected_keys
+        expected = {name for name, _ in network.trainable()} - set(tensors)
+    except (SafetensorError, RuntimeError, KeyError) as error:
+        raise CorruptError("weights that fit the network", str(error).partition("\n")[0], "Adapt again.") from error
+    if unexpected or expected:
+        wanted = "exactly the tensors the method trains"
+        raise CorruptError(wanted, f"{len(unexpected)} unknown, {len(expected)} missing", "Adapt again with this version.")
