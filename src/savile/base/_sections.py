@@ -38,6 +38,17 @@ class Columns:
 
 
 @dataclass(frozen=True)
+class Read:
+    """How files are read, where it is not to be found out: codec, delimiter (or ``tab``), sheet, with or without header."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = SECTION
+    encoding: str | None = None
+    delimiter: str | None = None
+    sheet: str | None = None
+    header: bool | None = None
+
+
+@dataclass(frozen=True)
 class Data:
     """Where the rows are: `path`, split here, or `train` and `test`.
 
@@ -50,6 +61,7 @@ class Data:
     test: str | None = None
     pii: Literal["mask", "keep"] = "mask"
     columns: Columns = Columns()
+    read: Read = Read()
     steps: Mapping[str, Any] = field(default_factory=dict)
     digest: str | None = field(default=None, metadata={"hidden": True})
 

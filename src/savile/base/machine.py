@@ -93,6 +93,13 @@ def free_memory() -> int:
     return free
 
 
+def working_memory() -> int:
+    """Bytes of memory this process may take when nothing else runs: the same each time, on one machine with one limit."""
+    groups = (_number(CGROUP / "memory.max"), _number(CGROUP / "memory/memory.limit_in_bytes"))
+    own = (resource.getrlimit(kind)[0] for kind in (resource.RLIMIT_AS, resource.RLIMIT_DATA))
+    return min([memory(), *(limit for limit in groups if limit), *(limit for limit in own if limit != resource.RLIM_INFINITY)])
+
+
 def resident() -> int:
     """Bytes of memory this process holds now."""
     return next((int(value.split()[0]) * 1024 for value in _lines(STATUS, "VmRSS")), peak())

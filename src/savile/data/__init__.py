@@ -23,10 +23,10 @@ from savile.base.errors import DataError
 from savile.base.events import emit
 from savile.base.records import Dataset, Finding, canonical, digest
 from savile.data import _asked, _page
-from savile.data._draft import SCORE, Column, Draft, Options
+from savile.data._draft import SCORE, Column, Draft, Options, Reading
 
 STEPS = ("sources", "profile", "privacy", "dedup", "splits")
-__all__ = ["Inspection", "Options", "govern", "inspect", "page", "prepare"]
+__all__ = ["Inspection", "Options", "Reading", "govern", "inspect", "page", "prepare"]
 
 EDITION = 4  # of the steps: raised when the same file would come out otherwise
 
@@ -169,4 +169,4 @@ def _key(source: Path, options: Options) -> str:
 
     files = [source] if options.test is None else [source, Path(options.test)]
     chosen = {**asdict(options), "test": None}
-    return digest(canonical(["govern", EDITION, [[file.name, digest(sources.fetch(file))] for file in files], chosen]))
+    return digest(canonical(["govern", EDITION, [[Path(file).name, sources.sha256(file)] for file in files], chosen]))

@@ -21,6 +21,23 @@ TENTHS = 10
 
 
 @dataclass(frozen=True)
+class Reading:
+    """What a caller may settle about reading files; None to find it out.
+
+    Attributes:
+        encoding: codec of text files, such as ``utf-8``, ``gb18030`` or ``cp1252``.
+        delimiter: what divides the cells of csv files; ``tab`` for a tabulator.
+        sheet: sheet of workbooks.
+        header: whether the first row names the columns.
+    """
+
+    encoding: str | None = None
+    delimiter: str | None = None
+    sheet: str | None = None
+    header: bool | None = None
+
+
+@dataclass(frozen=True)
 class Options:
     """What a caller may settle about governing; everything left out is inferred and shown.
 
@@ -35,6 +52,7 @@ class Options:
         use: the columns to keep beside the roles; empty keeps all.
         drop: columns to leave out, and never to infer a role from.
         steps: name of a step to run beside those of every file -> its settings.
+        read: how the files are to be read.
         seed: seed of every random choice.
     """
 
@@ -48,6 +66,7 @@ class Options:
     use: tuple[str, ...] = ()
     drop: tuple[str, ...] = ()
     steps: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    read: Reading = Reading()
     seed: int = 0
 
 
@@ -85,8 +104,11 @@ class Draft:
         policy: the mask policy, once `privacy` has applied it.
         table: the rows in Arrow; all strings until `privacy` has masked and typed them.
         lines: line number of each row in its file, int64.
+        file_of: number of the file each row is from, int32; the test file's come last.
+        names: what each file is called.
         given: True for rows of a given test file, bool.
         origin: name and SHA-256 of each file read.
+        hints: role -> column, where the shape of the rows settles it.
         columns: what was understood of each column.
         roles: role -> column name; ``text`` is absent in a table without sentences.
         task: catalogue name of the task, once `profile` has settled it.
@@ -105,8 +127,11 @@ class Draft:
     policy: Mapping[str, Any] = field(default_factory=dict)
     table: pa.Table = None
     lines: np.ndarray = field(default_factory=lambda: np.empty(0, dtype=np.int64))
+    file_of: np.ndarray = field(default_factory=lambda: np.empty(0, dtype=np.int32))
+    names: tuple[str, ...] = ()
     given: np.ndarray = field(default_factory=lambda: np.empty(0, dtype=bool))
     origin: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    hints: Mapping[str, str] = field(default_factory=dict)
     columns: tuple[Column, ...] = ()
     roles: Mapping[str, str] = field(default_factory=dict)
     task: str = ""
@@ -142,10 +167,11 @@ class Draft:
     def where(self, rows: np.ndarray) -> str:
         """The first lines of some rows, as ``lines 3, 8, 12 …`` or ``line 3; test.csv line 2``."""
         shown, places = rows[:SHOWN_LINES], []
-        for lines, name in ((self.lines[shown[~self.given[shown]]], ""), (self.lines[shown[self.given[shown]]], "test")):
-            if len(lines):
-                file = f"{self.origin[name]['name']} " if name else ""
-                places.append(f"{file}line{'s' * (len(lines) > 1)} {', '.join(map(str, lines))}")
+        several = len(self.names) > 1 + bool(self.given.any())
+        for file in np.unique(self.file_of[shown]):
+            lines = self.lines[shown[self.file_of[shown] == file]]
+            name = f"{self.names[file]} " if several or file > 0 else ""
+            places.append(f"{name}line{'s' * (len(lines) > 1)} {', '.join(map(str, lines))}")
         return "; ".join(places) + (" …" if len(rows) > len(shown) else "")
 
 

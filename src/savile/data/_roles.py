@@ -51,20 +51,21 @@ MAX_LABELS = 200  # fewer different values than this can be classes of their own
 MANY_FRACTIONS = 20  # more different fractions than this are a score, not classes
 MIN_GROUPS = 10
 LETTERS = 0.6  # share of letters from which a code is rather a name
-CLASSES = "classify"  # the task of labels
+CLASSES, ANSWER = "classify", "answer"  # the tasks of labels and of free answers
 LISTED = 12  # names a message lists
 
 Columns = Mapping[str, Column]
 Values = Mapping[str, "pa.Array"]
 
 
-def infer(options: Options, columns: Columns, values: Values) -> dict[str, str]:
+def infer(options: Options, columns: Columns, values: Values, hints: Mapping[str, str]) -> dict[str, str]:
     """role -> column, among ``text label time group``.
 
     Args:
         options: the caller's names.
         columns: what is known of each column.
         values: trimmed strings of each column, null where missing.
+        hints: role -> column, where the shape of the rows settles it.
 
     Raises:
         InputError: when there is no single label column, or neither a text nor anything else to learn from.
@@ -72,6 +73,10 @@ def infer(options: Options, columns: Columns, values: Values) -> dict[str, str]:
     """
     named = {"label": options.label, "text": options.text, "time": options.time, "group": options.group}
     roles = {role: name for role, name in named.items() if name is not None}
+    if {"chosen", "rejected"} <= columns.keys() and options.label is None:
+        do = "Name a label column with --label; learning from preferences is not there yet."
+        raise InputError("one label column", "preferences: the columns chosen and rejected", do)
+    roles = {**{role: name for role, name in hints.items() if role not in roles and name not in roles.values()}, **roles}
 
     def free() -> dict[str, Column]:
         return {name: column for name, column in columns.items() if column.distinct and name not in roles.values()}
@@ -93,8 +98,14 @@ def infer(options: Options, columns: Columns, values: Values) -> dict[str, str]:
     return {role: roles[role] for role in ("text", "label", "time", "group") if role in roles}
 
 
-def task(options: Options, label: Column, values: pa.Array) -> str:
+def task(options: Options, label: Column, values: pa.Array, answers: bool = False) -> str:
     """The task: what the caller names, else classes where the label has few values, else a score where it is a number.
+
+    Args:
+        options: the caller's names.
+        label: what is known of the label column.
+        values: its values.
+        answers: whether it holds the answers of conversations, which are labels only when they are of few kinds.
 
     Raises:
         InputError: the label is free text, or a number while classes are asked for.
@@ -103,6 +114,12 @@ def task(options: Options, label: Column, values: pa.Array) -> str:
     if options.task is None and numeric and SCORE in catalogue.names("tasks"):
         emit("note", text=f"{label.name!r} holds {label.distinct:,} different numbers: the task is {SCORE}.")
         return SCORE
+    if options.task is None and answers and not _few(label, values):
+        if ANSWER in catalogue.names("tasks"):
+            return ANSWER
+        received = f"{label.distinct:,} different answers in {len(values):,} rows of conversations"
+        do = f"Writing answers (task {ANSWER}) is not there yet; name a column of labels with --label."
+        raise InputError("answers of few kinds, to be learnt as labels", received, do)
     chosen = options.task or CLASSES
     if chosen == CLASSES:
         _check_label(label, values, numeric, explicit=options.label is not None)

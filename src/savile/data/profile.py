@@ -35,11 +35,11 @@ def apply(draft: Draft) -> Draft:
     privacy.check_names(draft)
     _check_names(draft)
     columns = {name: _columns.describe(name, column) for name, column in values.items() if name not in draft.options.drop}
-    roles = _roles.infer(draft.options, columns, values)
+    roles = _roles.infer(draft.options, columns, values, draft.hints)
     shown = tuple(_roles.place(column, roles, values[column.name]) for column in columns.values())
     emit("roles", roles=roles, columns=[{"name": c.name, "role": c.role, "distinct": c.distinct, "why": c.why} for c in shown])
     label = roles["label"]
-    task = _roles.task(draft.options, columns[label], values[label])
+    task = _roles.task(draft.options, columns[label], values[label], draft.hints.get("label") == label)
     draft = replace(draft, table=pa.table(values), roles=roles, columns=shown, task=task)
     for role in ("label", "text"):
         if role not in roles:

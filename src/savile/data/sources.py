@@ -1,296 +1,179 @@
-"""Reads csv, tsv and jsonl files, plain or gzipped, in UTF-8; every cell arrives as a string.
+"""Reads csv, tsv, JSON, Parquet and Excel files, alone, in a folder or by a pattern; every cell arrives as a string.
 
-Types come later (`profile`), so a leading zero is not lost before somebody looked at it. Each row keeps the number of the line
-it starts on, which is how findings point back into the file.
+Encoding, delimiter, header and sheet are found out and said. Types come later (`profile`), so a leading zero is not lost before
+somebody looked at it. Each row keeps its file and the number of the line it starts on, which is how findings point back.
 """
 
 from __future__ import annotations
 
-import csv
-import gzip
-import io
-import json
-import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from savile.base.errors import DataError, nearest
-from savile.base.records import digest
-from savile.data._draft import Draft
+from savile.base.errors import DataError
+from savile.base.records import Finding
+from savile.data import _columnar, _conversations, _delimited, _files, _json, _workbook
+from savile.data._draft import Draft, Reading
+from savile.data._files import find, sha256, stem
+from savile.data._gather import Gather, Gathered
+from savile.data._reading import Batch, File, Report, batch_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-DELIMITERS = ",;\t|"
-SNIFFED_ROWS = 200
-MAX_CELL = 64 << 20  # characters; a larger cell is an unclosed quote, not a value
-SIGNATURES = {
-    b"PK\x03\x04": "a zip archive or an Excel workbook",
-    b"\xd0\xcf\x11\xe0": "an old Excel workbook",
-    b"PAR1": "a Parquet file",
-    b"SQLite": "an SQLite database",
-    b"%PDF": "a PDF",
-    b"\x1f\x8b": "a gzip file under another name",
-    b"\xff\xfe": "text in UTF-16",
-    b"\xfe\xff": "text in UTF-16",
-}
+__all__ = ["Source", "apply", "find", "read", "sha256", "stem"]
 
-Rows = Iterator[tuple[int, list[str | None]]]
+SHARED = 0.5  # share of its columns that each file of several must have in common with the others
+
+Reader = Callable[[File, Report], Iterator[Batch | None]]
+READERS: dict[str, Reader] = {
+    "csv": _delimited.read,
+    "tsv": _delimited.read,
+    "jsonl": _json.lines,
+    "ndjson": _json.lines,
+    "json": _json.document,
+    "parquet": _columnar.read,
+    "xlsx": _workbook.read,
+}
 
 
 @dataclass(frozen=True)
 class Source:
-    """One file as read: string columns, the line each row starts on (int64), file name and SHA-256 of its bytes."""
+    """One file, or several, as read.
+
+    Attributes:
+        table: string columns.
+        lines: the line each row starts on, int64 (n,); of Parquet and Excel files its number.
+        files: number of the file each row is from, int32 (n,).
+        names: what each file is called.
+        name: file name, folder or pattern.
+        sha256: digest of the bytes.
+        findings: what was unusual.
+        hints: role -> column, where the shape of the rows settles it.
+    """
 
     table: pa.Table
     lines: np.ndarray
+    files: np.ndarray
+    names: tuple[str, ...]
     name: str
     sha256: str
+    findings: tuple[Finding, ...] = ()
+    hints: dict[str, str] | None = None
 
 
 def apply(draft: Draft) -> Draft:
-    """Read the file, and the given test file behind it."""
+    """Read the files, and the given test files behind them."""
     import pyarrow as pa
 
-    sources = [read(draft.source)]
+    reading, seed = draft.options.read, draft.options.seed
+    sources = [read(draft.source, reading, seed)]
     if draft.options.test is not None:
-        sources.append(read(Path(draft.options.test)))
+        sources.append(read(draft.options.test, reading, seed))
     sizes = [source.table.num_rows for source in sources]
     origin = {role: {"name": s.name, "sha256": s.sha256} for role, s in zip(("source", "test"), sources, strict=False)}
+    offset = len(sources[0].names)
+    files = [source.files + place * offset for place, source in enumerate(sources)]
     return replace(
         draft,
         table=pa.concat_tables([source.table for source in sources], promote_options="default").combine_chunks(),
         lines=np.concatenate([source.lines for source in sources]),
+        file_of=np.concatenate(files),
+        names=tuple(name for source in sources for name in source.names),
         given=np.repeat([False, True], [sizes[0], sum(sizes[1:])]),
         origin=origin,
         kept=np.ones(sum(sizes), dtype=bool),
         units=np.arange(sum(sizes)),
+        hints=dict(sources[0].hints or {}),
+        findings=tuple(found for source in sources for found in source.findings),
     )
 
 
-def read(path: str | Path) -> Source:
-    """Read one file.
+def read(path: str | Path, reading: Reading | None = None, seed: int = 0) -> Source:
+    """Read one file, the files of a folder, or those that fit a pattern.
+
+    Args:
+        path: file, folder or pattern.
+        reading: what the caller settles about encoding, delimiter, header and sheet.
+        seed: of the sample that is drawn when the rows do not fit into memory.
 
     Raises:
-        DataError: when there is no such file, or it is empty, damaged, ragged, not UTF-8 or of another kind.
+        DataError: when there is no such file, or it is empty, damaged, ragged, in no known encoding or of another kind.
     """
-    import pyarrow as pa
-
-    path = Path(path)
-    raw = fetch(path)
-    text = _decode(_unzipped(raw, path), path.name)
-    header, rows = FORMATS[_suffix(path)](text, path.name)
-    columns: list[list[str | None]] = [[] for _ in header]
-    lines = []
-    for line, row in rows:
-        lines.append(line)
-        for column, cell in zip(columns, row, strict=True):
-            column.append(cell)
-    if not lines or not header:
-        raise DataError(
-            "rows of data", f"{path.name} with {'a header only' if header else 'nothing in it'}", "Give a file with rows."
-        )
-    table = pa.table([pa.array(_whole(column), pa.string()) for column in columns], names=header)
-    return Source(table, np.array(lines, dtype=np.int64), path.name, digest(raw))
+    found, report, gather = find(path), Report(), Gather(seed)
+    names = tuple(found.name(place) for place in range(len(found.files)))
+    if found.classes:
+        _texts(found, gather, report, reading or Reading())
+    else:
+        for place, file in enumerate(found.files):
+            _one(File(file, names[place], _files.format_of(file), reading or Reading()), place, gather, report)
+    gathered = gather.done()
+    _check(gathered, names, report)
+    table, hints = _conversations.shape(gathered.table)
+    report.tell()
+    where = found.path.name or str(found.path)
+    found_ = tuple(report.findings)
+    return Source(table, gathered.lines, gathered.files, names, where, sha256(path), found_, hints)
 
 
-def stem(path: str | Path) -> str:
-    """The file's name without ``.gz`` and without its format: a human name for the data."""
-    name = Path(path).name
-    return name[: -len(f".{_suffix(Path(path))}")]
-
-
-def _suffix(path: Path) -> str:
-    """``csv``, ``tsv.gz`` …; lower case."""
-    name = path.name.lower()
-    for suffix in FORMATS:
-        if name.endswith(f".{suffix}"):
-            return suffix
-    raise DataError(
-        "a file that ends in .csv, .tsv or .jsonl, or one of those and .gz",
-        path.name,
-        "Convert it, for example with 'Save as CSV UTF-8', or rename it when it is one of those.",
-    )
-
-
-def fetch(path: str | Path) -> bytes:
-    """The bytes of a file of a known format.
-
-    Raises:
-        DataError: when it is not there, not a file or not readable.
-    """
-    path = Path(path)
-    if path.is_dir():
-        names = sorted(item.name for item in path.iterdir() if item.is_file())
-        raise DataError("a file", f"the folder {path}", f"Name one of its files: {', '.join(names[:5]) or 'it has none'}.")
-    if not path.exists():
-        siblings = [item.name for item in path.parent.iterdir()] if path.parent.is_dir() else []
-        guess = nearest(path.name, siblings)
-        folder = "that folder does not exist" if not path.parent.is_dir() else "no file there has a name like it"
-        do = f"Did you mean {str(path.with_name(guess))!r}?" if guess else f"Check the path; {folder}."
-        raise DataError("a data file", f"no file at {path}", do)
-    _suffix(path)
-    try:
-        return path.read_bytes()
-    except PermissionError:
-        raise DataError("a readable file", f"no permission to read {path.name}", "Change its permissions.") from None
-
-
-def _unzipped(raw: bytes, path: Path) -> bytes:
-    if not _suffix(path).endswith(".gz") or not raw:
-        return raw
-    try:
-        return gzip.decompress(raw)
-    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        what = "cut short" if isinstance(error, EOFError) else "damaged or not gzip at all"
-        raise DataError("a whole gzip file", f"{path.name}, which is {what}", "Copy or download it again.") from None
-
-
-def _decode(raw: bytes, name: str) -> str:
-    """UTF-8 bytes, with or without a byte order mark, as text."""
-    if not raw.strip():
-        raise DataError("rows of data", f"{name}, which is empty", "Give a file with a header line and rows.")
-    for signature, what in SIGNATURES.items():
-        if raw.startswith(signature):
-            raise DataError("a text file in UTF-8", f"{name}, which is {what}", "Save or export it as CSV in UTF-8.")
-    if b"\0" in raw:
-        line = raw.count(b"\n", 0, raw.index(b"\0")) + 1
-        raise DataError(
-            "a text file in UTF-8", f"{name} with binary content in line {line}", "Export the data as CSV in UTF-8."
-        )
-    try:
-        return raw.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = raw.count(b"\n", 0, error.start) + 1
-        raise DataError(
-            "a text file in UTF-8",
-            f"{name} with byte {error.start} (line {line}) in another encoding",
-            f"Convert it first, for example: iconv -f GB18030 -t UTF-8 {name} > utf8.csv (or -f WINDOWS-1252).",
-        ) from None
-
-
-def _csv(text: str, name: str) -> tuple[list[str], Rows]:
-    return _delimited(text, name, _sniff(text))
-
-
-def _tsv(text: str, name: str) -> tuple[list[str], Rows]:
-    """Tab-separated; where quotes do not pair up they are plain characters, as many tools write them."""
-    try:
-        header, found = _delimited(text, name, "\t")
-        rows = list(found)
-    except DataError:
-        return _delimited(text, name, "\t", csv.QUOTE_NONE)
-    # a cell that holds tabs and line ends swallowed whole rows: one stray quote was taken for another's partner
-    if any("\t" in cell and "\n" in cell for _, row in rows for cell in row if cell):
-        return _delimited(text, name, "\t", csv.QUOTE_NONE)
-    return header, iter(rows)
-
-
-def _sniff(text: str) -> str:
-    """The delimiter that cuts the first rows into the most columns of the same number."""
-
-    def consistency(delimiter: str) -> tuple[float, int]:
-        # Not strict: a wrong delimiter may see stray quotes, and is only to be outvoted.
-        reader = csv.reader(io.StringIO(text[: SNIFFED_ROWS * 2_000], newline=""), delimiter=delimiter)
-        widths = [len(row) for row, _ in zip(reader, range(SNIFFED_ROWS), strict=False) if row]
-        width = widths[0] if widths else 0
-        same = sum(other == width for other in widths) / max(len(widths), 1)
-        return (same if width > 1 else 0.0, width)
-
-    return max(DELIMITERS, key=consistency)
-
-
-def _delimited(text: str, name: str, delimiter: str, quoting: Any = csv.QUOTE_MINIMAL) -> tuple[list[str], Rows]:
-    """Header and rows of a delimited text."""
-    csv.field_size_limit(MAX_CELL)
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, quoting=quoting, strict=True)
-
-    def records() -> Rows:
-        line = reader.line_num + 1
-        try:
-            for row in reader:
-                if len(row) == len(header):
-                    yield line, list(row)
-                elif row:
-                    raise DataError(
-                        f"{len(header)} cells in every row, as in the header",
-                        f"{len(row)} in line {line} of {name}",
-                        'Put "quotes" around cells that hold the delimiter or a line break.',
-                    )
-                line = reader.line_num + 1
-        except csv.Error as error:
-            raise _misquoted(name, line, error) from None
-
-    try:
-        header = _header(next((row for row in reader if row), []), name)
-    except csv.Error as error:
-        raise _misquoted(name, 1, error) from None
-    return header, records()
-
-
-def _misquoted(name: str, line: int, error: csv.Error) -> DataError:
-    return DataError(
-        "quotes that pair up",
-        f"the row that starts in line {line} of {name} ({error})",
-        'Close the quote, and write a quote inside a quoted cell twice: "".',
-    )
-
-
-def _header(cells: list[str], name: str) -> list[str]:
-    """Column names, trimmed; a nameless one, such as an index written by a data frame, is named by its place."""
-    header = [cell.strip() or f"column {place}" for place, cell in enumerate(cells, start=1)]
-    twice = sorted({column for column in header if header.count(column) > 1})
-    if twice:
-        raise DataError(
-            "column names that differ", f"{', '.join(twice)} more than once in {name}", "Rename or remove one of them."
-        )
-    return header
-
-
-def _jsonl(text: str, name: str) -> tuple[list[str], Rows]:
-    """One JSON object a line; columns in the order they first appear, absent and null values empty."""
-    header: dict[str, None] = {}
-    objects: list[tuple[int, dict[str, Any]]] = []
-    for line, content in enumerate(text.split("\n"), start=1):
-        if not content.strip():
+def _one(file: File, place: int, gather: Gather, report: Report) -> None:
+    """The rows of one file."""
+    if file.format == _files.TEXT:
+        do = "Give a table; or put texts as .txt files into a folder for each label, and name the folder around them."
+        raise DataError("a table", f"{file.name}, a text file", do)
+    rows, names = 0, list[str]()
+    for batch in READERS[file.format](file, report):
+        if batch is None:
+            gather.back(place)
+            rows = 0
             continue
-        try:
-            value = json.loads(content, parse_int=str, parse_float=str, parse_constant=lambda _: None)
-        except (json.JSONDecodeError, RecursionError) as error:
-            what = error.msg if isinstance(error, json.JSONDecodeError) else "nested too deeply"
-            raise DataError("one JSON object a line", f"line {line} of {name}: {what}", "Mend or remove that line.") from None
-        if not isinstance(value, dict):
-            raise DataError(
-                "one JSON object a line", f"a {type(value).__name__} in line {line} of {name}", "Write each row as {…}."
-            )
-        header.update(dict.fromkeys(value))
-        objects.append((line, value))
-    return list(header), ((line, [_cell(value.get(column)) for column in header]) for line, value in objects)
+        rows, names = rows + len(batch.lines), [name for name in batch.table.schema.names if name]
+        gather.add(batch, place)
+    if not rows or not names:
+        received = f"{file.name} with {'a header only' if names else 'nothing in it'}"
+        raise DataError("rows of data", received, "Give a file with rows.")
 
 
-def _whole(column: list[str | None]) -> list[str | None]:
-    """The column with half characters, which JSON escapes can smuggle in and UTF-8 cannot hold, replaced by ``?``."""
-    return [cell and cell.encode("utf-8", "replace").decode() for cell in column]
+def _texts(found: _files.Found, gather: Gather, report: Report, reading: Reading) -> None:
+    """One row a text file: its text, and as label the folder it lies in."""
+    rows = []
+    for place, path in enumerate(found.files):
+        file = File(path, found.name(place), "txt", reading)
+        if not path.stat().st_size:
+            continue
+        with file.text(report.encoding(file)) as opened:
+            rows.append((place, opened.read().replace("\r\n", "\n").strip()))
+    for place, text in rows:
+        gather.add(batch_of(("text", "label"), [(text, found.classes[place])], [1]), place)
+    if not rows:
+        raise DataError("rows of data", f"empty files only in {found.path}", "Give files with text in them.")
 
 
-def _cell(value: Any) -> str | None:
-    """A JSON value as a cell: strings and numbers as written, nested values as JSON."""
-    if value is None or isinstance(value, str):
-        return value
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return json.dumps(value, ensure_ascii=False)
+def _check(gathered: Gathered, names: tuple[str, ...], report: Report) -> None:
+    """Files that belong together, and a word on rows that do not fit into memory."""
+    sets = {place: set(columns) for place, columns in gathered.columns.items()}
+    every, common = set[str]().union(*sets.values()), set[str].intersection(*sets.values()) if sets else set[str]()
+    for place, columns in sets.items():
+        others = set[str]().union(*(other for number, other in sets.items() if number != place)) if len(sets) > 1 else columns
+        if len(columns & others) < SHARED * max(len(columns), 1):
+            received = f"{names[place]} with {_some(columns - others)}, which no other file has"
+            raise DataError("files with the same columns", received, "Name one file, or give them the same header.")
+    if every != common:
+        lacking = sum(columns != every for columns in sets.values())
+        said = f"{lacking} of {len(sets)} files lack columns, whose cells are empty there: {_some(every - common)}."
+        report.note("columns_differ", said, lacking, "warning", "Give all files the same header.")
+    kept = len(gathered.lines)
+    if kept < gathered.read:
+        said = (
+            f"{gathered.read:,} rows are more than the memory of this machine can work on; {kept:,} of them, "
+            "drawn evenly from all, are used."
+        )
+        report.note("sampled", said, kept, "warning", "Use a machine with more memory, or leave out columns in the files.")
 
 
-FORMATS: dict[str, Callable[[str, str], tuple[list[str], Rows]]] = {
-    "csv": _csv,
-    "csv.gz": _csv,
-    "tsv": _tsv,
-    "tsv.gz": _tsv,
-    "jsonl": _jsonl,
-    "jsonl.gz": _jsonl,
-}
+def _some(columns: set[str]) -> str:
+    names = sorted(columns)
+    return ", ".join(names[:5]) + (", …" if len(names) > 5 else "")

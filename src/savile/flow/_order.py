@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -70,7 +70,7 @@ def settle(source: str | Path | Recipe, named: Mapping[str, Any], settings: Mapp
 
 def options(recipe: Recipe) -> Options:
     """What a recipe settles about governing."""
-    from savile.data import Options
+    from savile.data import Options, Reading
 
     task, data = recipe.task, recipe.data
     return Options(
@@ -83,6 +83,7 @@ def options(recipe: Recipe) -> Options:
         group=task.group,
         use=data.columns.use,
         drop=data.columns.drop,
+        read=Reading(**asdict(data.read)),
         steps={name: _settings(name, given) for name, given in data.steps.items()},
     )
 
@@ -132,7 +133,7 @@ def write(order: Order) -> Order:
 def _inferred(path: Path, given: Mapping[str, Any]) -> Order:
     from savile.data import sources
 
-    sources.fetch(path)
+    sources.find(path)
     name = sources.stem(path)
     target = _target(path, name)
     if target.exists():
@@ -181,5 +182,5 @@ def fingerprint(data: Data) -> str:
     """SHA-256 of the file a recipe names; with a test file, that of both digests in a row."""
     from savile.data import sources
 
-    digests = [digest(sources.fetch(file)) for file in (data.source, data.test) if file]
+    digests = [sources.sha256(file) for file in (data.source, data.test) if file]
     return digests[0] if len(digests) == 1 else digest("".join(digests))
