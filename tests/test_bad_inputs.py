@@ -1,8 +1,6 @@
 """Whatever is wrong: one clear message, the right exit code, nothing half-written. One row of the table is one bad input."""
 
 import errno
-import gzip
-import json
 import os
 import shutil
 import socket
@@ -10,65 +8,20 @@ import sqlite3
 
 import pytest
 
+from answered import GOOD, ROWS, Table, assert_said, file, hold
 from savile.base.records import Entry
 from savile.base.store import Store
 from savile.cli import main
 
-ROWS = [(f"please cancel my order number {i} today", "cancel") for i in range(12)]
-ROWS += [(f"where is parcel {i}, it should be here by now", "status") for i in range(12)]
-GOOD = "text,label\n" + "".join(f'"{text}",{label}\n' for text, label in ROWS)
 LINEAR = ["--set", "model.family=linear"]
 
-CASES = {}
-
-
-def case(code, exit_code, *said):
-    """Register a bad input: what the error object and the message must hold."""
-
-    def register(make):
-        CASES[make.__name__] = (make, code, exit_code, said)
-        return make
-
-    return register
-
-
-def file(folder, content, name="tickets.csv"):
-    path = folder / name
-    path.write_bytes(content if isinstance(content, bytes) else content.encode())
-    return str(path)
+CASES = Table()
+case = CASES.case
 
 
 def run_recipe(folder, text):
     file(folder, GOOD)
     return ["run", file(folder, text, "card.yaml")]
-
-
-@case("data", 2, "no file at", "Did you mean", "tickets.csv")
-def wrong_path(folder):
-    file(folder, GOOD)
-    return ["run", str(folder / "tickts.csv")]
-
-
-@case("data", 2, "the folder", "tickets.csv")
-def a_folder(folder):
-    (folder / "inside").mkdir()
-    file(folder / "inside", GOOD)
-    return ["run", str(folder / "inside")]
-
-
-@case("data", 2, "which is empty")
-def empty_file(folder):
-    return ["run", file(folder, "")]
-
-
-@case("data", 2, "a header only")
-def header_only(folder):
-    return ["run", file(folder, "text,label\n")]
-
-
-@case("data", 2, "ends in .csv", "tickets.xlsx")
-def another_kind_of_file(folder):
-    return ["run", file(folder, GOOD, "tickets.xlsx")]
 
 
 @case("data", 2, "two labels", "only 'cancel'")
@@ -95,33 +48,6 @@ def nothing_to_learn_from(folder):
 @case("data", 2, "a label in nearly every row", "without a label")
 def labels_that_are_nan(folder):
     return ["run", file(folder, GOOD.replace(",status", ",NaN"))]
-
-
-@case("data", 2, "binary content")
-def binary_file(folder):
-    return ["run", file(folder, b"text,label\n\x00\x01\x02\x03,a\n")]
-
-
-@case("data", 2, "in another encoding", "iconv")
-def wrong_encoding(folder):
-    return ["run", file(folder, GOOD.replace("parcel", "包裹").encode("gb18030"))]
-
-
-@case("data", 2, "a whole gzip file", "cut short")
-def broken_gzip(folder):
-    return ["run", file(folder, gzip.compress(GOOD.encode())[:-20], "tickets.csv.gz")]
-
-
-@case("data", 2, "3 in line 4")
-def ragged_csv(folder):
-    lines = GOOD.splitlines()
-    return ["run", file(folder, "\n".join([*lines[:3], f"{lines[3]},more", *lines[4:]]))]
-
-
-@case("data", 2, "line 2")
-def broken_jsonl_line(folder):
-    lines = [json.dumps({"text": text, "label": label}) for text, label in ROWS]
-    return ["run", file(folder, "\n".join([lines[0], lines[1][:-3], *lines[2:]]), "tickets.jsonl")]
 
 
 @case("recipe", 2, "'flor' in line 4 of card.yaml", "Did you mean 'floor'")
@@ -306,55 +232,13 @@ def quiet_terminal(monkeypatch):
     monkeypatch.setenv("COLUMNS", "400")
 
 
+# What was inferred is worth keeping when only a later step fails.
+LATE = ("unknown_base", "unknown_setting_of_a_method", "a_base_that_is_not_installed", "a_package_that_is_not_installed")
+
+
 @pytest.mark.parametrize("name", CASES)
 def test_a_bad_input_is_answered(name, tmp_path, monkeypatch, capsys):
-    make, code, exit_code, said = CASES[name]
-    monkeypatch.chdir(tmp_path)
-    wants = make.__code__.co_argcount
-    arguments = make(*(tmp_path, monkeypatch)[:wants])
-    capsys.readouterr()
-    before = {path: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()}
-    got = main([*arguments, "--json"])
-    monkeypatch.undo()
-    out, err = capsys.readouterr()
-    assert_said(out, err, got, (code, exit_code, said))
-    after = {
-        path: path.read_bytes() for path in tmp_path.iterdir() if path.is_file() and not path.name.endswith(".savile.yaml")
-    }
-    assert after == {path: content for path, content in before.items() if path in after}
-    assert not list(tmp_path.glob(".*.savile.yaml.*"))
-    assert {path for path in tmp_path.glob("*.savile.yaml") if path not in before} <= settled(name, tmp_path)
-    nothing_half_written(tmp_path / "home")
-
-
-def settled(name, folder):
-    """What was inferred is worth keeping when only a later step fails."""
-    late = ("unknown_base", "unknown_setting_of_a_method", "a_base_that_is_not_installed", "a_package_that_is_not_installed")
-    return {folder / "tickets.savile.yaml"} if name in late else set()
-
-
-def assert_said(out, err, got, wanted):
-    code, exit_code, said = wanted
-    assert got == exit_code, err
-    assert len(out.splitlines()) == 1
-    error = json.loads(out)["error"]
-    assert error["code"] == code
-    assert all(error[part].strip() for part in ("wanted", "received", "do"))
-    told = " ".join(error.values())
-    assert [part for part in said if part not in told] == []
-    assert "Traceback" not in err
-    assert error["do"] in err
-
-
-def nothing_half_written(home):
-    if not (home / "store.db").exists():
-        assert not list(home.glob("records/*/*")) if home.is_dir() else True
-        return
-    store = Store(home)
-    assert store.audit.verify() == []
-    assert not list((home / "scratch").iterdir())
-    for row in store.list():
-        store.verify(row["ref"])
+    hold(CASES[name], tmp_path, monkeypatch, capsys, kept=["tickets.savile.yaml"] if name in LATE else [])
 
 
 @pytest.fixture(scope="module")

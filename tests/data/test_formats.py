@@ -6,6 +6,7 @@ import json
 import lzma
 import zipfile
 
+import openpyxl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -14,7 +15,6 @@ from savile import data
 from savile.base.errors import DataError, UnknownNameError
 from savile.data import Options, Reading, sources
 
-openpyxl = pytest.importorskip("openpyxl")
 TABLE = {"text": ["hello, world", "你好", "bye"], "n": ["1", "2", None], "label": ["a", "b", "a"]}
 
 

@@ -38,6 +38,8 @@ def read(file: File, report: Report) -> Iterator[Batch | None]:
             for batch in opened.iter_batches(max(1, CELLS // max(len(names), 1)), columns=kept):
                 yield _as_strings(batch, first)
                 first += batch.num_rows
+            if first == 1:
+                yield _as_strings(pa.RecordBatch.from_pylist([], opened.schema_arrow), first)
     except (pa.ArrowException, OSError) as error:
         if isinstance(error, OSError) and error.errno:
             raise

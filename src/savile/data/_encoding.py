@@ -18,6 +18,7 @@ from savile.base.errors import DataError
 CHUNK = 1 << 20
 EVIDENCE = 1 << 18  # bytes of lines with other than ASCII letters that are looked at
 PLAUSIBLE, MARGIN = 0.6, 0.15
+DELIMITERS = ",;\t|{"  # what a table in text cannot do without
 MOSTLY_ASCII = 0.8  # share of ASCII letters and signs among the bytes that is too high for characters of two bytes
 MOSTLY_UTF8 = 0.9  # share of such lines from which a file is UTF-8 with broken bytes
 BOMS = {
@@ -184,14 +185,14 @@ class _Lines:
 
 
 def _wide(head: bytes, name: str) -> Encoding:
-    """UTF-16 without a mark: read the right way round it has line ends, the other way round U+0A00, which is no letter."""
+    """UTF-16 without a mark: read the right way round it has line ends and delimiters, the other way round U+0A00, no letter."""
     ascii_bytes = len(re.findall(rb"[\t\n\r -~]", head)) / len(head)
     for codec in ("utf-16-le", "utf-16-be") if ascii_bytes < MOSTLY_ASCII else ():
         try:
             text = head[: len(head) & ~1].decode(codec)
         except UnicodeDecodeError:
             continue
-        if "\n" in text and "\0" not in text and "\u0a00" not in text:
+        if "\n" in text and set(text) & set(DELIMITERS) and not set(text) & {"\0", "\u0a00"}:
             return Encoding(codec, f"{codec.upper()}, by its line ends")
     line = head.count(b"\n", 0, head.index(b"\0")) + 1
     raise DataError("a text file", f"{name} with binary content in line {line}", "Export the data as CSV in UTF-8.")

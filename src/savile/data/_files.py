@@ -113,9 +113,9 @@ def _in_folder(path: Path) -> Found:
     if sum(bool(found) for found in texts.values()) >= 2:
         pairs = [(file, name) for name, found in texts.items() for file in found]
         return Found(path, tuple(file for file, _ in pairs), tuple(name for _, name in pairs))
-    parts = [folder.name for folder in folders if folder.name.lower() in ("train", "test")]
+    parts = sorted((folder.name for folder in folders if folder.name.lower() in ("train", "test")), reverse=True)
     if parts:
-        do = f"Name them apart: {path / parts[0]} --test {path / 'test'}"
+        do = f"Name them apart: {path / parts[0]} --test {path / parts[-1]}"
         raise DataError("rows of one kind", f"the folder {path} with {' and '.join(parts)} in it", do)
     what = ", ".join(item.name for item in items[:5]) or "nothing"
     raise DataError(

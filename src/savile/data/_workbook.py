@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from datetime import datetime, time
 from typing import Any
 
-from savile.base.errors import DataError, MissingExtraError, UnknownNameError
+from savile.base.errors import DataError, UnknownNameError
 from savile.data import _layout
 from savile.data._reading import CELLS, Batch, File, Report, batch_of
 
@@ -25,7 +25,6 @@ def read(file: File, report: Report) -> Iterator[Batch | None]:
     Raises:
         DataError: it is damaged, has a password, or several sheets could be meant.
         UnknownNameError: no sheet has the name asked for.
-        MissingExtraError: openpyxl is not installed.
     """
     book = _opened(file)
     try:
@@ -37,11 +36,9 @@ def read(file: File, report: Report) -> Iterator[Batch | None]:
 
 
 def _opened(file: File) -> Any:
-    try:
-        from openpyxl import load_workbook
-        from openpyxl.utils.exceptions import InvalidFileException
-    except ModuleNotFoundError:
-        raise MissingExtraError("openpyxl", "files") from None
+    from openpyxl import load_workbook
+    from openpyxl.utils.exceptions import InvalidFileException
+
     with file.path.open("rb") as raw:
         start = raw.read(len(OLD))
     if not start:
