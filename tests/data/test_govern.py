@@ -11,7 +11,7 @@ from savile import data
 from savile.base.errors import DataError, UnknownNameError
 from savile.base.events import listening
 from savile.base.store import Store
-from savile.data import Options, dedup
+from savile.data import Options, Reading, dedup
 
 SECRETS = ["ann.lee@example.com", "+44 20 7946 0958", "4111 1111 1111 1111", "11010519491231002X", "13800138000"]
 
@@ -288,6 +288,9 @@ def test_a_column_named_with_personal_data_is_refused_without_quoting_it(tmp_pat
     rows = [f"message number {i} about thing {i * 7 % 31},{'ab'[i % 2]}" for i in range(60)]
     (tmp_path / "headless.csv").write_text("\n".join(["write to ada.byron@post.example please,a", *rows]))
     with pytest.raises(DataError, match="Add a header line") as refused:
-        data.govern(tmp_path / "headless.csv")
+        data.prepare(tmp_path / "headless.csv", Options(read=Reading(header=True)))
     assert "ada.byron" not in str(refused.value)
     assert not savile_home.exists()
+    made = data.govern(tmp_path / "headless.csv", label="column 2")  # left to itself, the first row is known for one
+    assert made.table.num_rows == 61
+    assert "ada.byron" not in str(made.table.to_pydict())

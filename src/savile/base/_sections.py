@@ -61,7 +61,7 @@ class Data:
     test: str | None = None
     pii: Literal["mask", "keep"] = "mask"
     columns: Columns = Columns()
-    read: Read = Read()
+    read: Read = field(default=Read(), metadata={"hidden": True})
     steps: Mapping[str, Any] = field(default_factory=dict)
     digest: str | None = field(default=None, metadata={"hidden": True})
 

@@ -185,7 +185,7 @@ class _Lines:
 
 
 def _wide(head: bytes, name: str) -> Encoding:
-    """UTF-16 without a mark: read the right way round it has line ends and delimiters, the other way round U+0A00, no letter."""
+    """UTF-16 without a mark: the right way round it has line ends and delimiters, else U+0A00, no letter."""
     ascii_bytes = len(re.findall(rb"[\t\n\r -~]", head)) / len(head)
     for codec in ("utf-16-le", "utf-16-be") if ascii_bytes < MOSTLY_ASCII else ():
         try:

@@ -154,6 +154,9 @@ def _objects(rows: Iterable[tuple[int, Row]]) -> Iterator[Batch]:
     """Objects in batches; columns in the order they first appear, absent and null values empty."""
     numbers, objects, cells = list[int](), list[dict[str, str | None]](), 0
     for number, row in rows:
+        only = next(iter(row.values())) if len(row) == 1 else None
+        if isinstance(only, dict):  # a row under its key
+            row = {"key": next(iter(row)), **only}
         flat = {name: _cell(value) for name, value in _flat(_conversations.turns(row))}
         numbers.append(number)
         objects.append(flat)
@@ -175,13 +178,17 @@ def batch_of_objects(objects: Sequence[Mapping[str, str | None]], numbers: Seque
     return Batch(np.array(numbers if header else [], dtype=np.int64), table)
 
 
-def _flat(row: Row, over: str = "", depth: int = 0) -> Iterator[tuple[str, Any]]:
-    """Names and values; small objects inside a row become columns, ``text.context``."""
+def _flat(row: Row) -> Iterator[tuple[str, Any]]:
+    """Names and values; small objects of plain values inside a row become columns, ``text.context``."""
     for name, value in row.items():
-        if isinstance(value, dict) and 0 < len(value) <= MAX_NESTED and depth < 2:
-            yield from _flat(value, f"{over}{name}.", depth + 1)
+        if (
+            isinstance(value, dict)
+            and 0 < len(value) <= MAX_NESTED
+            and not any(isinstance(v, dict | list) for v in value.values())
+        ):
+            yield from ((f"{name}.{inner}", plain) for inner, plain in value.items())
         else:
-            yield f"{over}{name}", value
+            yield name, value
 
 
 def _whole(cell: str | None) -> str | None:

@@ -7,7 +7,7 @@ of sentences, those with usual names first. Dates and customer ids, confidently 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -49,10 +49,11 @@ GROUP_NAME = re.compile(
 ID_NAME = re.compile(r"(^|[ _-])(id|uid|uuid|guid|index|key|no|number|code)$|[a-z]I[dD]$|编号$", re.IGNORECASE)
 MAX_LABELS = 200  # fewer different values than this can be classes of their own accord
 MANY_FRACTIONS = 20  # more different fractions than this are a score, not classes
+MANY_NUMBERS = 20  # more different whole numbers than this are classes only when the caller says so
 MIN_GROUPS = 10
 LETTERS = 0.6  # share of letters from which a code is rather a name
 CLASSES, ANSWER = "classify", "answer"  # the tasks of labels and of free answers
-LISTED = 12  # names a message lists
+LISTED, LAST = 12, 3  # names a message lists, and those of them that are the last
 
 Columns = Mapping[str, Column]
 Values = Mapping[str, "pa.Array"]
@@ -168,8 +169,11 @@ def _text(free: Columns, values: Values) -> dict[str, str]:
             usual.append(name)
         if column.distinct >= 0.2 * rows and (words >= 3 or (chinese >= 0.3 and column.length >= 4)):
             varied.append(name)
-    candidates = usual or varied or _short_texts(free, values)
-    return {"text": max(candidates, key=lambda name: free[name].length)} if candidates else {}
+    candidates = sorted(usual or varied or _short_texts(free, values), key=lambda name: -free[name].length)
+    if len(usual) > 1:
+        said = f"Taking {candidates[0]!r} as the text; {', '.join(candidates[1:])} could be it too. Name it with --text."
+        emit("warning", text=said)
+    return {"text": candidates[0]} if candidates else {}
 
 
 def _short_texts(free: Columns, values: Values) -> list[str]:
@@ -212,7 +216,7 @@ def _only_few(free: Columns, values: Values) -> str:
         return candidates[0]
     if not candidates:
         raise InputError("one label column", f"none that looks like one among {_listing(free)}", "Name it with --label.")
-    listing = _listing({f"{name} ({free[name].distinct} values)": free[name] for name in candidates})
+    listing = _listing([f"{name} ({free[name].distinct} values)" for name in candidates])
     raise InputError(
         "one label column", f"{len(candidates)} candidates: {listing}", f"Name it, for example with --label {candidates[0]!r}."
     )
@@ -221,8 +225,9 @@ def _only_few(free: Columns, values: Values) -> str:
 def _few(column: Column, values: pa.Array) -> bool:
     """Few enough different values, each often enough, to be classes."""
     rows = len(values) - column.missing
-    repeated = 2 <= column.distinct < MAX_LABELS and rows >= (5 if column.kind == "string" else 20) * column.distinct
-    return repeated and column.kind in ("string", "integer") and column.length <= 60
+    if column.kind == "integer":
+        return 2 <= column.distinct <= MANY_NUMBERS and rows >= 20 * column.distinct
+    return column.kind == "string" and 2 <= column.distinct < MAX_LABELS and rows >= 5 * column.distinct and column.length <= 60
 
 
 def _is_id(column: Column, values: pa.Array) -> bool:
@@ -256,7 +261,8 @@ def _check_label(column: Column, values: pa.Array, numeric: bool, explicit: bool
         raise InputError(wanted, received, "Name another column with --label.")
 
 
-def _listing(columns: Columns) -> str:
-    """Column names for a message, the first of them when there are many."""
+def _listing(columns: Iterable[str]) -> str:
+    """Column names for a message, the first and last of them when there are many: a label often stands at the end."""
     names = list(columns)
-    return (", ".join(names[:LISTED]) + (", …" if len(names) > LISTED else "")) or "no column that is left"
+    shown = names if len(names) <= LISTED else [*names[: LISTED - LAST], "…", *names[-LAST:]]
+    return ", ".join(shown) or "no column that is left"
