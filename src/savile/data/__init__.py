@@ -18,12 +18,12 @@ from typing import Any
 
 import numpy as np
 
-from savile.base import catalogue
+from savile.base import answers, catalogue
 from savile.base.errors import DataError
 from savile.base.events import emit
 from savile.base.records import Dataset, Finding, canonical, digest
 from savile.data import _asked, _page
-from savile.data._draft import SCORE, Column, Draft, Options, Reading
+from savile.data._draft import Column, Draft, Options, Reading
 
 STEPS = ("sources", "profile", "privacy", "dedup", "splits")
 __all__ = ["Inspection", "Options", "Reading", "govern", "inspect", "page", "prepare"]
@@ -113,10 +113,7 @@ def inspect(source: str | Path, options: Options | None = None) -> Inspection:
     """What `prepare` would do; writes nothing, not even a key."""
     draft = _follow(Path(source), options or Options(), None)
     dataset = _dataset(draft)
-    counts = dict.fromkeys(dataset.labels, 0)
-    for part in dataset.parts if dataset.labels else ():
-        for value in dataset.column("label", part):
-            counts[value] += 1
+    counts = _page.counted_labels(dataset)
     parts = {name: len(rows) for name, rows in dataset.parts.items()}
     return Inspection(draft.task, draft.roles, draft.columns, len(draft.lines), counts, parts, draft.findings, draft.origin)
 
@@ -141,13 +138,13 @@ def _dataset(draft: Draft) -> Dataset:
         do = "Give rows that differ more, or a file with a test set."
         raise DataError("rows for both training and test", "nearly equal texts or groups that hold all rows together", do)
     used = [row for rows in draft.parts.values() for row in rows.tolist()]
-    labels = set() if draft.task == SCORE else set(draft.table.column(draft.roles["label"]).take(used).to_pylist())
+    labels = answers.labels(draft.task, draft.table.column(draft.roles["label"]).take(used).to_pylist())
     return Dataset(
         table=draft.table,
         roles=draft.roles,
         parts=draft.parts,
         task=draft.task,
-        labels=tuple(sorted(labels)),
+        labels=labels,
         mask=draft.policy,
         findings=draft.findings,
         name=sources.stem(draft.source),

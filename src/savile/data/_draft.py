@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from savile.base import answers, catalogue
 from savile.base.records import Finding
 
 if TYPE_CHECKING:
@@ -146,13 +147,22 @@ class Draft:
         """The column of a role as strings, empty where there is no value."""
         return ["" if value is None else str(value) for value in self.table.column(self.roles[role]).to_pylist()]
 
+    @property
+    def one_label(self) -> bool:
+        """Whether a row has one label of several, neither any number of them nor a number."""
+        loss: str = catalogue.get("tasks", self.task).head(2).loss
+        return loss == "cross_entropy"
+
     def classes(self) -> np.ndarray:
-        """A number for each row's label, int64 (n,); for a number to predict, which tenth of all rows it is in."""
+        """A number for each row's label, int64 (n,); of several labels the rarest; of a number which tenth of all it is in."""
         values = np.array(self.values("label"))
         if self.task == SCORE:
             numbers = np.array([float(value or "nan") for value in values])
             edges = np.nanquantile(numbers, np.linspace(0, 1, TENTHS + 1)[1:-1])
             return np.searchsorted(np.unique(edges), numbers, side="right")
+        if not self.one_label:
+            cells = self.values("label")
+            return answers.strata(answers.targets(self.task, cells, answers.labels(self.task, cells)))
         return np.unique(values, return_inverse=True)[1]
 
     def noting(self, *findings: Finding) -> Draft:

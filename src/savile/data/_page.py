@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
+import numpy as np
+
 from savile.base import catalogue, mask
 from savile.base.page import Bar, Page
 from savile.base.records import PARTS, Dataset, Finding
@@ -103,13 +105,22 @@ def _cut(text: str) -> str:
     return text if len(text) <= EXAMPLE_LENGTH else text[: EXAMPLE_LENGTH - 1] + "…"
 
 
+def counted_labels(data: Dataset) -> dict[str, int]:
+    """Label -> number of rows in any part that have it; empty where numbers are asked for."""
+    targets = np.concatenate([data.targets(part) for part in data.parts])
+    if targets.ndim == 1 and targets.dtype.kind == "f":
+        return {}
+    sums = targets.sum(axis=0) if targets.ndim == 2 else np.bincount(targets, minlength=len(data.labels))
+    return {label: int(count) for label, count in zip(data.labels, sums, strict=True)}
+
+
 def _labels(page: Page, data: Dataset) -> None:
-    used = [label for part in data.parts for label in data.column("label", part)]
     page.heading("Labels")
-    if not data.labels:
+    common = Counter(counted_labels(data)).most_common()
+    if not common:
+        used = [float(number) for part in data.parts for number in data.targets(part)]
         page.histogram(f"Values of {data.roles['label']!r}", used, data.roles["label"])
         return
-    common = Counter(map(str, used)).most_common()
     page.text(
         f"{len(common)} labels; the most frequent, {common[0][0]!r}, has {common[0][1]:,} rows, the rarest {common[-1][1]:,}."
     )

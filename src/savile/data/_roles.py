@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from savile.base import catalogue, dates
+from savile.base import answers, catalogue, dates
 from savile.base.errors import DataError, InputError
 from savile.base.events import emit
 from savile.data import _columns
@@ -53,6 +53,9 @@ MANY_NUMBERS = 20  # more different whole numbers than this are classes only whe
 MIN_GROUPS = 10
 LETTERS = 0.6  # share of letters from which a code is rather a name
 CLASSES, ANSWER = "classify", "answer"  # the tasks of labels and of free answers
+SEVERAL = "multilabel"  # the task of any number of labels
+LISTS = 0.05  # share of cells that hold a list, from which the column is one of lists
+LONGEST_NAME = 60
 LISTED, LAST = 12, 3  # names a message lists, and those of them that are the last
 
 Columns = Mapping[str, Column]
@@ -121,6 +124,9 @@ def task(options: Options, label: Column, values: pa.Array, answers: bool = Fals
         received = f"{label.distinct:,} different answers in {len(values):,} rows of conversations"
         do = f"Writing answers (task {ANSWER}) is not there yet; name a column of labels with --label."
         raise InputError("answers of few kinds, to be learnt as labels", received, do)
+    if options.task is None and SEVERAL in catalogue.names("tasks") and _holds_several(label, values):
+        emit("note", text=f"{label.name!r} holds several labels in a cell: the task is {SEVERAL}.")
+        return SEVERAL
     chosen = options.task or CLASSES
     if chosen == CLASSES:
         _check_label(label, values, numeric, explicit=options.label is not None)
@@ -128,6 +134,20 @@ def task(options: Options, label: Column, values: pa.Array, answers: bool = Fals
         received = f"words in {label.name!r}"
         raise InputError("numbers to predict", received, "Name a column of numbers with --label, or leave out --task.")
     return chosen
+
+
+def _holds_several(label: Column, values: pa.Array) -> bool:
+    """Whether cells list labels, as ``a|b``, ``a;b`` or a JSON list, and few enough different ones to be classes."""
+    import pyarrow.compute as pc
+
+    if label.kind != "string" or not label.distinct:
+        return False
+    present = values.drop_null()
+    lists = pc.match_substring_regex(present, r"^\s*\[.*\]\s*$|\S\s*[|;；]\s*\S").cast("int8")
+    if pc.mean(lists).as_py() < LISTS:
+        return False
+    names = answers.labels(SEVERAL, present.to_pylist())
+    return 2 <= len(names) < MAX_LABELS and len(present) >= 5 * len(names) and max(map(len, names)) <= LONGEST_NAME
 
 
 def place(column: Column, roles: Mapping[str, str], values: pa.Array) -> Column:

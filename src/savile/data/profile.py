@@ -42,11 +42,11 @@ def apply(draft: Draft) -> Draft:
     task = _roles.task(draft.options, columns[label], values[label], draft.hints.get("label") == label)
     draft = replace(draft, table=pa.table(values), roles=roles, columns=shown, task=task)
     for role in ("label", "text"):
-        if role not in roles:
-            continue
+        if role not in roles or (role == "label" and not draft.one_label and task != SCORE):
+            continue  # where any number of labels is given, none is an answer
         draft = _without_empty(draft, role, values[roles[role]])
-    draft = _column_notes(_check_numbers(draft) if task == SCORE else _check_classes(draft), values)
-    return draft if task == SCORE else _label_notes(draft)
+    draft = _column_notes(_check_classes(draft) if draft.one_label else _check_varied(draft), values)
+    return _label_notes(draft) if draft.one_label else draft
 
 
 def _check_names(draft: Draft) -> None:
@@ -80,13 +80,14 @@ def _without_empty(draft: Draft, role: str, values: pa.Array) -> Draft:
     )
 
 
-def _check_numbers(draft: Draft) -> Draft:
-    """Enough rows, and numbers that differ."""
+def _check_varied(draft: Draft) -> Draft:
+    """Enough rows, and numbers or sets of labels that differ."""
     trained = np.flatnonzero(draft.kept & ~draft.given)
     _check_rows(trained)
-    if len({draft.values("label")[row] for row in trained}) < 2:
-        do = "Add rows with other numbers, or name another column with --label."
-        raise DataError(f"numbers that differ in {draft.roles['label']!r}", "the same in every row", do)
+    values = draft.values("label")
+    if len({values[row] for row in trained}) < 2:
+        do = "Add rows with other values, or name another column with --label."
+        raise DataError(f"values that differ in {draft.roles['label']!r}", "the same in every row", do)
     return draft
 
 

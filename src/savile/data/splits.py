@@ -14,7 +14,7 @@ import numpy as np
 from savile.base import dates
 from savile.base.events import emit
 from savile.base.records import PARTS, Finding
-from savile.data._draft import SCORE, Draft, counted, finding
+from savile.data._draft import Draft, counted, finding
 from savile.data._draw import draw, shares
 
 TEST_SHARE = 0.20
@@ -152,7 +152,7 @@ def _told(draft: Draft, how: str) -> Draft:
 
 def _unseen(draft: Draft, labels: np.ndarray) -> Draft:
     """Labels that occur in test and never in train cannot be answered right."""
-    test = draft.parts["test"] if draft.task != SCORE else draft.parts["test"][:0]
+    test = draft.parts["test"] if draft.one_label else draft.parts["test"][:0]
     rows = test[~np.isin(labels[test], labels[np.concatenate([draft.parts[name] for name in ("train", "valid", "calib")])])]
     if not len(rows):
         return draft
