@@ -51,7 +51,19 @@ def _sentence(base):
     return sentence.save(network)
 
 
-TRAINED = {"encoder": _encoder, "linear": _linear, "sentence": _sentence}  # family -> the files of a small trained model
+def _fusion(base):
+    from savile.models import fusion
+
+    member = Model("linear", LABELS, forms={"linear": _linear(base)})
+    return fusion.fuse([member, member], np.array([0.5, 2.0]))
+
+
+TRAINED = {
+    "fusion": _fusion,
+    "encoder": _encoder,
+    "linear": _linear,
+    "sentence": _sentence,
+}  # family -> the files of a small trained model
 
 
 @pytest.mark.parametrize(("kind", "name"), PLUG_INS)

@@ -2,9 +2,10 @@
 
 In comes a `Dataset`; out goes a stored `Model` with its calibration and its threshold. One file is one method: it says what is
 frozen and what is added to a base (`attach`), what learns (`parameters`), and how that is folded into the base again (`merge`);
-training itself is `savile.models.fit`. ``model="linear"`` needs no base, and ``method="auto"`` tries the linear model, a new
-head on the frozen base and one tuned method, and keeps the one with the best validation score. To add a method, add a file with
-these functions; `savile.testing.check_method` holds it against the contract.
+training itself is `savile.models.fit`. ``model="linear"`` needs no base, and ``method="auto"`` tries the linear model, boosting
+where there is a table, a new head on the frozen base and one tuned method, and keeps the one with the best validation score, or
+the linear model and the best other one together. To add a method, add a file with these functions;
+`savile.testing.check_method` holds it against the contract.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from savile.adaptation._auto import choose
+from savile.adaptation._auto import choose, language_base
 from savile.adaptation._learners import Recipe, family_of
 from savile.adaptation._train import train
 from savile.base import catalogue
@@ -20,10 +21,12 @@ from savile.base.records import Dataset, Model
 
 __all__ = ["adapt"]
 
+AUTO = "auto"
+
 
 def adapt(
     data: Dataset,
-    model: str = "minilm",
+    model: str = "auto",
     method: str = "auto",
     minutes: float | None = None,
     settings: Mapping[str, Any] | None = None,
@@ -33,7 +36,8 @@ def adapt(
 
     Args:
         data: a governed data set; its test part is not read.
-        model: a base (`minilm`, a folder or a hub id), or a family that needs none: ``linear`` for TF-IDF with a linear model.
+        model: a base (`minilm`, `use-m`, a folder or a hub id), ``auto`` for the one of the texts' language, or a family that
+            needs none: ``linear`` for TF-IDF with a linear model.
         method: a method of the catalogue, or ``auto``.
         minutes: budget for all of it; None trains as long as the method likes.
         settings: settings of the method and of the training loop by name, and ``value`` (of an item answered ``right``,
@@ -44,6 +48,7 @@ def adapt(
         UnknownNameError: no such base, method or setting.
         InputError: a setting that cannot be used, or data without rows to learn from.
     """
+    model = language_base(data) if model == AUTO else model
     recipe = Recipe(model, method, dict(settings or {}), seed, minutes)
     alone = catalogue.get("families", family_of(model)).trains == "own"
     return choose(data, recipe) if method == "auto" and not alone else train(data, recipe, minutes)

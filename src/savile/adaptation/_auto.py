@@ -1,24 +1,31 @@
-"""``method: auto``: at most three candidates within the budget, chosen on rows none of them has seen."""
+"""``method: auto``: a few candidates within the budget, from the plainest on, chosen on rows none of them has seen."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
+import numpy as np
+
+from savile.adaptation import _held
 from savile.adaptation._learners import Recipe
-from savile.adaptation._train import EDITION, Usage, recalled, train
-from savile.base import events
-from savile.base.records import Dataset, Model, canonical, digest
+from savile.adaptation._train import EDITION, Usage, judged, recalled, train, units
+from savile.base import catalogue, events, stats
+from savile.base.errors import SavileError
+from savile.base.records import Calibration, Dataset, Model, canonical, digest
 from savile.models._bases import locate
+from savile.models._calibrate import calibrate, log_losses
 
 TUNED = "full"
+TABLES = "tabular"
 LEAST_SECONDS = 5.0  # a tuned method is not begun with less than this left
 RESERVE = 0.85  # share of what is left that the tuned method may plan with; the rest is for answering validation rows
 
 
 def choose(data: Dataset, recipe: Recipe) -> Model:
-    """Try linear, head and one tuned method; store the best again with what was tried and why it was kept."""
+    """Try the linear model, a new head, one tuned method, boosting for tables, and the best together; store the best again."""
     from savile.base.store import Store
 
     store, minutes = Store.open(), recipe.minutes
@@ -28,30 +35,121 @@ def choose(data: Dataset, recipe: Recipe) -> Model:
         return known
     started, usage = time.perf_counter(), Usage()
     shared = {"value": recipe.settings["value"]} if "value" in recipe.settings else {}
+    skipped: list[str] = []
     tried = [
         train(data, Recipe("linear", "", shared, recipe.seed)),
-        train(data, replace(recipe, method="head", settings=shared, minutes=None)),
+        *_boosted(data, Recipe(TABLES, "", shared, recipe.seed), skipped),
     ]
-    left = None if minutes is None else minutes * 60 - (time.perf_counter() - started)
-    skipped = ""
-    if left is None or left > LEAST_SECONDS:
-        budget = None if left is None else left * RESERVE / 60
-        tried.append(train(data, replace(recipe, method=TUNED), budget))
-    else:
-        skipped = f" {TUNED} was not tried: the budget of {minutes:g} min was used up."
+    if "text" in data.roles or len(tried) == 1:
+        tried.append(train(data, replace(recipe, method="head", settings=shared, minutes=None)))
+        left = None if minutes is None else minutes * 60 - (time.perf_counter() - started)
+        if left is None or left > LEAST_SECONDS:
+            budget = None if left is None else left * RESERVE / 60
+            tried.append(train(data, replace(recipe, method=TUNED), budget))
+        else:
+            skipped.append(f"{TUNED} was not tried: the budget of {minutes:g} min was used up.")
     best = max(tried, key=_merit)
+    fused, why_not = _fused(data, tried, recipe.settings.get("value"))
+    skipped += [why_not] if why_not else []
+    tried += [fused] if fused else []
+    best = fused or best
     table = [
         {"candidate": _name(model), "model": model.ref, **model.facts["valid"], "seconds": model.facts["seconds"]}
         for model in tried
     ]
-    why = _why(best, tried) + skipped
+    why = " ".join([_why(best, tried), *skipped])
     events.emit("note", text=why)
-    took = usage.facts()
-    facts = {**best.facts, **took, "tried": table, "why": why, "fit_seconds": best.facts["seconds"]}
+    facts = {**best.facts, **usage.facts(), "tried": table, "why": why, "fit_seconds": best.facts["seconds"]}
     chosen: Model = store.save(replace(best, facts=facts, parents=(*best.parents, best.ref)))
     store.audit.append("choose", chosen.ref, data=data.ref, tried=[model.ref for model in tried], kept=best.ref)
     store.remember(key, chosen.ref)
     return chosen
+
+
+def _boosted(data: Dataset, recipe: Recipe, skipped: list[str]) -> list[Model]:
+    """The model of the table, where there are columns beside the text and the family is there."""
+    columns = set(data.features().column_names) - {data.roles.get("text")}
+    if not columns or TABLES not in catalogue.names("families"):
+        return []
+    try:
+        return [train(data, recipe)]
+    except SavileError as error:  # a missing package, or a task it does not do: said, and the others go on
+        skipped.append(f"{TABLES} was not tried: wanted {error.wanted}; received {error.received}.")
+        return []
+
+
+def _fused(data: Dataset, tried: Sequence[Model], value: Any) -> tuple[Model | None, str]:
+    """The linear model and the best of the others together, when that is better beyond doubt; else why not.
+
+    Weights are found on one half of the rows and judged on the other, and the other way round.
+    """
+    from savile.base.store import Store
+    from savile.models import fusion
+
+    store, head = Store.open(), catalogue.get("tasks", data.task).head(len(data.labels))
+    others = [model for model in tried if model.method]
+    if not others:
+        return None, ""
+    members = (tried[0], max(others, key=_merit))
+    held = [_held.kept(store, member) for member in members]
+    if any(one is None for one in held):
+        return None, ""
+    start = units(data, head)
+    chosen_on, calibrated_on = ([one[part] for one in held if one] for part in (0, 1))
+    gold = chosen_on[0].gold
+    joint = np.zeros_like(chosen_on[0].logits)
+    for half in (0, 1):
+        fitted, judged_on = np.arange(len(gold)) % 2 == half, np.arange(len(gold)) % 2 != half
+        weights = fusion.best_weights(head, [one.logits[fitted] for one in chosen_on], gold[fitted], start)
+        joint[judged_on] = fusion.together([one.logits[judged_on] for one in chosen_on], weights)
+    rows = _held.Held(joint, gold)
+    best = max(tried, key=_merit)
+    valid = judged(data.task, head, rows, start)
+    gain = _gain(head, chosen_on, members, best, rows, start)
+    said = f"linear and {_name(members[1])} together score {valid['score']:.3f}"
+    if gain is None or gain.low <= 0 or valid["score"] < best.facts["valid"]["score"]:
+        return None, f"{said.capitalize()}, which is not better beyond doubt."
+    weights = fusion.best_weights(head, [one.logits for one in chosen_on], gold, start)
+    answers = fusion.together([one.logits for one in calibrated_on], weights)
+    calibration = calibrate(head, answers, calibrated_on[0].gold, value, start)
+    facts = {**members[1].facts, "valid": valid, "weights": [round(float(weight), 4) for weight in weights]}
+    facts["seconds"] = round(sum(member.facts["seconds"] for member in members), 2)
+    model = replace(
+        members[1],
+        family="fusion",
+        method="",
+        forms={fusion.FORM: fusion.fuse(members, weights)},
+        calibrations={fusion.FORM: calibration},
+        facts=facts,
+        settings={**members[1].settings, "fused": [member.ref for member in members]},
+        parents=(*((data.ref,) if data.ref else ()), *(member.ref for member in members)),
+        ref="",
+    )
+    return store.save(model), ""
+
+
+def _gain(
+    head: Any, chosen_on: Sequence[_held.Held], members: Sequence[Model], best: Model, rows: _held.Held, start: Calibration
+) -> Any:
+    """By how much the log loss of a row falls against the best single model, paired; None when that is no member."""
+    if best.ref not in [member.ref for member in members]:
+        return None
+    single = chosen_on[[member.ref for member in members].index(best.ref)]
+    losses = [
+        log_losses(head, one.logits, one.gold, calibrate(head, one.logits, one.gold, None, start)) for one in (single, rows)
+    ]
+    return stats.paired(losses[0], losses[1])
+
+
+def language_base(data: Dataset) -> str:
+    """The base for the language of the training texts: ``use-m`` where most letters are not Latin, else ``minilm``."""
+    sample = "".join(data.texts("train")[:2000])
+    letters = [letter for letter in sample if letter.isalpha()]
+    other = sum(letter > "\u024f" for letter in letters)
+    name = "use-m" if other > 0.3 * max(1, len(letters)) else "minilm"
+    if name == "use-m":
+        events.emit("note", text=f"{other / len(letters):.0%} of the letters are not Latin, so the base is {name}.")
+    return name
 
 
 def _merit(model: Model) -> tuple[float, float]:
@@ -62,8 +160,8 @@ def _merit(model: Model) -> tuple[float, float]:
 
 def _why(best: Model, tried: list[Model]) -> str:
     scores = ", ".join(f"{_name(model)} {_score(model):.3f}" for model in tried)
-    rows, where = best.facts["valid"]["rows"], best.facts["chosen_on"]
-    return f"{_name(best)} scores best on {rows} {where}: {scores}."
+    rows, where, valid = best.facts["valid"]["rows"], best.facts["chosen_on"], best.facts["valid"]
+    return f"{_name(best)} scores best on {rows} {where}: {scores}; its interval is {valid['low']:.3f} to {valid['high']:.3f}."
 
 
 def _score(model: Model) -> float:

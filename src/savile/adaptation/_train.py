@@ -5,13 +5,13 @@ from __future__ import annotations
 import resource
 import shutil
 import time
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from savile.adaptation import _folds
+from savile.adaptation import _folds, _held
+from savile.adaptation._held import Held
 from savile.adaptation._learners import Learner, Recipe, learner
 from savile.base import answers, catalogue, events, machine
 from savile.base.contracts import HeadSpec, Rows
@@ -22,15 +22,8 @@ from savile.models._calibrate import calibrate, decide, log_loss
 if TYPE_CHECKING:
     from savile.base.store import Store
 
+RESAMPLES = 200
 EDITION = 3  # of the training code: raised when the same call would come out otherwise
-
-
-@dataclass(frozen=True)
-class Held:
-    """Answers on rows the model has not seen: logits (n, outputs), what is right (n,) or (n, L), in the task's own units."""
-
-    logits: np.ndarray
-    gold: np.ndarray
 
 
 def train(data: Dataset, recipe: Recipe, minutes: float | None = None) -> Model:
@@ -50,7 +43,9 @@ def train(data: Dataset, recipe: Recipe, minutes: float | None = None) -> Model:
         if known is not None:
             return known
         root = store.home / "training" / key[:16]
-        model: Model = store.save(_trained(data, head, candidate, minutes, root))
+        trained, chosen_on, calibrated_on = _trained(data, head, candidate, minutes, root)
+        model: Model = store.save(trained)
+        _held.keep(store, model, chosen_on, calibrated_on)
         score = model.facts["valid"]["score"]
         store.audit.append("adapt", model.ref, data=data.ref, method=candidate.name, score=score)
         store.remember(key, model.ref)
@@ -58,13 +53,13 @@ def train(data: Dataset, recipe: Recipe, minutes: float | None = None) -> Model:
     return model
 
 
-def _trained(data: Dataset, head: HeadSpec, candidate: Learner, minutes: float | None, root: Path) -> Model:
-    """The model of one candidate, calibrated; what a killed run left in `root` is gone on from."""
-    usage, start = Usage(), _units(data, head)
+def _trained(data: Dataset, head: HeadSpec, candidate: Learner, minutes: float | None, root: Path) -> tuple[Model, Held, Held]:
+    """The model of one candidate, calibrated, and what it was chosen and calibrated on; what a killed run left is used."""
+    usage, start = Usage(), units(data, head)
     answerer, chosen_on, calibrated_on, notes = _fit(Parts(data, candidate, start), candidate, minutes, root)
     calibration = calibrate(head, calibrated_on.logits, calibrated_on.gold, candidate.value, start)
-    facts = {"valid": _judged(data.task, head, chosen_on, start)}
-    return Model(
+    facts = {"valid": judged(data.task, head, chosen_on, start)}
+    model = Model(
         family=candidate.family,
         base=candidate.base,
         base_digest=candidate.base_digest,
@@ -79,6 +74,7 @@ def _trained(data: Dataset, head: HeadSpec, candidate: Learner, minutes: float |
         settings=candidate.identity(),
         parents=(data.ref,) if data.ref else (),
     )
+    return model, chosen_on, calibrated_on
 
 
 def recalled(store: Store, key: str) -> Model | None:
@@ -99,7 +95,7 @@ def _checked(data: Dataset) -> HeadSpec:
     return head
 
 
-def _units(data: Dataset, head: HeadSpec) -> Calibration:
+def units(data: Dataset, head: HeadSpec) -> Calibration:
     """What a calibration begins with: of numbers, the mean and the deviation of the training rows."""
     if head.loss != "squared_error":
         return Calibration()
@@ -111,11 +107,15 @@ def _columns(data: Dataset) -> dict[str, str]:
     return {field.name: str(field.type) for field in data.features().schema}
 
 
-def _judged(task: str, head: HeadSpec, held: Held, start: Calibration) -> dict[str, Any]:
-    """How good the answers are: the task's score, the number of rows, and the log loss after the best calibration."""
+def judged(task: str, head: HeadSpec, held: Held, start: Calibration) -> dict[str, Any]:
+    """How good the answers are: the task's score with its 95 % interval, the rows, the log loss after the best calibration."""
     fitted = calibrate(head, held.logits, held.gold, None, start)
-    score = catalogue.get("tasks", task).score(decide(head, held.logits, fitted).choice, held.gold)
-    return {"score": float(score), "rows": len(held.gold), "log_loss": log_loss(head, held.logits, held.gold, fitted)}
+    choice, score, n = decide(head, held.logits, fitted).choice, catalogue.get("tasks", task).score, len(held.gold)
+    rng = np.random.default_rng(0)
+    drawn = [float(score(choice[rows], held.gold[rows])) for rows in rng.integers(n, size=(RESAMPLES, n))]
+    low, high = np.quantile(drawn, [0.025, 0.975]).tolist()
+    found = {"score": float(score(choice, held.gold)), "low": low, "high": high, "rows": n}
+    return {**found, "log_loss": log_loss(head, held.logits, held.gold, fitted)}
 
 
 def _fit(parts: Parts, candidate: Learner, minutes: float | None, root: Path) -> tuple[Any, Held, Held, dict[str, Any]]:

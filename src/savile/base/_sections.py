@@ -73,10 +73,10 @@ class Data:
 
 @dataclass(frozen=True)
 class Model:
-    """What is adapted: a base by name, folder or hub id; or the family ``linear``, which needs none."""
+    """What is adapted: a base by name, folder or hub id, ``auto`` by language; or a family that needs none, as ``linear``."""
 
     __pydantic_config__: ClassVar[ConfigDict] = SECTION
-    base: str = "minilm"
+    base: str = "auto"
     family: str | None = None
 
 

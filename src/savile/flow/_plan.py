@@ -38,7 +38,7 @@ def estimate(recipe: Recipe, rows: int, characters: float) -> dict[str, float]:
     seconds = characters * LINEAR_SECONDS * small + FIXED_SECONDS["evaluate"]
     if base(recipe) == "linear":
         return _rounded(seconds, LINEAR_MB + characters / MB * 40, 5 + characters / MB * 3)
-    weights_mb, parameters, hidden = _size(recipe.model.base)
+    weights_mb, parameters, hidden = _size("minilm" if recipe.model.base == "auto" else recipe.model.base)
     passes = PASSES.get(recipe.adapt.method, PASSES["full"])
     tokens = 2 * rows + characters / CHARACTERS
     training = small * passes * 2 * parameters * tokens / (speed() * BF16_GAIN)

@@ -30,7 +30,7 @@ def adapt(
 
     Args:
         data: a data set or its reference; a file is governed first.
-        model: a base by name, folder or hub id, or linear; default: minilm.
+        model: a base by name, folder or hub id, linear, or auto by language, the default.
         method: how it is adapted; default: auto, which tries up to three ways and keeps the best.
         minutes: budget; without one a method takes what it likes.
         seed: of everything random; default: 0.

@@ -66,13 +66,20 @@ def decide(head: HeadSpec, logits: np.ndarray, calibration: Calibration) -> Outp
 
 
 def log_loss(head: HeadSpec, logits: np.ndarray, gold: np.ndarray, calibration: Calibration) -> float:
-    """Mean negative log probability of what is right, natural logarithm; of numbers the mean squared error, standard units."""
+    """The mean of `log_losses`."""
+    return float(log_losses(head, logits, gold, calibration).mean())
+
+
+def log_losses(head: HeadSpec, logits: np.ndarray, gold: np.ndarray, calibration: Calibration) -> np.ndarray:
+    """Negative log probability of what is right in each row, (n,), natural logarithm, with any number of labels the mean of
+    all; of numbers the squared error in standard units.
+    """
     if head.loss == "squared_error":
-        return float(np.square((gold - decide(head, logits, calibration).choice) / calibration.scale).mean())
+        return np.asarray(np.square((gold - decide(head, logits, calibration).choice) / calibration.scale))
     probabilities = np.clip(head.decode(logits / calibration.temperature), 1e-15, 1 - 1e-15)
     if head.loss == "binary_cross_entropy":
-        return float(-np.log(np.where(gold > 0, probabilities, 1.0 - probabilities)).mean())
-    return float(-np.log(probabilities[np.arange(len(gold)), gold]).mean())
+        return np.asarray(-np.log(np.where(gold > 0, probabilities, 1.0 - probabilities)).mean(axis=1))
+    return np.asarray(-np.log(probabilities[np.arange(len(gold)), gold]))
 
 
 def right(choice: np.ndarray, gold: np.ndarray) -> np.ndarray:

@@ -7,6 +7,8 @@ dense blocks. Weights and arithmetic are those of the package fast-universal-sen
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -114,17 +116,12 @@ class Dense(nn.Module):
 class Trunk(nn.Module):
     """Ids and mask -> embedding of the text."""
 
-    def __init__(self, folder: Any) -> None:
+    def __init__(self, folder: Path) -> None:
         super().__init__()
-        with np.load(folder / WEIGHTS, allow_pickle=False) as stored:
-            weights = {name: stored[name] for name in stored.files if not name.startswith("q")}
-            rows = [stored[f"q{i + 1}"] for i in range(TABLES)]
-        table = np.empty((TABLES * len(rows[0]), WIDTH), dtype=np.uint8)
-        for i, several in enumerate(rows):
-            table[i::TABLES] = several
+        table, weights = _stored(folder)
         eps = float(weights["eps"])
         scale, low = (torch.from_numpy(weights[name].astype(np.float32)) for name in ("scale", "lo"))
-        self.embeddings = Embedding(torch.from_numpy(table), scale, low)
+        self.embeddings = Embedding(table, scale, low)
         self.layers = nn.ModuleList([Convolutions(eps), Dense(eps)])
         _fill(self.layers, weights)
 
@@ -147,7 +144,7 @@ class SentenceEncoder(nn.Module):
         self.trunk = Trunk(base.folder)
         self.head = Head(WIDTH, outputs, cosine)
         self.pieces = (base.folder / PIECES).read_bytes()
-        self.tokenizer = Unigram(self.pieces, max_length)
+        self.tokenizer = _tokenizer(self.pieces, max_length)
         self.method = ""
         self.method_settings: dict[str, Any] = {}
 
@@ -191,6 +188,23 @@ class SentenceEncoder(nn.Module):
     def trainable(self) -> Iterator[tuple[str, nn.Parameter]]:
         """Names and parameters that learn."""
         return ((name, p) for name, p in self.named_parameters() if p.requires_grad)
+
+
+@cache
+def _stored(folder: Path) -> tuple[torch.Tensor, dict[str, np.ndarray]]:
+    """The table, which nothing changes, uint8 (tokens, 512), and the published weights; unpacked once a process."""
+    with np.load(folder / WEIGHTS, allow_pickle=False) as stored:
+        weights = {name: stored[name] for name in stored.files if not name.startswith("q")}
+        rows = [stored[f"q{i + 1}"] for i in range(TABLES)]
+    table = np.empty((TABLES * len(rows[0]), WIDTH), dtype=np.uint8)
+    for i, several in enumerate(rows):
+        table[i::TABLES] = several
+    return torch.from_numpy(table), weights
+
+
+@cache
+def _tokenizer(pieces: bytes, max_length: int) -> Unigram:
+    return Unigram(pieces, max_length)
 
 
 def _windows(rows: torch.Tensor, order: int, left: int) -> torch.Tensor:

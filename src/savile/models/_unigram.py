@@ -48,9 +48,10 @@ class Unigram:
 
     def __call__(self, texts: Sequence[str]) -> list[list[int]]:
         """Token ids of each text between the ids of its beginning and its end."""
-        found = self._tokenizer.encode_batch([self.normal(text) for text in texts], add_special_tokens=False)
+        normal = [self.normal(text) for text in texts]
+        found = self._tokenizer.encode_batch(normal, add_special_tokens=False)
         kept = self.max_length - 2
-        return [[BEGIN, *self._ids(one)[:kept], END] for one in found]
+        return [[BEGIN, *self._ids(text, one)[:kept], END] for text, one in zip(normal, found, strict=True)]
 
     def normal(self, text: str) -> str:
         """The text as it is cut: characters replaced, spaces collapsed and marked, one mark in front."""
@@ -71,17 +72,17 @@ class Unigram:
             place += length
 
     @staticmethod
-    def _ids(encoding: Any) -> list[int]:
+    def _ids(text: str, encoding: Any) -> list[int]:
         ids: list[int] = encoding.ids
         if not ids:
             return [UNKNOWN]
         if UNKNOWN not in ids:
             return ids
-        # unknown characters side by side come as one token; SentencePiece counts each
-        spread = (
-            [one] * (end - start) if one == UNKNOWN else [one] for one, (start, end) in zip(ids, encoding.offsets, strict=True)
-        )
-        return [one for several in spread for one in several]
+        # unknown characters side by side come as one token, together with the piece whose name they have; SentencePiece counts
+        spread = []
+        for one, (start, end) in zip(ids, encoding.offsets, strict=True):
+            spread += [one] * (len(text[start:end].replace("<unk>", "?")) if one == UNKNOWN else 1)
+        return spread
 
 
 def _piece(fields: bytes) -> tuple[str, float]:

@@ -1,0 +1,52 @@
+"""Answers on rows a candidate has not seen, kept beside the store so that candidates can be compared and fused."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from savile.base.records import Model
+from savile.base.store import Store
+
+
+@dataclass(frozen=True)
+class Held:
+    """Answers on rows the model has not seen: logits (n, outputs), what is right (n,) or (n, L), in the task's own units."""
+
+    logits: np.ndarray
+    gold: np.ndarray
+
+
+def keep(store: Store, model: Model, chosen_on: Held, calibrated_on: Held) -> None:
+    """Keep what a candidate answered on the rows it is chosen on and on those it is calibrated on."""
+    from safetensors.numpy import save_file
+
+    path = _path(store, model)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_suffix(f".{os.getpid()}")
+    parts = {"chosen": chosen_on, "calibrated": calibrated_on}
+    save_file(
+        {f"{part}/{name}": np.ascontiguousarray(value) for part, held in parts.items() for name, value in vars(held).items()},
+        aside,
+    )
+    aside.replace(path)
+
+
+def kept(store: Store, model: Model) -> tuple[Held, Held] | None:
+    """What was kept of a candidate, if it is still there."""
+    from safetensors import SafetensorError
+    from safetensors.numpy import load_file
+
+    try:
+        found = load_file(_path(store, model))
+        chosen, calibrated = (Held(found[f"{part}/logits"], found[f"{part}/gold"]) for part in ("chosen", "calibrated"))
+    except (OSError, SafetensorError, KeyError):
+        return None
+    return chosen, calibrated
+
+
+def _path(store: Store, model: Model) -> Path:
+    return store.home / "held" / f"{model.ref.partition('@')[2]}.safetensors"
