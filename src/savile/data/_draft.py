@@ -150,8 +150,7 @@ class Draft:
     @property
     def one_label(self) -> bool:
         """Whether a row has one label of several, neither any number of them nor a number."""
-        loss: str = catalogue.get("tasks", self.task).head(2).loss
-        return loss == "cross_entropy"
+        return not self.task or catalogue.get("tasks", self.task).head(2).loss == "cross_entropy"
 
     def classes(self) -> np.ndarray:
         """A number for each row's label, int64 (n,); of several labels the rarest; of a number which tenth of all it is in."""
