@@ -9,7 +9,7 @@ from __future__ import annotations
 import html
 import math
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
 WIDTH = 900
@@ -117,6 +117,30 @@ def line(
     parts += _legend(list(series), WIDTH - 16) if len(series) > 1 else []
     ends = "; ".join(f"{name} from {number(c[0].y)} to {number(c[-1].y)}" for name, c in series.items() if c)
     return _figure(title, f"{axes[1]} against {axes[0]}: {ends}.", 336, parts)
+
+
+def columns(title: str, labels: Sequence[str], values: Sequence[float], marked: Collection[int], mark: str) -> str:
+    """Upright bars in a row, as of days; those `marked` stand out, and `mark` says what that means."""
+    x, y = _Scale(0.0, float(len(values)), 64, WIDTH - 16), _Scale.over([0.0, *values], 220, 30)
+    parts = []
+    for tick in y.ticks:
+        parts.append(f'<line class="grid" x1="64" x2="{WIDTH - 16}" y1="{y(tick):.1f}" y2="{y(tick):.1f}"/>')
+        parts.append(_text(58, y(tick) + 4, _tick(tick, y.ticks), "end", cls="tick"))
+    every = max(1, -(-len(labels) // 8))
+    for i, (label, value) in enumerate(zip(labels, values, strict=True)):
+        tip = f"<title>{escape(label)}: {number(round(value, 2))}</title>"
+        box = f'x="{x(i) + 1:.1f}" y="{y(value):.1f}" width="{max(x(1) - x(0) - 2, 0.5):.1f}" height="{220 - y(value):.1f}"'
+        parts.append(f'<rect class="{"c1" if i in marked else "c0"}" {box}>{tip}</rect>')
+        if i % every == 0:
+            parts.append(_text(x(i + 0.5), 238, label, "middle" if i else "start", cls="tick"))
+    if marked:
+        parts.append(f'<circle class="c1" cx="{WIDTH - 28 - _width(mark):.1f}" cy="10" r="4.5"/>')
+        parts.append(_text(WIDTH - 18 - _width(mark), 14, mark))
+    highest = max(range(len(values)), key=lambda i: values[i], default=0)
+    said = (
+        f"{len(values)} bars from {labels[0]} to {labels[-1]}; the highest is {number(values[highest])} at {labels[highest]}."
+    )
+    return _figure(title, said, 246, parts)
 
 
 def histogram(title: str, values: Sequence[float], axis: str, bins: int = 24) -> str:

@@ -165,6 +165,16 @@ class Monitor:
 
 
 @dataclass(frozen=True)
+class App:
+    """The app that is put to work on the rows once the gate is passed, the language it speaks, and its settings by name."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = SECTION
+    name: str | None = None
+    language: str = "en"
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Run:
     """Where the work runs, what it costs there, and which trackers are told how it went.
 
@@ -196,4 +206,5 @@ class Recipe:
     evaluate: Evaluate = Evaluate()
     serve: Serve = Serve()
     monitor: Monitor = Monitor()
+    app: App = App()
     run: Run = Run()

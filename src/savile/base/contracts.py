@@ -288,13 +288,60 @@ class Tracker(Protocol):
         """Write one run, into `folder` unless the tracker's own environment names a server; where it can be found."""
 
 
+class Answerer(Protocol):
+    """A model as apps meet it: what it may answer, and calibrated answers to texts."""
+
+    labels: tuple[str, ...]
+
+    def __call__(self, texts: Sequence[str]) -> Outputs:
+        """Texts -> answers, in the order given."""
+
+
+@dataclass(frozen=True)
+class Items:
+    """Rows an app is put to work on; every field but `columns` has one value a row.
+
+    Attributes:
+        numbers: how the row is called: 1 for the first row of the file.
+        texts: masked by the model's policy.
+        labels: what people have said, None where the model is to be asked.
+        times: seconds since 1970, NaN where there is no date; None without a time column.
+        columns: name -> values of every other column, masked.
+    """
+
+    numbers: Sequence[int]
+    texts: Sequence[str]
+    labels: Sequence[str | None]
+    times: np.ndarray | None = None
+    columns: Mapping[str, Sequence[Any]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Work:
+    """What an app came to: sentences for a person, JSON for a program, and name -> HTML page."""
+
+    summary: tuple[str, ...]
+    facts: Mapping[str, Any]
+    pages: Mapping[str, str]
+
+
 @dataclass(frozen=True)
 class Route:
-    """A way into an app over HTTP, under ``/v1/``; `access` is ``key`` (a caller needs one) or ``open``."""
+    """A way into an app over HTTP: a POST of JSON.
+
+    Attributes:
+        path: under ``/v1/``.
+        summary: one sentence for the API's description.
+        access: ``key`` (a caller needs one, when the server asks for keys) or ``open``.
+        asks: frozen dataclass of what is sent; other keys are refused, and its JSON schema is in the API's description.
+        answer: what was sent and the served model -> JSON; an `InputError` is the caller's fault.
+    """
 
     path: str
     summary: str
     access: Literal["key", "open"]
+    asks: type
+    answer: Callable[[Any, Answerer], Mapping[str, Any]]
 
 
 class App(Protocol):
@@ -304,14 +351,19 @@ class App(Protocol):
         task: catalogue name of the task.
         languages: languages of the sample, the replies and the pages, as in ``en`` or ``zh``.
         routes: what it adds to the served model, beside the task's own routes.
+        Settings: frozen dataclass with the recipe's `SECTION` config; filled from ``app.settings``.
     """
 
     task: str
     languages: tuple[str, ...]
     routes: tuple[Route, ...]
+    Settings: type
 
     def sources(self) -> Fields:
         """The roles its data must have."""
+
+    def accepts(self, labels: Sequence[str]) -> str | None:
+        """None when it can work with a model of these labels, else the reason why not."""
 
     def sample(self, language: str) -> Path:
         """A data file to try it on."""
@@ -327,6 +379,9 @@ class App(Protocol):
 
     def reply(self, label: str, probability: float, abstain: bool, language: str) -> str:
         """What to tell whoever wrote, for one answer."""
+
+    def apply(self, items: Items, answerer: Answerer, language: str, settings: Any) -> Work:
+        """Do the work the app is for on some rows; `settings` is of its `Settings`."""
 
     def pages(self, language: str) -> dict[str, str]:
         """name -> HTML page for the people who work with it."""

@@ -12,7 +12,7 @@ Everything given is escaped. The content security policy forbids every request, 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from savile.base import _plots
@@ -102,6 +102,10 @@ class Page:
     ) -> Page:
         """Curves through points; `marks` are named vertical lines, `diagonal` draws y = x, `axes` names x and y."""
         return self._add(_plots.line(title, series, axes, marks, diagonal))
+
+    def columns(self, title: str, labels: Sequence[str], values: Sequence[float], marked: Collection[int], mark: str) -> Page:
+        """Upright bars in a row, one or more, as of days; those `marked` stand out, and `mark` says what that means."""
+        return self._add(_plots.columns(title, labels, values, marked, mark))
 
     def histogram(self, title: str, values: Sequence[float], axis: str, bins: int = 24) -> Page:
         """How often values fall in each of `bins` ranges of equal width."""

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
-from savile.base.contracts import Fields, Route
+from pydantic import ConfigDict
+
+from savile.base._sections import SECTION
+from savile.base.contracts import Answerer, Fields, Items, Route, Work
 from savile.base.errors import UnknownNameError
 from savile.base.page import Page
 
@@ -30,6 +35,14 @@ INTENTS: dict[str, dict[str, str]] = {
     "refund_status": {"en": "where a refund is", "zh": "退款进度"},
     "return_item": {"en": "returning an item", "zh": "退货"},
 }
+INBOX = {
+    "en": (
+        "Inbox",
+        "{answered} of {n} messages can be answered at once, {left} belong to a person.",
+        "Row|Intent|Probability|Reply|Message",
+    ),
+    "zh": ("收件箱", "{n}条消息中{answered}条可以立即回复，{left}条需要人工处理。", "行|意图|概率|回复|消息"),
+}
 QUESTIONS = {
     "en": (
         "I was charged twice for the same pair of shoes, please sort it out",
@@ -47,9 +60,21 @@ REPLIES = {
 }
 
 
+@dataclass(frozen=True)
+class Settings:
+    """Nothing to set."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = SECTION
+
+
 def sources() -> Fields:
     """A message and its intent; time and customer steer how rows are divided."""
     return Fields(required=("text", "label"), optional=("time", "group"))
+
+
+def accepts(labels: Sequence[str]) -> str | None:
+    """Any labels: a message under a label that is no intent of ours goes to a person."""
+    return None
 
 
 def sample(language: str) -> Path:
@@ -67,6 +92,8 @@ def recipe(language: str) -> dict[str, Any]:
     return {
         "name": f"support-{_spoken(language)}",
         "task.kind": task,
+        "app.name": "support",
+        "app.language": language,
         "data.path": str(sample(language)),
         "data.pii": "mask",
         "adapt.budget.minutes": 1.0,
@@ -85,6 +112,26 @@ def reply(label: str, probability: float, abstain: bool, language: str) -> str:
     known, unsure = REPLIES[_spoken(language)]
     about = INTENTS.get(label, {}).get(language)
     return unsure if abstain or about is None else known.format(about=about)
+
+
+def apply(items: Items, answerer: Answerer, language: str, settings: Settings) -> Work:
+    """The inbox: every message with its intent and a reply, what belongs to a person first."""
+    title, said, head = INBOX[_spoken(language)]
+    answers = answerer(items.texts)
+    rows = []
+    for number, text, choice, sure, abstain in zip(
+        items.numbers, items.texts, answers.choice, answers.confidence.tolist(), answers.abstain.tolist(), strict=True
+    ):
+        label = answerer.labels[int(choice)]
+        person = abstain or label not in INTENTS
+        told = {"row": number, "label": label, "probability": sure, "person": person}
+        rows.append({**told, "reply": reply(label, sure, abstain, language), "text": text})
+    rows.sort(key=lambda row: (not row["person"], row["row"]))
+    left = sum(row["person"] for row in rows)
+    summary = said.format(n=len(rows), answered=len(rows) - left, left=left)
+    cells = [[row["row"], row["label"], f"{row['probability']:.2f}", row["reply"], row["text"]] for row in rows]
+    page = Page(title, language).text(summary, tone="lead").table(head.split("|"), cells)
+    return Work((summary,), {"answered": len(rows) - left, "to_a_person": left, "answers": rows}, {"inbox": page.html()})
 
 
 def pages(language: str) -> dict[str, str]:
