@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -25,8 +25,11 @@ from savile.base.records import Dataset, Finding, canonical, digest
 from savile.data import _asked, _page
 from savile.data._draft import Column, Draft, Options, Reading
 
+if TYPE_CHECKING:
+    import pyarrow as pa
+
 STEPS = ("sources", "profile", "privacy", "dedup", "splits")
-__all__ = ["Inspection", "Options", "Reading", "govern", "inspect", "page", "prepare"]
+__all__ = ["Inspection", "Options", "Reading", "govern", "inspect", "page", "prepare", "unlabelled"]
 
 EDITION = 4  # of the steps: raised when the same file would come out otherwise
 
@@ -100,6 +103,26 @@ def prepare(source: str | Path, options: Options) -> Dataset:
     if not where.exists():
         store.page(where.name, _page.html(dataset))
     return dataset
+
+
+def unlabelled(source: str | Path, options: Options, policy: Mapping[str, Any]) -> tuple[pa.Table, dict[str, str]]:
+    """Rows to be read by a model rather than learnt from; nothing is stored.
+
+    Args:
+        source: any file that `govern` reads.
+        options: names of the columns with text and time, inferred when left out; columns to leave out.
+        policy: the model's mask policy, applied to every column.
+
+    Returns:
+        Every row and column as masked strings, null where empty; and role -> column, among ``text time``.
+
+    Raises:
+        DataError: the file cannot be used.
+        InputError: there is no column of texts, or a named one does not exist.
+    """
+    from savile.data import _unlabelled
+
+    return _unlabelled.read(Path(source), options, policy)
 
 
 def page(data: Dataset) -> Path:

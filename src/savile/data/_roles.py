@@ -102,6 +102,23 @@ def infer(options: Options, columns: Columns, values: Values, hints: Mapping[str
     return {role: roles[role] for role in ("text", "label", "time", "group") if role in roles}
 
 
+def reading(options: Options, columns: Columns, values: Values) -> dict[str, str]:
+    """role -> column, among ``text time``, of rows that nobody has labelled.
+
+    Raises:
+        InputError: there is no column of texts.
+    """
+    roles = {role: name for role, name in (("text", options.text), ("time", options.time)) if name is not None}
+    if "text" not in roles:
+        roles |= _text({name: column for name, column in columns.items() if name not in roles.values()}, values)
+    if "text" not in roles:
+        raise InputError("a column with texts", f"no sentences in {_listing(columns)}", "Name the text column with --text.")
+    if "time" not in roles:
+        rest = {name: column for name, column in columns.items() if name not in roles.values()}
+        roles |= {role: name for role, name in _steering(rest, values).items() if role == "time"}
+    return roles
+
+
 def task(options: Options, label: Column, values: pa.Array, answers: bool = False) -> str:
     """The task: what the caller names, else classes where the label has few values, else a score where it is a number.
 

@@ -213,7 +213,8 @@ def _watched(items: Items, answerer: Answerer, settings: Settings) -> tuple[_wat
     if items.times is None or not np.isfinite(items.times).any():
         do = "Name the column with --set task.time=COLUMN."
         raise DataError("rows with dates", "no date in any row", do)
-    dated = np.flatnonzero(np.isfinite(items.times)).tolist()
+    first = {" ".join(text.split()).casefold(): row for row, text in reversed(list(enumerate(items.texts)))}
+    dated = [row for row in sorted(first.values()) if np.isfinite(items.times[row])]  # a text that is repeated counts once
     numbers, texts = [items.numbers[i] for i in dated], [items.texts[i] for i in dated]
     labels = [items.labels[i] for i in dated]
     meaning = _meanings(answerer.labels, settings)

@@ -33,7 +33,8 @@ WORDS: dict[str, dict[str, str]] = {
         "Intervals hold what the classifier does not know.",
         "how_alarm": "An alarm compares the negative items of {window} days with up to {history} days of the company's own "
         "past, with counts more spread than Poisson and weekdays allowed for. Each day may spend a part of {alpha:.0%}; "
-        "within a day companies are judged together (Benjamini and Hochberg 1995). Days of an alarm do not count as usual afterwards.",
+        "within a day companies are judged together (Benjamini and Hochberg 1995). "
+        "Days of an alarm do not count as usual afterwards.",
         "how_trend": "Trends are slopes of Theil and Sen over weekly net sentiment, tested by Mann and Kendall with the "
         "first autocorrelation allowed for; a slow cycle can still look like a trend. With fewer than 6 weeks there is none.",
         "how_rows": "A text that names several companies counts for each of them.",

@@ -67,16 +67,17 @@ def settle(probabilities: np.ndarray, known: np.ndarray, learnt: np.ndarray, poo
 def shares(probabilities: np.ndarray, known: np.ndarray, about: Prior) -> list[Value]:
     """The share of each class among some rows, shrunken towards the pooled one, with its 95 % interval.
 
-    The interval is that of a beta distribution whose variance also holds what the classifier does not know.
+    The interval is that of a beta distribution with the variance of a mixture's share: of rows that the classifier is unsure
+    about it takes more to be as sure.
     """
     from scipy.stats import beta
 
     settled = settle(probabilities, known, about.learnt, about.pooled, about.strength)
-    n, weight = len(settled), len(settled) + about.strength
-    mean = (settled.sum(axis=0) + about.strength * about.pooled) / weight
-    unsure = np.where(known[:, None], 0.0, settled * (1 - settled)).sum(axis=0) / weight**2
-    spread = np.minimum(mean * (1 - mean) / (weight + 1) + unsure, mean * (1 - mean) * 0.999)
-    size = mean * (1 - mean) / np.maximum(spread, 1e-12) - 1
+    n = len(settled)
+    mean = np.clip((settled.sum(axis=0) + about.strength * about.pooled) / (n + about.strength), 1e-6, 1 - 1e-6)
+    told = ((settled / mean - (1 - settled) / (1 - mean)) ** 2).sum(axis=0)  # observed information of a mixture's share
+    spread = 1 / (told + (about.strength + 1) / (mean * (1 - mean)))
+    size = mean * (1 - mean) / spread - 1
     ends = beta.ppf([[0.5 - LEVEL / 2], [0.5 + LEVEL / 2]], mean * size, (1 - mean) * size)
     return [Value(float(m), float(low), float(high), n) for m, low, high in zip(mean, *ends, strict=True)]
 
