@@ -71,7 +71,7 @@ def test_a_command_passes_on_what_was_given(word, capsys):
     assert cli.main(["run", "t.csv", "--label", "y", "--serve", "--set", "evaluate.floor=0.5", "--set", "name=x"]) == 0
     settings = {"evaluate.floor": 0.5, "name": "x"}
     assert seen == {
-        **dict.fromkeys(("text", "test", "task")),
+        **dict.fromkeys(("text", "test", "task", "app", "release")),
         "source": "t.csv",
         "label": "y",
         "serve": True,

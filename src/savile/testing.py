@@ -301,6 +301,7 @@ def check_technique(technique: Any, model: Model, calibration: Sequence[str]) ->
 def check_app(app: Any) -> None:
     """A recipe that holds with its data policy and bars, a sample that can be governed, words and pages in each language."""
     from savile import data
+    from savile._testing_apps import check_work, frozen
     from savile.base import recipe as recipes
 
     app = _plugin("apps", app)
@@ -309,6 +310,8 @@ def check_app(app: Any) -> None:
     for route in app.routes:
         _require(route.path.startswith("/v1/") and route.summary, "a route needs a path under /v1/ and a summary")
         _require(route.access in ("key", "open"), "a route needs an access policy: key or open")
+        frozen(route.asks, "what a route asks")
+    frozen(app.Settings, "Settings")
     bars = app.gates()
     _require(bars and all(key.startswith("evaluate.") for key in bars), "gates() must set bars, as evaluate.<key>")
     for language in app.languages:
@@ -327,6 +330,7 @@ def check_app(app: Any) -> None:
         _require(len(app.questions(language)) >= 3, "questions() must give three texts")
         pages = app.pages(language)
         _require(bool(pages) and all(f'lang="{language}' in page for page in pages.values()), "pages() must say its language")
+        check_work(app, language, recipe, tuple(seen.labels))
 
 
 def check_policy(policy: Any) -> None:

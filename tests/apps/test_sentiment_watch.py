@@ -166,7 +166,8 @@ def test_items_that_cannot_be_watched_are_refused(change, error, sentence):
 def test_labels_that_mean_nothing_are_refused_and_may_be_named():
     reader = Reader("en", 1.0)
     reader.labels = ("gloomy", "neutral", "sunny")
-    assert "gloomy" in app.accepts(reader.labels)
+    assert "gloomy" in app.accepts(reader.labels, settings("en"))
+    assert app.accepts(LABELS, settings("en")) is None
     with pytest.raises(InputError, match="a label that means negative"):
         app.apply(items("en", labelled=False), reader, "en", settings("en"))
     with pytest.raises(UnknownNameError):

@@ -146,12 +146,13 @@ class Evaluate:
 
 @dataclass(frozen=True)
 class Serve:
-    """Where it answers, and whether callers need a key."""
+    """Where it answers, whether callers need a key, and the apps whose routes are added."""
 
     __pydantic_config__: ClassVar[ConfigDict] = SECTION
     host: str = "127.0.0.1"
     port: Port = 8080
     keys: Literal["required", "none"] = "required"
+    apps: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -362,8 +362,8 @@ class App(Protocol):
     def sources(self) -> Fields:
         """The roles its data must have."""
 
-    def accepts(self, labels: Sequence[str]) -> str | None:
-        """None when it can work with a model of these labels, else the reason why not."""
+    def accepts(self, labels: Sequence[str], settings: Any) -> str | None:
+        """None when it can work with a model of these labels under `settings`, else the reason why not."""
 
     def sample(self, language: str) -> Path:
         """A data file to try it on."""

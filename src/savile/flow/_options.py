@@ -26,13 +26,18 @@ class OnData(OnFile, total=False):
 
 
 class OnLine(OnFile, total=False):
-    """Words that take the whole way: `serve`, whether to answer over HTTP once the gate is passed."""
+    """Words that take the whole way: `serve`, whether to answer over HTTP once the gate is passed; `app`, what is put to work
+    on the rows then; `release`, with which the app reads them without any training."""
 
     serve: bool
+    app: str
+    release: str
 
 
 class OnServe(Common, total=False):
-    """Serving, or instead of it: `new_key` makes an API key for somebody of that name, `revoke_key` takes theirs back."""
+    """Serving: `app`, whose routes are added; or instead of it: `new_key` makes an API key for somebody of that name,
+    `revoke_key` takes theirs back."""
 
     new_key: str
     revoke_key: str
+    app: str

@@ -13,6 +13,7 @@ from savile.base.errors import InputError, MachineError, RecipeError
 from savile.base.events import emit
 from savile.base.recipe import Data, Recipe
 from savile.base.records import digest
+from savile.flow import _app
 
 if TYPE_CHECKING:
     from savile.data import Options
@@ -144,7 +145,7 @@ def _inferred(path: Path, given: Mapping[str, Any]) -> Order:
             raise InputError(f"the recipe of {path.name} at {target}", "a recipe of something else", do)
         emit("note", text=f"Following {target}, which was written for this very file.")
         return Order(_usable(recipes.override(found, given)), file=target)
-    recipe = recipes.override(Recipe(), {"name": name, "data.path": str(path.absolute()), **given})
+    recipe = recipes.override(Recipe(), {"name": name, "data.path": str(path.absolute()), **_app.defaults(given), **given})
     recipe = replace(recipe, data=replace(recipe.data, digest=fingerprint(recipe.data)))
     return Order(_usable(recipe), target, target, given)
 

@@ -59,6 +59,7 @@ def of_run(command: str, report: Report, release: Release | None, pages: Sequenc
         **{name: body.get(name) for name in MEASURED},
         "baselines": {name: body["baselines"].get(name) for name in BASELINES},
         "cost": {name: (body.get("cost") or {}).get(name) for name in COSTS},
+        "app": None,
         "pages": [*body["pages"], *pages],
         "machine": body["machine"],
     }
@@ -73,6 +74,7 @@ def of_plan(command: str, name: str, plan: Mapping[str, Any]) -> dict[str, Any]:
         "name": name,
         "verdict": "dry_run",
         **dict.fromkeys(("data", "model", "report", "release", *MEASURED)),
+        "app": None,
         "pages": [],
         "machine": None,
         **plan,

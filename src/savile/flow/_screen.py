@@ -84,6 +84,9 @@ def told(kind: str, facts: Mapping[str, Any], heard: Set[str] = frozenset()) -> 
 
 def _run(found: Result) -> RenderableType:
     said = found.json
+    worked = [Panel(_sentences(said["app"]["summary"]), title=said["app"]["name"])] if said.get("app") else []
+    if said["verdict"] is None:  # an app at work with a model that was judged before
+        return Group(*worked, *_pages(said["pages"]), _next(found))
     title, colour = VERDICTS[found.verdict]
     if found.verdict == "dry_run":
         taken = said["plan"]
@@ -97,6 +100,7 @@ def _run(found: Result) -> RenderableType:
     parts_of = [Panel(_sentences(found.summary), title=f"{said['name']}: {title}", border_style=colour), _gate(said["gate"])]
     if said.get("answers"):
         parts_of.append(_answers(said["answers"]))
+    parts_of += worked
     return Group(*parts_of, *_pages(said["pages"]), _next(found))
 
 

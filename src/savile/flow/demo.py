@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from savile.base.contracts import App
     from savile.base.records import Report
 
-NEXT = "savile run tickets.csv   (your own file: one column of texts, one of labels)"
+NEXT = "savile run FILE --app {app}   (your own file: one column of texts, one of labels)"
 REFUSED = "Nothing was released, and that is what a gate is for: the check above did not hold on the rows set apart."
 
 
@@ -39,7 +39,7 @@ def demo(app: str = "support", *, language: str = "en", minutes: float | None = 
     answers, pages = _answers(chosen, language, report), _pages(chosen, app, language)
     found = {**result.json, "command": "demo", "pages": [*result.json["pages"], *pages], "answers": answers}
     summary = result.summary if result.passed else [*result.summary, REFUSED]
-    return replace(result, json=found, summary=summary, next=NEXT)
+    return replace(result, json=found, summary=summary, next=NEXT.format(app=app))
 
 
 def plan(app: str = "support", *, language: str = "en", minutes: float | None = None, **more: Unpack[Common]) -> Result:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 from savile.base.events import emit
 from savile.base.store import Store
-from savile.flow import _line, _order
+from savile.flow import _app, _line, _order
 from savile.flow._options import OnLine
 from savile.flow._result import Result, of_plan, of_run
 
@@ -35,6 +35,8 @@ def run(
         test: file with a published test set; without one 20 % of the rows are set apart.
         task: what is asked; inferred from the label when left out.
         serve: answer over HTTP once the gate is passed, until stopped.
+        app: what is put to work on the rows once the gate is passed, as `savile names apps` lists them.
+        release: with `app`, a release or its alias, such as champion: nothing is trained, it reads every row of the file.
         settings: dotted keys of the recipe and their values.
 
     Returns:
@@ -44,7 +46,15 @@ def run(
         InputError: the file, the recipe or a setting cannot be used.
         MachineError: disk, memory or a missing package stand in the way.
     """
-    named = {"task.label": label, "task.text": text, "data.test": test, "task.kind": more.get("task")}
+    named = {
+        "task.label": label,
+        "task.text": text,
+        "data.test": test,
+        "task.kind": more.get("task"),
+        "app.name": more.get("app"),
+    }
+    if more.get("release"):
+        return _app.on_file(source, more["release"], named, more.get("settings"))
     order = _order.settle(source, named, more.get("settings"))
     data = _line.govern(order.recipe)
     _check(order.recipe, data)
@@ -60,6 +70,8 @@ def run(
         report = _line.evaluate(recipe, model, data, form, engine)
         result = _finished(recipe, model, report, data, settled.file)
     _track(recipe, report, settled)
+    if recipe.app.name and result.passed:
+        result = _app.on_run(recipe, report, result)
     if more.get("serve") and result.passed:
         _serve(result)
     return result
@@ -98,6 +110,7 @@ def _check(recipe: Recipe, data: Dataset) -> None:
     from savile.flow import _bars
 
     _bars.check(recipe, data)
+    _app.check(recipe, data.task, data.labels)
     tracking.ready(recipe.run.track)
     if recipe.monitor.drift:
         emit("warning", text="Nothing watches the served model yet: the section monitor is kept for a later version.")

@@ -35,6 +35,7 @@ def serve(
         force: serve without a passing report; written to the audit log.
         new_key: make an API key for somebody of this name, show it once, and do not serve.
         revoke_key: take every API key of this name back, at once for servers that run, and do not serve.
+        app: an app whose routes are added; default: those the recipe said.
         settings: dotted keys of the recipe and their values, such as serve.port.
 
     Returns:
@@ -58,7 +59,7 @@ def serve(
     def ready(url: str) -> None:
         emit("result", **envelope("serve", release.ref), url=url, release=release.ref, pid=os.getpid())
 
-    serving.serve(release, wanted.host, wanted.port, wanted.keys == "required", ready)
+    serving.serve(release, wanted.host, wanted.port, wanted.keys == "required", ready, wanted.apps)
     return {**envelope("serve", release.ref), "release": release.ref}
 
 
@@ -110,6 +111,7 @@ def _asked(options: Mapping[str, Any], more: OnServe) -> dict[str, Any]:
         RecipeError: there is no such key, or it cannot have that value.
     """
     given = {f"serve.{name}": option for name, option in options.items() if option is not None}
+    given |= {"serve.apps": [more["app"]]} if more.get("app") else {}
     given |= dict(more.get("settings") or {})
     recipes.make(given)  # what is wrong with it is told before anything is looked up
     return given

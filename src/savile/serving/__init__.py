@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import errno
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypedDict, Unpack
 
 from savile.base import catalogue, machine
@@ -87,6 +87,7 @@ def serve(
     port: int = 8080,
     keys: bool = True,
     ready: Callable[[str], None] | None = None,
+    apps: Sequence[str] = (),
 ) -> None:
     """Answer over HTTP until SIGTERM or SIGINT; what was begun is finished first.
 
@@ -96,6 +97,7 @@ def serve(
         port: 0 takes a free one.
         keys: whether callers need an API key (see `new_key`).
         ready: told the URL once requests are answered.
+        apps: names of the apps whose routes are added.
 
     Raises:
         MachineError: the port is in use or not ours to take.
@@ -111,13 +113,14 @@ def serve(
         do = "Make one with `savile serve --new-key NAME`, or serve with --keys none."
         raise InputError("an API key, for keys are required", f"none in {store.keys}", do)
     with _listen(host, port) as listener:  # before anything is loaded: a taken port is told at once
-        from savile.serving import _bundle, _http
+        from savile.serving import _apps, _bundle, _http
 
         predictor = _bundle.opened(release)
+        mounted = _apps.found(apps, predictor)
         proof = _bundle.replay(predictor, release)
         _bundle.refuse(release, proof)
         store.audit.append("serve", release.ref, host=host, port=listener.getsockname()[1], keys=keys, forced=release.forced)
-        _http.run(_http.Service(predictor, release, proof, admitted), listener, ready)
+        _http.run(_http.Service(predictor, release, proof, admitted, mounted), listener, ready)
 
 
 def _listen(host: str, port: int) -> socket.socket:

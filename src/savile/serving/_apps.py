@@ -35,15 +35,15 @@ def found(names: Sequence[str], predictor: Predictor) -> dict[str, App]:
 
     Raises:
         UnknownNameError: there is no such app.
-        InputError: it is for another task, or cannot work with the model's labels.
+        InputError: it is for another task.
     """
     apps = {}
     for name in names:
         app: App = catalogue.get("apps", name)
         task = predictor.model.task
-        reason = app.accepts(predictor.labels) if app.task == task else f"it is for {app.task}, and the model does {task}"
-        if reason is not None:
-            raise InputError(f"a model that the app {name} can work with", reason, "Serve another model, or leave the app out.")
+        if app.task != task:
+            do = "Serve another model, or leave the app out."
+            raise InputError(f"a model for the task {app.task}, as the app {name} is", f"one for {task}", do)
         apps[name] = app
     return apps
 
@@ -87,7 +87,7 @@ def mount(api: FastAPI, service: Service, body: Callable[[Request], Awaitable[by
 def _add(
     api: FastAPI, service: Service, route: Route, body: Callable[[Request], Awaitable[bytes]], problem: type[Exception]
 ) -> None:
-    door = TypeAdapter(route.asks)
+    door: TypeAdapter[Any] = TypeAdapter(route.asks)
     asks = {"required": True, "content": {"application/json": {"schema": _inline(door.json_schema())}}}
 
     async def answer(request: Request) -> Response:
@@ -104,8 +104,7 @@ def _add(
         return Response(content, media_type="application/json")
 
     answer.__doc__ = route.summary
-    security = [] if route.access == "open" else [{"key": []}]
-    extra = {"requestBody": asks, "security": security}
+    extra = {"requestBody": asks, "x-access": route.access}
     name = route.path.strip("/").replace("/", "_")
     api.post(route.path, name=name, summary=route.summary, openapi_extra=extra, responses=_schema.APP)(answer)
 

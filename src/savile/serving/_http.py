@@ -22,12 +22,13 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from savile.base import machine
+from savile.base.contracts import App
 from savile.base.errors import InputError
 from savile.base.events import emit
 from savile.base.records import Release
 from savile.models import Predictor
 from savile.models._predict import tabled
-from savile.serving import _bundle, _schema
+from savile.serving import _apps, _bundle, _schema
 from savile.serving._batching import Batcher, Busy
 from savile.serving._keys import Keys
 from savile.serving._metrics import Metrics
@@ -46,10 +47,20 @@ class Service:
         release: what it answers for.
         proof: the replay of the golden inputs at the start.
         keys: who may call; None lets everybody.
+        apps: name -> app whose routes are added.
     """
 
-    def __init__(self, predictor: Predictor, release: Release, proof: Mapping[str, Any], keys: Keys | None) -> None:
+    def __init__(
+        self,
+        predictor: Predictor,
+        release: Release,
+        proof: Mapping[str, Any],
+        keys: Keys | None,
+        apps: Mapping[str, App] | None = None,
+    ) -> None:
         self.predictor, self.release, self.proof, self.keys = predictor, release, proof, keys
+        self.apps = apps or {}
+        self.open = OPEN | {route.path for app in self.apps.values() for route in app.routes if route.access == "open"}
         self.digest = release.digest
         self.metrics = Metrics()
         self.metrics.ready.set(int(proof["passed"]))
@@ -71,6 +82,15 @@ class Service:
         answers = (f'{{"label":{self._labels[c]},"probability":{p:.6f}{self._endings[a]}' for c, p, a in given)
         return f'{{"answers":[{",".join(answers)}]}}'.encode()
 
+    def refuse_unready(self) -> None:
+        """Nothing is answered by a model that does not answer as it was released.
+
+        Raises:
+            Problem: it does not.
+        """
+        if not self.proof["passed"]:
+            raise Problem(503, "not_ready", f"The model does not answer as it was released: {self.proof['reason']}.")
+
     async def replay(self) -> Mapping[str, Any]:
         """Replay the golden inputs; on excess nothing is answered any more."""
         loop = asyncio.get_running_loop()
@@ -83,6 +103,7 @@ class Service:
         release = self.release
         about = {"id": self.digest, "object": "model", "release": release.ref, "model": release.model, "report": release.report}
         served = {"form": release.form, "engine": release.engine, "forced": release.forced}
+        served["apps"] = list(self.apps)
         return {**about, **served, "labels": list(self.predictor.labels), "threshold": self.predictor.calibration.threshold}
 
 
@@ -109,12 +130,17 @@ def app(service: Service) -> Asgi:
     api = FastAPI(title="Savile", version=version("savile"), docs_url=None, redoc_url=None, telemetry=silent)
     _answers(api, service)
     _health(api, service)
+    _apps.mount(api, service, _body, Problem)
 
     @api.exception_handler(HTTPException)
     async def refused(request: Request, error: HTTPException) -> Response:
         response = Problem(error.status_code, "http", str(error.detail)).response()
         response.headers.update(error.headers or {})
         return response
+
+    @api.exception_handler(Busy)
+    async def busy(request: Request, error: Busy) -> Response:
+        return Problem(503, "busy", "Too many texts are waiting. Try again in a second.").response()
 
     @api.exception_handler(Problem)
     async def wrong(request: Request, error: Problem) -> Response:
@@ -138,12 +164,8 @@ def _answers(api: FastAPI, service: Service) -> None:
     async def answer(request: Request) -> Response:
         """Answer by the served model."""
         texts = asked_rows(await _body(request), columns) if columns else asked(await _body(request))
-        if not service.proof["passed"]:
-            raise Problem(503, "not_ready", f"The model does not answer as it was released: {service.proof['reason']}.")
-        try:
-            return Response(await service.answer(texts), media_type="application/json")
-        except Busy:
-            raise Problem(503, "busy", "Too many texts are waiting. Try again in a second.") from None
+        service.refuse_unready()
+        return Response(await service.answer(texts), media_type="application/json")
 
     @api.get("/v1/models", responses=_schema.MODELS)
     async def models() -> Response:
@@ -270,7 +292,7 @@ def _guarded(api: Asgi, service: Service, routes: set[str]) -> Asgi:
                 await send(message)
 
             given = next((value for name, value in scope["headers"] if name == b"authorization"), b"")
-            if keys is None or path in OPEN or keys.admit(given):
+            if keys is None or path in service.open or keys.admit(given):
                 return await api(scope, receive, observed)
             refusal = Problem(401, "key", "Send a key: Authorization: Bearer sv_…").response()
             refusal.headers["www-authenticate"] = "Bearer"

@@ -24,7 +24,7 @@ languages = ("en", "zh")
 NEGATIVE = ("negative", "neg", "bearish", "bad", "-1", "负面", "消极", "负", "差评", "利空")
 POSITIVE = ("positive", "pos", "bullish", "good", "1", "正面", "积极", "正", "好评", "利好")
 # a row read right saves a minute of an analyst's, a row read wrong misleads one; in any one currency
-VALUE = {"right": 0.2, "wrong": -0.6, "person": -0.5}
+VALUE = {"right": 0.2, "wrong": -1.0, "person": -0.3}
 QUESTIONS = {
     "en": (
         "Regulator fines Halvorsen Grid over unpaid suppliers",
@@ -101,11 +101,17 @@ def sources() -> Fields:
     return Fields(required=("text", "label"), optional=("time",))
 
 
-def accepts(labels: Sequence[str]) -> str | None:
-    """A model must have a label that means negative."""
-    if any(label.casefold() in NEGATIVE for label in labels):
+def accepts(labels: Sequence[str], settings: Settings) -> str | None:
+    """A model must have a label that means negative.
+
+    Raises:
+        InputError: the list of companies, or a label named in the settings, cannot be used.
+    """
+    if isinstance(settings.companies, str):
+        _companies.read(Path(settings.companies))
+    if 0 in _meanings(labels, settings):
         return None
-    return f"none of the labels {', '.join(labels[:6])} is called {', '.join(NEGATIVE[:3])} or the like"
+    return f"none of the labels {', '.join(labels[:6])} means negative; say which does with app.settings.negative"
 
 
 def sample(language: str) -> Path:
@@ -131,6 +137,7 @@ def recipe(language: str) -> dict[str, Any]:
         "evaluate.value": VALUE,
         "app.name": "sentiment_watch",
         "app.language": language,
+        "serve.apps": ["sentiment_watch"],
         "app.settings": {"companies": str(Path(__file__).with_name(f"companies_{language}.csv"))},
         **chinese,
         **gates(),
@@ -218,6 +225,9 @@ def _watched(items: Items, answerer: Answerer, settings: Settings) -> tuple[_wat
     numbers, texts = [items.numbers[i] for i in dated], [items.texts[i] for i in dated]
     labels = [items.labels[i] for i in dated]
     meaning = _meanings(answerer.labels, settings)
+    if 0 not in meaning:
+        do = "Say which with --set app.settings.negative=LABEL."
+        raise InputError("a label that means negative", ", ".join(answerer.labels), do)
     probabilities = np.zeros((len(dated), 3))
     asked = [i for i, label in enumerate(labels) if label not in answerer.labels]
     if asked:
@@ -252,11 +262,7 @@ def _meanings(labels: Sequence[str], settings: Settings) -> list[int]:
             raise UnknownNameError("label", wanted, labels)
     negative = NEGATIVE if settings.negative is None else (settings.negative.casefold(),)
     positive = POSITIVE if settings.positive is None else (settings.positive.casefold(),)
-    found = [0 if label.casefold() in negative else 2 if label.casefold() in positive else 1 for label in labels]
-    if 0 not in found:
-        do = "Say which with --set app.settings.negative=LABEL."
-        raise InputError("a label that means negative", ", ".join(labels), do)
-    return found
+    return [0 if label.casefold() in negative else 2 if label.casefold() in positive else 1 for label in labels]
 
 
 def _listed(settings: Settings, column: Sequence[str]) -> _companies.Companies:

@@ -72,7 +72,7 @@ def sources() -> Fields:
     return Fields(required=("text", "label"), optional=("time", "group"))
 
 
-def accepts(labels: Sequence[str]) -> str | None:
+def accepts(labels: Sequence[str], settings: Settings) -> str | None:
     """Any labels: a message under a label that is no intent of ours goes to a person."""
     return None
 
