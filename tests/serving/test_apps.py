@@ -173,7 +173,7 @@ def test_apps_that_do_not_fit_are_not_mounted(release):
 
 
 def test_a_model_that_does_not_answer_as_released_answers_no_app(client, release, monkeypatch):
-    made, store, _ = release
+    made = release[0]
     predictor = _bundle.opened(made)
     proof = {**_bundle.replay(predictor, made), "passed": False, "reason": "a planted fault"}
     service = _http.Service(predictor, made, proof, None, _apps.found(("sentiment_watch",), predictor))

@@ -116,6 +116,9 @@ def reading(options: Options, columns: Columns, values: Values) -> dict[str, str
     if "time" not in roles:
         rest = {name: column for name, column in columns.items() if name not in roles.values()}
         roles |= {role: name for role, name in _steering(rest, values).items() if role == "time"}
+        dated = [name for name, column in rest.items() if column.kind == "time" and not NOT_TIME.search(name)]
+        if "time" not in roles and len(dated) == 1:
+            roles["time"] = dated[0]
     return roles
 
 

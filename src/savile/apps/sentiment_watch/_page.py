@@ -37,7 +37,7 @@ WORDS: dict[str, dict[str, str]] = {
         "Days of an alarm do not count as usual afterwards.",
         "how_trend": "Trends are slopes of Theil and Sen over weekly net sentiment, tested by Mann and Kendall with the "
         "first autocorrelation allowed for; a slow cycle can still look like a trend. With fewer than 6 weeks there is none.",
-        "how_rows": "A text that names several companies counts for each of them.",
+        "how_rows": "A text that names several companies counts for each of them; a text that is repeated counts once.",
     },
     "zh": {
         "title": "舆情监测",
@@ -64,7 +64,7 @@ WORDS: dict[str, dict[str, str]] = {
         "（Benjamini 与 Hochberg，1995）。警报期间不再算作常态。",
         "how_trend": "趋势为周度净情绪的 Theil–Sen 斜率，用 Mann–Kendall 检验并考虑一阶自相关；缓慢的周期仍可能看似趋势。"
         "不足6周时不计算趋势。",
-        "how_rows": "同时提及多家公司的内容，对每家各计一次。",
+        "how_rows": "同时提及多家公司的内容，对每家各计一次；重复的内容只计一次。",
     },
 }
 

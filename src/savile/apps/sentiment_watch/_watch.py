@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from typing import Any
 
@@ -169,12 +169,12 @@ def _companies(stream: Stream, rows: Mapping[str, np.ndarray], about: _share.Pri
 
 
 def _weeks(stream: Stream, mine: np.ndarray, about: _share.Prior, start: int) -> tuple[tuple[int, float, int], ...]:
-    """Net sentiment of each week that has items, as re-weighed by its own shares."""
+    """Net sentiment of each week that has items; hardly drawn to the rest, which would flatten every slope."""
     number = (stream.days[mine] - start) // 7
     weeks = []
     for week in np.unique(number).tolist():
         rows = mine[number == week]
-        negative, _, positive = _share.shares(stream.probabilities[rows], stream.known[rows], about)
+        negative, _, positive = _share.shares(stream.probabilities[rows], stream.known[rows], replace(about, strength=1.0))
         weeks.append((week, positive.value - negative.value, len(rows)))
     return tuple(weeks)
 
