@@ -293,7 +293,7 @@ class Answerer(Protocol):
 
     labels: tuple[str, ...]
 
-    def __call__(self, texts: Sequence[str]) -> Outputs:
+    def __call__(self, texts: Sequence[str], /) -> Outputs:
         """Texts -> answers, in the order given."""
 
 

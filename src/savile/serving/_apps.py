@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -61,13 +60,12 @@ class Asking:
             Busy: too many texts are waiting.
         """
         parts = [self._chunk(texts[i : i + CHUNK]) for i in range(0, max(len(texts), 1), CHUNK)]
-        names = [field.name for field in fields(Outputs)]
-        return Outputs(**{name: np.concatenate([getattr(part, name) for part in parts]) for name in names})
+        given = [name for name, array in vars(parts[0]).items() if array is not None]
+        return Outputs(**{name: np.concatenate([getattr(part, name) for part in parts]) for name in given})
 
     def _chunk(self, texts: Sequence[str]) -> Outputs:
         outputs, start = asyncio.run_coroutine_threadsafe(self._batcher.ask(texts), self._loop).result()
-        rows = slice(start, start + len(texts))
-        return Outputs(**{field.name: getattr(outputs, field.name)[rows] for field in fields(Outputs)})
+        return outputs.rows(slice(start, start + len(texts)))
 
 
 def mount(api: FastAPI, service: Service, body: Callable[[Request], Awaitable[bytes]], problem: type[Exception]) -> None:

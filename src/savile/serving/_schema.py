@@ -68,7 +68,7 @@ _REFUSALS: dict[int | str, dict[str, Any]] = {
     503: _says("busy, or not answering as released", ERROR),
     **_KEY,
 }
-APP: dict[int | str, dict[str, Any]] = {**ANSWERS, 200: _says("what the app came to, with the digest of the release")}
+APP: dict[int | str, dict[str, Any]] = {**_REFUSALS, 200: _says("what the app came to, with the digest of the release")}
 MODELS: dict[int | str, dict[str, Any]] = {200: _says("what serves"), **_KEY}
 PLAIN: dict[int | str, dict[str, Any]] = {200: _says("JSON"), **_KEY}
 READY: dict[int | str, dict[str, Any]] = {200: _says("answers as released"), 503: _says("does not"), **_KEY}
