@@ -93,6 +93,7 @@ def on_file(source: Any, named: str, options: Mapping[str, Any], settings: Mappi
         InputError: no app was named, or it cannot work with this model or this file.
     """
     from savile import data
+    from savile.flow import _order
 
     given = {key: value for key, value in options.items() if value is not None} | dict(settings or {})
     recipe = recipes.make({"data.path": str(Path(source).absolute()), **given})
@@ -103,8 +104,7 @@ def on_file(source: Any, named: str, options: Mapping[str, Any], settings: Mappi
         raise InputError("a release", release.ref, "Name one that `savile show release` lists.")
     model: Model = Store.open().load(release.model)
     check(recipe, model.task, model.labels)
-    columns = data.Options(text=recipe.task.text, time=recipe.task.time, drop=recipe.data.columns.drop)
-    table, roles = data.unlabelled(source, columns, model.mask)
+    table, roles = data.unlabelled(source, _order.options(recipe), model.mask)
     texts = table.column(roles["text"]).to_pylist()
     rows = [row for row, text in enumerate(texts) if text]
     if len(rows) < len(texts):
