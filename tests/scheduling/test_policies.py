@@ -10,7 +10,7 @@ from savile import scheduling
 from savile.base.errors import InputError, RefusalError, UnknownNameError
 from savile.base.series import HOUR, Series
 from savile.base.work import DataItem, Device, Job, Node, Pod, Region
-from savile.scheduling import _flows, _fragmentation, _hours, carbon, fgd, max_min, vcg
+from savile.scheduling import _auction, _flows, _fragmentation, _hours, carbon, fgd, max_min
 
 
 def test_a_typo_in_a_policy_or_a_setting_says_the_nearest_name():
@@ -163,7 +163,7 @@ def brute(values, demand, capacity):
 def test_the_auction_is_exact_and_pays_between_nothing_and_the_bid(seed):
     rng = np.random.default_rng(seed)
     values, demand, capacity = rng.uniform(1, 10, (5, 2)), rng.integers(1, 6, (5, 2, 3)).astype(float), np.full(3, 9.0)
-    chosen, pays = vcg.payments(values, demand, capacity)
+    chosen, pays = _auction.payments(values, demand, capacity)
     welfare = sum(values[i, c] for i, c in enumerate(chosen) if c >= 0)
     assert welfare == pytest.approx(brute(values, demand, capacity))
     assert all(-1e-9 <= pays[i] <= values[i, c] + 1e-9 if c >= 0 else pays[i] == 0 for i, c in enumerate(chosen))
@@ -174,17 +174,17 @@ def test_the_auction_is_exact_and_pays_between_nothing_and_the_bid(seed):
 def test_no_misreport_pays(seed):
     rng = np.random.default_rng(seed)
     values, demand, capacity = rng.uniform(1, 10, (6, 2)), rng.integers(1, 6, (6, 2, 2)).astype(float), np.full(2, 9.0)
-    truthful, paid = vcg.payments(values, demand, capacity)
-    single, single_paid = vcg.greedy(values[:, 0], demand[:, 0], capacity)
+    truthful, paid = _auction.payments(values, demand, capacity)
+    single, single_paid = _auction.greedy(values[:, 0], demand[:, 0], capacity)
     for _ in range(67):  # 201 in all
         i = int(rng.integers(6))
         lie = values.copy()
         lie[i] = rng.uniform(0, 20, 2)
-        chosen, pays = vcg.payments(lie, demand, capacity)
+        chosen, pays = _auction.payments(lie, demand, capacity)
         honest = values[i, truthful[i]] - paid[i] if truthful[i] >= 0 else 0.0
         gain = (values[i, chosen[i]] - pays[i] if chosen[i] >= 0 else 0.0) - honest
         assert gain <= 1e-6
-        wins, greedy_pays = vcg.greedy(lie[:, 0], demand[:, 0], capacity)
+        wins, greedy_pays = _auction.greedy(lie[:, 0], demand[:, 0], capacity)
         gain = (values[i, 0] - greedy_pays[i]) * wins[i] - (values[i, 0] - single_paid[i]) * single[i]
         assert gain <= 1e-6
 
@@ -193,7 +193,7 @@ def test_an_unproven_optimum_is_not_priced():
     rng = np.random.default_rng(0)
     values, demand = rng.uniform(1, 2, (120, 6)), rng.uniform(1, 9, (120, 6, 4))
     with pytest.raises(RefusalError, match="proven optimum"):
-        vcg.payments(values, demand, np.full(4, 150.0), limit_s=1e-3)
+        _auction.payments(values, demand, np.full(4, 150.0), limit_s=1e-3)
 
 
 def test_the_auction_charges_winners_and_lets_losers_wait():

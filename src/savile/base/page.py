@@ -15,10 +15,11 @@ import json
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from savile.base import _plots
+from savile.base import _gantt, _plots
+from savile.base._gantt import Span
 from savile.base._plots import Bar, Point, escape, number
 
-__all__ = ["Bar", "Page", "Point", "escape", "number"]
+__all__ = ["Bar", "Page", "Point", "Span", "escape", "number"]
 
 TONES = ("plain", "lead", "note", "good", "unsure", "bad", "code")
 
@@ -114,6 +115,10 @@ class Page:
     def matrix(self, title: str, labels: Sequence[str], counts: Sequence[Sequence[int]], axes: tuple[str, str]) -> Page:
         """A square of counts, rows by columns, shaded by the share of the row; `axes` names rows and columns."""
         return self._add(_plots.matrix(title, labels, counts, axes))
+
+    def gantt(self, title: str, rows: Mapping[str, Sequence[Span]], axis: str, colours: Sequence[str] = ()) -> Page:
+        """Who held which row from when to when; `axis` names the time, `colours` what the spans' colours mean."""
+        return self._add(_gantt.gantt(title, rows, axis, colours))
 
     def html(self) -> str:
         """The whole file."""

@@ -15,7 +15,7 @@ from savile.base.series import Series
 
 WHOLE = 1000  # a device, in thousandths
 Kind = Literal["train", "batch", "serve", "compress", "evaluate"]
-Happens = Literal["arrive", "finish", "down", "up", "round"]
+Happens = Literal["arrive", "finish", "fail", "down", "up", "round"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +155,7 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something that happened: a job arrived or finished, a node went down or came up, or a round began."""
+    """Something that happened: a job arrived, finished or failed, a node went down or came up, or a round began."""
 
     kind: Happens
     at: float

@@ -14,12 +14,28 @@ from typing import Any
 from savile.scheduling import _session
 from savile.scheduling._kernel import Kernel
 from savile.scheduling._outcome import Outcome
+from savile.scheduling._page import page
+from savile.scheduling._ray import RayBackend, Turn
 from savile.scheduling._report import report
 from savile.scheduling._session import Session, name_of, policy, replay
 from savile.scheduling._simulator import SimBackend
 from savile.scheduling._world import World
 
-__all__ = ["Kernel", "Outcome", "Session", "SimBackend", "World", "name_of", "policy", "replay", "report", "run"]
+__all__ = [
+    "Kernel",
+    "Outcome",
+    "RayBackend",
+    "Session",
+    "SimBackend",
+    "Turn",
+    "World",
+    "name_of",
+    "page",
+    "policy",
+    "replay",
+    "report",
+    "run",
+]
 
 
 def run(policy: Any, backend: Any, seed: int = 0) -> Outcome:

@@ -9,10 +9,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from savile.base.work import WHOLE, Job, Pod
+
+if TYPE_CHECKING:
+    from savile.scheduling._kernel import Kernel
 
 Typical = tuple[tuple[Pod, float], ...]
 COVER = 0.95  # of all tasks; rarer demands are left out, as in the paper
@@ -74,3 +78,20 @@ class Mix:
 def mix(demands: Typical, types: tuple[str, ...]) -> Mix:
     """The same, kept."""
     return Mix(demands, types)
+
+
+def fragmentation(kernel: Kernel, times: Sequence[float]) -> list[tuple[float, float]]:
+    """Fragmented share of all devices at some times of a run that has ended, for the jobs that came; (time, share) each."""
+    demands, capacity = typical(kernel.jobs), float(kernel.state.capacity.total.sum())
+    if not demands or not capacity:
+        return []
+    known = mix(demands, tuple(node.device.type for node in kernel.nodes))
+    found = []
+    for at in times:
+        room = kernel.state.capacity.copy()
+        for spell in kernel.ledger.spells:
+            if spell.start <= at < spell.end:
+                for node, devices in spell.places:
+                    room.take(kernel.jobs[spell.job].pod, kernel.index[node], devices)
+        found.append((at, float(known.fragmented(room.cpu, room.gpu, known.kind).sum()) / capacity))
+    return found

@@ -37,6 +37,7 @@ from savile.scheduling._ledger import HOUR_S, JOULES, Ledger, idle_w
 from savile.scheduling._view import FIELDS, Kinds, View
 
 INFINITE = float("inf")
+ENDS = {"finish": "finished", "fail": "failed"}
 Numbered = list[tuple[int, tuple[int, ...]]]
 
 
@@ -109,10 +110,10 @@ class Kernel:
             if job is None:
                 raise InputError("the job that arrived", "none", "Pass it along with its event.")
             self._arrive(job)
-        elif event.kind == "finish":
-            number = self.numbers[event.job]
-            state.freed += self._stop(number, "finished")
-            self.ended[number] = (event.at, "finished")
+        elif event.kind in ENDS:
+            number, how = self.numbers[event.job], ENDS[event.kind]
+            state.freed += self._stop(number, how)
+            self.ended[number] = (event.at, how)
         elif event.kind == "down":
             self._lose(self.index[event.node])
         elif event.kind == "up":

@@ -10,10 +10,13 @@ from typing import Any
 import numpy as np
 
 from savile.base.work import WHOLE, Job
+from savile.scheduling._fragmentation import fragmentation
 from savile.scheduling._kernel import Kernel
 from savile.scheduling._ledger import JOULES
 from savile.scheduling._log import Log
 from savile.scheduling._session import Session
+
+SAMPLED = 20_000  # spells up to which fragmentation is sampled
 
 
 @dataclass(frozen=True)
@@ -118,6 +121,9 @@ class Outcome:
         found = {"wasted_device_h": (ledger.lost_s + ledger.waiting_s) / 3600}
         if devices and span > 0:
             found["gpu_allocation"] = held / devices / span
+            times = np.linspace(start, kernel.state.now, 21)[:-1] + span / 40
+            if len(ledger.spells) <= SAMPLED:
+                found["fragmentation"] = float(np.mean([share for _, share in fragmentation(kernel, times.tolist())]))
         if held:
             found["goodput"] = (useful - ledger.lost_s * WHOLE) / held
         return found

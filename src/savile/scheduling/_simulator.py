@@ -11,7 +11,15 @@ from savile.scheduling._kernel import Kernel
 from savile.scheduling._session import Session
 from savile.scheduling._world import World
 
-ORDER = {"finish": 0, "up": 1, "down": 2, "arrive": 3, "round": 4}  # at the same time, room is freed before it is asked for
+# at the same time, room is freed before it is asked for
+ORDER = {
+    "finish": 0,
+    "fail": 0,
+    "up": 1,
+    "down": 2,
+    "arrive": 3,
+    "round": 4,
+}
 STALL_S = 30 * 86_400.0  # rounds go on for so long while jobs wait and nothing else happens
 
 

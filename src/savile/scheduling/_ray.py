@@ -1,0 +1,247 @@
+"""Live: the same policy, kernel and log, with the clock on the wall and Ray doing the work.
+
+A node of the cluster is known to Ray by a custom resource ``node:<id>``, a region by ``region:<id>``; a started job is a
+placement group with one bundle for each pod. A job is a callable `Work`: it goes on from its folder, and stops early, with a
+checkpoint in that folder, when `stop()` says so. All machines of a cluster must see that folder. Power is modelled from
+nameplates.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from savile.base.errors import MissingExtraError
+from savile.base.events import emit
+from savile.base.work import WHOLE, DataItem, Event, Job, Node, Region
+from savile.scheduling._kernel import Kernel
+from savile.scheduling._session import Session
+
+UNITS = 1_000_000.0  # of a node's custom resource; a pod takes what cannot run out before the kernel says no
+STOP = "stop"
+TICK_S = 0.02
+
+
+@dataclass(frozen=True)
+class Turn:
+    """What a piece of work is told when it is started.
+
+    Attributes:
+        folder: where its checkpoints are; the same whenever it is started again.
+        rank, pods: which pod of how many this is.
+    """
+
+    folder: Path
+    rank: int
+    pods: int
+
+    def stop(self) -> bool:
+        """Whether to write a checkpoint and return."""
+        return (self.folder / STOP).exists()
+
+
+Work = Callable[[Turn], Any]
+
+
+@dataclass
+class RayBackend:
+    """Runs a policy for real.
+
+    Args:
+        jobs: jobs, their `release_s` in seconds from the start, and the work of each.
+        nodes, regions, items: the cluster as the policy sees it.
+        folder: where checkpoints are kept.
+        round_s: seconds between rounds; None has none.
+        outages: (node, from, to) in seconds from the start: whatever runs there is killed, like a spot machine's.
+        address: a running Ray cluster; empty starts one on this machine with as many logical cores as `nodes` have.
+    """
+
+    jobs: Sequence[tuple[Job, Work]]
+    nodes: Sequence[Node]
+    folder: Path
+    regions: Sequence[Region] = ()
+    items: Sequence[DataItem] = ()
+    round_s: float | None = None
+    outages: Sequence[tuple[str, float, float]] = ()
+    address: str = ""
+    results: dict[str, Any] = field(default_factory=dict, init=False)
+
+    mark = "real"
+
+    def kernel(self) -> Kernel:
+        """An empty cluster."""
+        return Kernel(self.nodes, self.regions, self.items, {"round_s": self.round_s} if self.round_s else {})
+
+    def drive(self, session: Session) -> None:
+        """Let everything happen, until every job has ended."""
+        ray, ours = _connect(self.nodes, self.address)
+        try:
+            _Drive(self, session, ray).run()
+        finally:
+            if ours:
+                ray.shutdown()
+
+
+class _Drive:
+    """One live run."""
+
+    def __init__(self, backend: RayBackend, session: Session, ray: Any) -> None:
+        self.backend, self.session, self.ray, self.kernel = backend, session, ray, session.kernel
+        self.work = {job.id: work for job, work in backend.jobs}
+        coming = [(Event("arrive", job.release_s, job.id), job) for job, _ in backend.jobs]
+        coming += [(Event("down", start, node=node), None) for node, start, _ in backend.outages]  # type: ignore[misc]
+        coming += [(Event("up", end, node=node), None) for node, _, end in backend.outages]  # type: ignore[misc]
+        self.coming = sorted(coming, key=lambda pair: pair[0].at)
+        self.turns: dict[int, tuple[Any, list[Any], tuple[Any, ...]]] = {}  # number -> group, references, places
+        self.remote = ray.remote(max_retries=0)(_pod)
+        self.started = time.monotonic()
+        self.round_at = 0.0
+
+    def run(self) -> None:
+        """The loop: what is due happens, what has ended is noticed, else a short wait."""
+        while self.coming or self.kernel.running or self.kernel.waits:
+            now = self._now()
+            if self.coming and self.coming[0][0].at <= now:
+                event, job = self.coming.pop(0)
+                self._step(replace(event, at=now), replace(job, release_s=now) if job else None)
+            elif self.backend.round_s and now >= self.round_at:
+                self.round_at = now + self.backend.round_s
+                self._step(Event("round", now))
+            elif not self._ended() and not self._stuck():
+                time.sleep(TICK_S)
+        self.kernel.state.now = self._now()
+        self.kernel.ledger.close(self.kernel.state.now)
+
+    def _now(self) -> float:
+        return time.monotonic() - self.started
+
+    def _stuck(self) -> bool:
+        """Nothing runs, nothing comes, and jobs wait that have been looked at once more: they are rejected by name."""
+        if self.kernel.running or self.coming or self.backend.round_s:
+            return False
+        self._step(Event("round", self._now()))
+        if self.kernel.running:
+            return False
+        waiting = [self.kernel.jobs[n].id for n in self.kernel.state.pending.tolist()]
+        emit("warning", text=f"No node can take {', '.join(waiting)}; they were left out.")
+        self.kernel.waits = 0
+        return True
+
+    def _ended(self) -> bool:
+        """Notice one job that has ended."""
+        for number, (group, references, _) in list(self.turns.items()):
+            ready, running = self.ray.wait(references, num_returns=len(references), timeout=0)
+            failed = [r for r in ready if _error(self.ray, r)] if ready else []
+            if running and not failed:
+                continue
+            job = self.kernel.jobs[number]
+            if not failed:
+                self.backend.results[job.id] = self.ray.get(references[0])
+            else:
+                emit("warning", text=f"Job {job.id} failed: {_error(self.ray, failed[0])}")
+                self._kill(references)
+            self._forget(number, group)
+            self._step(Event("fail" if failed else "finish", self._now(), job.id))
+            return True
+        return False
+
+    def _step(self, event: Event, job: Job | None = None) -> None:
+        """An event happens; what the policy decided is done: first stops, then starts."""
+        if event.kind == "down":
+            for number, (group, references, places) in list(self.turns.items()):
+                if any(node == event.node for node, _ in places):
+                    self._kill(references)
+                    self._forget(number, group)
+        changed = dict.fromkeys(self.session.step(event, job))
+        for number in changed:
+            run = self.kernel.running.get(number)
+            if number in self.turns and (run is None or run.places != self.turns[number][2]):
+                self._stop(number)
+        for number in changed:
+            if number in self.kernel.running and number not in self.turns:
+                self._launch(number)
+
+    def _launch(self, number: int) -> None:
+        from ray.util.placement_group import placement_group
+        from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy as Strategy
+
+        job, places = self.kernel.jobs[number], self.kernel.running[number].places
+        folder = Path(self.backend.folder) / job.id
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / STOP).unlink(missing_ok=True)
+        cpus = job.pod.cpu_milli / 1000
+        bundles = [{"CPU": cpus, **self._custom(node)} for node, _ in places]
+        group = placement_group(bundles, strategy="PACK")
+        references = []
+        for rank, (node, _) in enumerate(places):
+            inside = Strategy(group, placement_group_bundle_index=rank)
+            pod = self.remote.options(num_cpus=cpus, resources=self._custom(node), scheduling_strategy=inside)
+            references.append(pod.remote(self.work[job.id], str(folder), rank, len(places)))
+        self.turns[number] = (group, references, places)
+
+    def _custom(self, node: str) -> dict[str, float]:
+        region = self.kernel.nodes[self.kernel.index[node]].region
+        return {f"node:{node}": 1.0, f"region:{region}": 1.0}
+
+    def _stop(self, number: int) -> None:
+        """Ask for a checkpoint and wait for it."""
+        group, references, _ = self.turns[number]
+        (Path(self.backend.folder) / self.kernel.jobs[number].id / STOP).touch()
+        self.ray.wait(references, num_returns=len(references))
+        self._forget(number, group)
+
+    def _kill(self, references: Sequence[Any]) -> None:
+        for reference in references:
+            self.ray.cancel(reference, force=True)
+
+    def _forget(self, number: int, group: Any) -> None:
+        from ray.util.placement_group import remove_placement_group
+
+        remove_placement_group(group)
+        del self.turns[number]
+
+
+def _pod(work: Work, folder: str, rank: int, pods: int) -> Any:
+    return work(Turn(Path(folder), rank, pods))
+
+
+def _error(ray: Any, reference: Any) -> str:
+    """Why a pod failed; empty when it did not."""
+    try:
+        ray.get(reference, timeout=0)
+    except Exception as error:  # whatever the work raised
+        return str(error).strip().splitlines()[-1] if str(error).strip() else type(error).__name__
+    return ""
+
+
+def _connect(nodes: Sequence[Node], address: str) -> tuple[Any, bool]:
+    """Ray, and whether it was started here; it listens on this machine only and reports nothing."""
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("RAY_AUTH_MODE", "disabled")
+    try:
+        import ray
+    except ImportError:
+        raise MissingExtraError("ray", "ray") from None
+    if ray.is_initialized():
+        return ray, False
+    if address:
+        ray.init(address, log_to_driver=False)
+        return ray, True
+    custom: dict[str, float] = {f"node:{node.id}": UNITS for node in nodes}
+    custom |= {f"region:{node.region}": UNITS for node in nodes}
+    ray.init(
+        num_cpus=max(1, sum(node.cpu_milli for node in nodes) // WHOLE), num_gpus=0, resources=custom, include_dashboard=False,
+        object_store_memory=128 * 2**20, log_to_driver=False, _node_ip_address="127.0.0.1",
+    )  # fmt: skip
+    return ray, True
+
+
+def clear(folder: Path, jobs: Mapping[str, Any]) -> None:
+    """Remove the checkpoints of jobs that have ended."""
+    for job in jobs:
+        shutil.rmtree(folder / job, ignore_errors=True)
