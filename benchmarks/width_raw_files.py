@@ -1,8 +1,8 @@
-"""`savile run` on copies of 20 raw files, no option but the label column and a budget of 1.5 minutes: a verdict or a clear refusal.
+"""`savile run` on copies of 20 raw files: no option but the label column and a budget of 1.5 minutes; a verdict or a refusal.
 
-Every run is a process of its own with a home of its own. What it planned (`--dry-run`), what it came to, the seconds and the peak
-memory it really took are kept as one JSON file a run under ``.cache/width_raw_files``, for `width_plan`. A run that is there for
-this source code is not repeated.
+Every run is a process of its own with a home of its own. What it planned (`--dry-run`), what it came to, the seconds and the
+peak memory it really took are kept as one JSON file a run under ``.cache/width_raw_files``, for `width_plan`. A run that is
+there for this source code is not repeated.
 """
 
 from __future__ import annotations

@@ -135,6 +135,18 @@ def document(path: str | Path, what: str) -> dict[str, Any]:
     return found
 
 
+def foreign(path: str | Path) -> tuple[dict[str, Any], dict[str, int]]:
+    """What stands in the YAML file of another tool, and the line of each of its keys.
+
+    Raises:
+        RecipeError: it holds no mapping.
+        InputError: there is no such file.
+    """
+    path = Path(path)
+    raw, lines = _parsed(_text(path, "settings", "Check the path."), path.name)
+    return raw, {str(place[0]): line for place, line in lines.items() if len(place) == 1}
+
+
 def fill(kind: type[Section], raw: Mapping[str, Any], name: str) -> Section:
     """A frozen dataclass of plain values, checked like a section of the recipe.
 

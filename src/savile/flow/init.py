@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any, Unpack
 
 from savile.base.errors import InputError
-from savile.flow import _line, _order
+from savile.base.events import emit
+from savile.flow import _imports, _line, _order
 from savile.flow._options import OnFile
 from savile.flow._result import envelope
 
@@ -21,8 +22,10 @@ def init(
 ) -> dict[str, Any]:
     """Write a recipe beside a data file, with its columns inferred and shown; `run` follows it.
 
+    Of a LLaMA-Factory or axolotl YAML, the recipe is that of its data, and what became of each line is said.
+
     Args:
-        source: csv, tsv or jsonl file, plain or gzipped.
+        source: data file, folder or pattern; or the YAML of another tool.
         label: column with the labels; inferred when left out.
         text: column with the texts; inferred when left out.
         test: file with a published test set.
@@ -32,10 +35,11 @@ def init(
     Raises:
         InputError: the file cannot be used, or its recipe is there already.
     """
-    order = _seen(source, label, text, test, more)
+    order, imported = _seen(source, label, text, test, more)
     if _order.write(order) is not order:
         raise _taken(order)
-    return {**envelope("init"), "recipe": str(order.file), "roles": _roles(order), "next": f"savile run {order.file}"}
+    said = {"recipe": str(order.file), "roles": _roles(order), "imported": imported, "next": f"savile run {order.file}"}
+    return {**envelope("init"), **said}
 
 
 def plan(
@@ -47,21 +51,29 @@ def plan(
     **more: Unpack[OnFile],
 ) -> dict[str, Any]:
     """The recipe `init` would write."""
-    order = _seen(source, label, text, test, more)
-    return {**envelope("init"), "verdict": "dry_run", "recipe": _order.text(order), "roles": _roles(order)}
+    order, imported = _seen(source, label, text, test, more)
+    said = {"recipe": _order.text(order), "roles": _roles(order), "imported": imported}
+    return {**envelope("init"), "verdict": "dry_run", **said}
 
 
-def _seen(source: str | Path, *rest: Any) -> _order.Order:
+def _seen(source: str | Path, *rest: Any) -> tuple[_order.Order, list[dict[str, Any]]]:
+    """The order behind a data file, or behind the data that another tool's file names, and what became of that file's lines."""
     from savile import data
 
     label, text, test, more = rest
     named = {"task.label": label, "task.text": text, "data.test": test, "task.kind": more.get("task")}
-    order = _order.settle(source, named, more.get("settings"))
+    other = _imports.read(Path(source)) if Path(source).name.endswith(_order.RECIPE_SUFFIXES) else None
+    if other is None:
+        order = _order.settle(source, named, more.get("settings"))
+    else:
+        for line in other.lines:
+            emit("note", text=_imports.sentence(line))
+        order = _order.settle(other.source, named, {**other.settings, **(more.get("settings") or {})})
     if order.target is None:
         raise _taken(order)
     seen = data.inspect(order.recipe.data.source, _order.options(order.recipe))
     _line.tell_findings(seen)
-    return order.with_roles(seen.task, seen.roles)
+    return order.with_roles(seen.task, seen.roles), other.lines if other else []
 
 
 def _taken(order: _order.Order) -> InputError:
