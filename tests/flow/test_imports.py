@@ -82,7 +82,7 @@ def test_llama_factory(folder):
         **{"rank": 16, "targets": "attention", "batch_rows": 8, "accumulate": 4},
         **{"learning_rate": 1e-4, "epochs": 3.0, "schedule": "cosine"},
     }
-    assert recipe.model.base == "minilm"
+    assert recipe.model.base == recipes.make().model.base
     assert (recipe.task.kind, recipe.task.text, recipe.task.label) == ("classify", "prompt", "output")
     assert recipe.data.path == str(folder / "data" / "queues.json")
     told = [event.facts["text"] for event in said if event.facts.get("text", "").startswith("Line")]
