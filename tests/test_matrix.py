@@ -1,0 +1,133 @@
+"""Task x family x method: every cell works, from rows to a stored model whose answers make sense, or refuses with a reason."""
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from savile import testing
+from savile.adaptation import adapt
+from savile.base import catalogue
+from savile.base.errors import InputError
+from savile.base.records import Dataset
+from savile.models import Predictor
+
+WORDS = {
+    "card": ("card", "stolen", "blocked", "pin"),
+    "order": ("parcel", "order", "late", "courier"),
+    "refund": ("money", "refund", "charged", "twice"),
+}
+FILLER = ("please", "the", "my", "is", "today")
+PLAIN = [name for name in catalogue.names("families") if catalogue.get("families", name).trains == "own"]
+TRAINED = [name for name in catalogue.names("families") if name not in PLAIN]
+BASES = {"sentence": "use-m"}
+REFUSES = {("any", "fusion"): "trained models to fuse"}  # cell -> the reason it gives
+
+
+def dataset(task, rows=150):
+    """Texts about one, several or no subjects; a number that says how many words are about cards and orders."""
+    rng, names = np.random.default_rng(0), sorted(WORDS)
+    texts, cells = [], []
+    for row in range(rows + 60):
+        about = [names[row % 3]] if task == "classify" else [name for name in names if rng.random() < 0.4]
+        said = [word for name in about for word in rng.choice(WORDS[name], 2)]
+        texts.append(" ".join(rng.permutation([*said, *rng.choice(FILLER, 3)])))
+        number = 10.0 + 5.0 * ("card" in about) - 3.0 * ("order" in about) + 0.2 * rng.normal()
+        cells.append({"classify": about[0] if about else "", "multilabel": "|".join(about), "score": f"{number:.4f}"}[task])
+    parts = {"train": np.arange(rows), "test": np.arange(rows, rows + 60), "valid": np.arange(0), "calib": np.arange(0)}
+    table = pa.table({"text": texts, "label": cells, "length": [len(text) for text in texts]})
+    roles = {"text": "text", "label": "label"}
+    from savile.base import answers
+
+    return Dataset(table, roles, parts, task, answers.labels(task, cells))
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path, monkeypatch):
+    monkeypatch.setenv("SAVILE_HOME", str(tmp_path / "home"))
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory):
+    texts = [" ".join((*words, *FILLER)) for words in WORDS.values()]
+    return str(testing.tiny_encoder(tmp_path_factory.mktemp("tiny"), texts))
+
+
+def score(model, data):
+    """How well the trained form answers the test rows."""
+    predict = Predictor(model, catalogue.get("families", model.family).FORM)
+    outputs = predict(data.inputs(predict.reads, "test"))
+    if data.task == "score":
+        assert (outputs.low < outputs.choice).all()
+        assert (outputs.choice < outputs.high).all()
+    else:
+        assert ((outputs.confidence >= 0) & (outputs.confidence <= 1)).all()
+    return catalogue.get("tasks", data.task).score(outputs.choice, data.targets("test"))
+
+
+@pytest.mark.parametrize("task", catalogue.names("tasks"))
+@pytest.mark.parametrize("family", PLAIN)
+def test_families_that_need_no_base(task, family):
+    data = dataset(task)
+    refused = REFUSES.get((task, family), REFUSES.get(("any", family)))
+    if refused:
+        with pytest.raises(InputError, match=refused):
+            adapt(data, family)
+        return
+    model = adapt(data, family)
+    assert (model.task, model.family) == (task, family)
+    assert score(model, data) > 0.6
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("task", catalogue.names("tasks"))
+@pytest.mark.parametrize("method", catalogue.names("methods"))
+@pytest.mark.parametrize("family", TRAINED)
+def test_families_with_a_base_and_a_method(task, method, family, tiny, monkeypatch):
+    from savile.adaptation import _folds
+
+    monkeypatch.setattr(_folds, "FOLDS", 2)
+    data = dataset(task)
+    settings = {} if method == "head" else {"epochs": 8.0, "learning_rate": 5e-3 if family == "encoder" else 1e-3}
+    model = adapt(data, BASES.get(family, tiny), method, settings=settings)
+    assert (model.task, model.family, model.method) == (task, family, method)
+    assert score(model, data) > (0.3 if (family, method) == ("encoder", "head") else 0.6)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("task", catalogue.names("tasks"))
+@pytest.mark.parametrize("family", TRAINED)
+def test_served_forms_answer_as_trained_and_over_http(task, family, tiny, monkeypatch):
+    import asyncio
+
+    from savile import compression, evaluation, serving
+    from savile.adaptation import _folds
+    from savile.base.store import Store
+    from savile.serving import _bundle, _http
+
+    monkeypatch.setattr(_folds, "FOLDS", 2)
+    data = Store.open().save(dataset(task))
+    settings = {"epochs": 8.0, "learning_rate": 5e-3 if family == "encoder" else 1e-3}
+    trained = adapt(data, BASES.get(family, tiny), "full", settings=settings)
+    model = compression.compress(trained, data)
+    served = model.facts["served"]
+    assert served["engine"] is not None, model.facts["forms"]
+    report = evaluation.evaluate(model, data, served["form"], served["engine"])
+    assert report.body["parity"][served["form"]]["passed"]
+    first = {"classify": "accuracy", "multilabel": "micro_f1", "score": "mae"}[task]
+    assert report.body["metric"] == first
+    assert (report.body["business"] is None) == (task == "score")
+    release = serving.release(model, served["form"], served["engine"], report, data, "tester")
+    predictor = _bundle.opened(release)
+    proof = _bundle.replay(predictor, release)
+    assert proof["passed"], proof
+    service = _http.Service(predictor, release, proof, None)
+    import json
+
+    async def ask():
+        return json.loads(await service.answer(["my card was stolen, the courier is late", "hello"]))
+
+    answers = asyncio.run(ask())["answers"]
+    service.batcher.close()
+    keys = {"classify": {"label", "probability"}, "multilabel": {"labels", "probability"}, "score": {"value", "low", "high"}}
+    assert all(set(answer) == keys[task] | {"abstain", "release"} for answer in answers)
+    assert answers[0]["release"] == release.digest
