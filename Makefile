@@ -47,4 +47,5 @@ bench: $(INSTALLED)
 
 docs: $(INSTALLED)
 	$(BIN)/python scripts/reference.py
+	$(BIN)/python scripts/matrix.py
 	$(BIN)/mkdocs build --quiet --strict

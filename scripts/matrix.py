@@ -1,0 +1,72 @@
+"""Write docs/matrix.md, what combines with what, from the catalogue; tests/test_matrix.py runs every cell."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from savile.base import catalogue
+from savile.base.contracts import Rows
+from savile.base.errors import SavileError
+
+PAGE = Path(__file__).parents[1] / "docs" / "matrix.md"
+HEAD = """# What combines with what
+
+Made by `scripts/matrix.py`; every cell is run by `tests/test_matrix.py`. A cell that does not combine refuses, with a reason.
+
+| family | method | {tasks} | serves as |
+|---|---|{rules}|---|
+"""
+
+
+def page() -> str:
+    """The page, in Markdown."""
+    tasks = catalogue.names("tasks")
+    rows, reasons = [], []
+    for name in catalogue.names("families"):
+        family = catalogue.get("families", name)
+        cells, notes = _cells(name, tasks)
+        reasons += notes
+        methods = [f"`{method}`" for method in catalogue.names("methods")] if family.trains == "loop" else ["–"]
+        serves = "openvino-bf16, onnx-fp32, onnx-int8" if family.trains == "loop" else family.FORM
+        rows += [
+            f"| `{name}` | {method if method == '–' else f'`{method}`'} | {' | '.join(cells)} | {serves} |"
+            for method in methods
+        ]
+    head = HEAD.format(tasks=" | ".join(f"`{task}`" for task in tasks), rules="|".join("---" for _ in tasks))
+    return head + "\n".join(rows) + "\n\n## Does not combine\n\n" + "\n".join(reasons) + "\n"
+
+
+def _cells(name: str, tasks: list[str]) -> tuple[list[str], list[str]]:
+    """For each task whether the family does it, and the reasons where it does not, as the family itself gives them."""
+    cells, notes = [], []
+    for task in tasks:
+        reason = _tried(name, task)
+        cells.append("no" if reason else "yes")
+        if reason:
+            notes.append(f"- `{name}` with `{task}`: {reason}")
+    return cells, notes
+
+
+def _tried(name: str, task: str) -> str:
+    """The reason a family of its own gives when it is asked to learn a task, empty when it learns."""
+    import numpy as np
+    import pyarrow as pa
+
+    family = catalogue.get("families", name)
+    if family.trains == "loop":
+        return ""
+    loss = catalogue.get("tasks", task).head(2).loss
+    number = np.arange(60) % 2
+    targets = {"cross_entropy": number, "binary_cross_entropy": np.eye(2, dtype=np.float32)[number]}.get(loss, number - 0.5)
+    texts = [f"{('late parcel', 'refund money')[i]} number {row}" for row, i in enumerate(number)]
+    inputs = pa.table({"amount": np.arange(60.0), "kind": [str(i) for i in number]}) if family.reads == "table" else texts
+    labels = ("value",) if loss == "squared_error" else ("a", "b")
+    try:
+        family.fit(Rows(inputs, targets, labels), task, family.Settings())
+    except SavileError as refused:
+        return f"wanted {refused.wanted}; received {refused.received}. {refused.do}"
+    return ""
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(), encoding="utf-8")
