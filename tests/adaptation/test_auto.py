@@ -1,0 +1,48 @@
+"""What auto tries: the base of the language, candidates with scores and intervals, two of them together when that is better."""
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from conftest import dataset
+from savile.adaptation import _held, adapt
+from savile.adaptation._auto import language_base
+from savile.base.records import Dataset
+from savile.base.store import Store
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path, monkeypatch):
+    monkeypatch.setenv("SAVILE_HOME", str(tmp_path / "home"))
+
+
+@pytest.mark.parametrize(
+    ("texts", "base"),
+    [
+        (["my card was stolen", "où est mon colis ?"], "minilm"),
+        (["退款什么时候到账？", "order 12345 什么时候发货"], "use-m"),
+        (["где моя посылка", "верните деньги"], "use-m"),
+        (["12345", "!!!"], "minilm"),
+    ],
+)
+def test_the_base_is_that_of_the_letters(texts, base):
+    parts = {"train": np.arange(2), "test": np.arange(0)}
+    assert language_base(Dataset(pa.table({"text": texts}), {"text": "text"}, parts)) == base
+
+
+def test_every_candidate_has_a_score_and_an_interval(tiny):
+    model = adapt(dataset(90, held=30), tiny, minutes=1.0)
+    for row in model.facts["tried"]:
+        assert row["low"] <= row["score"] <= row["high"]
+        assert row["rows"] == 30
+    assert "its interval is" in model.facts["why"]
+    assert {"linear", "head", "full"} <= {row["candidate"] for row in model.facts["tried"]}
+
+
+def test_what_was_answered_on_held_out_rows_is_kept_beside_the_store(tiny):
+    data = dataset(60, held=15)
+    model = adapt(data, "linear")
+    chosen, calibrated = _held.kept(Store.open(), model)
+    assert np.array_equal(chosen.gold, data.targets("valid"))
+    assert np.array_equal(calibrated.gold, data.targets("calib"))
+    assert chosen.logits.shape == (15, 3)
