@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
     from savile.data._reading import Batch
 
-NEEDS = 60  # bytes of memory that finding copies, masking and learning take for a byte of the table
+NEEDS = 150  # bytes of memory that finding copies, the hungriest step, takes for a byte of the table
+PROGRAM = 200 << 20  # bytes of memory that Python and the packages take
+LEAST = 1 << 18  # bytes of a table that is worth working on
 LARGEST = 1 << 30  # bytes of a table; Arrow counts the characters of a column in 32 bits
 
 
@@ -58,7 +60,7 @@ class Gather:
     """
 
     def __init__(self, seed: int, limit: int | None = None) -> None:
-        self.limit = min(working_memory() // NEEDS, LARGEST) if limit is None else limit
+        self.limit = max(LEAST, min((working_memory() - PROGRAM) // NEEDS, LARGEST)) if limit is None else limit
         self._rng = np.random.default_rng(seed)
         self._pieces: list[_Piece] = []
         self._bar, self._size, self._read = 1.0, 0, 0

@@ -10,7 +10,7 @@ import numpy as np
 from savile.base.errors import DataError, InputError, UnknownNameError
 from savile.base.events import emit
 from savile.base.records import Finding
-from savile.data import _columns, _roles, privacy
+from savile.data import _columns, _numbers, _roles, privacy
 from savile.data._draft import SCORE, Draft, counted, finding
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ def apply(draft: Draft) -> Draft:
     import pyarrow as pa
 
     values = {name: _columns.trimmed(draft.table.column(name)) for name in draft.table.column_names}
+    values, spelled = _plainly(draft, values)
     privacy.check_names(draft)
     _check_names(draft)
     columns = {name: _columns.describe(name, column) for name, column in values.items() if name not in draft.options.drop}
@@ -40,13 +41,27 @@ def apply(draft: Draft) -> Draft:
     emit("roles", roles=roles, columns=[{"name": c.name, "role": c.role, "distinct": c.distinct, "why": c.why} for c in shown])
     label = roles["label"]
     task = _roles.task(draft.options, columns[label], values[label], draft.hints.get("label") == label)
-    draft = replace(draft, table=pa.table(values), roles=roles, columns=shown, task=task)
+    draft = replace(draft, table=pa.table(values), roles=roles, columns=shown, task=task).noting(*spelled)
     for role in ("label", "text"):
         if role not in roles or (role == "label" and not draft.one_label and task != SCORE):
             continue  # where any number of labels is given, none is an answer
         draft = _without_empty(draft, role, values[roles[role]])
     draft = _column_notes(_check_classes(draft) if draft.one_label else _check_varied(draft), values)
     return _label_notes(draft) if draft.one_label else draft
+
+
+def _plainly(draft: Draft, values: dict[str, pa.Array]) -> tuple[dict[str, pa.Array], list[Finding]]:
+    """Columns of numbers written as ``1.234,5``, ``1,234.5`` or ``12 %`` with plain numbers, and what to say about it."""
+    found, said = dict(values), dict[str, list[str]]()
+    for name, column in values.items():
+        if name != draft.options.text and not (name == draft.options.label and draft.options.task == _roles.SEVERAL):
+            found[name], how = _numbers.plain(column)
+            if how:
+                said.setdefault(how, []).append(name)
+    notes = [f"Numbers with {how}, read as such: {_some(names)}." for how, names in said.items()]
+    for note in notes:
+        emit("note", text=note)
+    return found, [Finding("number_format", "note", 1, note) for note in notes]
 
 
 def _check_names(draft: Draft) -> None:
