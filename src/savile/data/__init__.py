@@ -1,6 +1,6 @@
 """Govern: a company's own file comes in, a data set that may be learnt from goes out.
 
-In: csv, tsv or jsonl, plain or gzipped. Out: a stored `Dataset` with roles, masked rows and disjoint parts, the findings, and
+In: csv, tsv, JSON, Parquet or Excel files. Out: a stored `Dataset` with roles, masked rows and disjoint parts, the findings, and
 a page that shows what is wrong with the data. The steps are `sources` (read), `profile` (roles), `privacy` (mask), `dedup`
 (copies) and `splits` (parts); each is a file with one function, `apply(draft) -> draft`.
 
@@ -70,7 +70,7 @@ def govern(
     """Turn a file into a stored data set.
 
     Args:
-        source: csv, tsv or jsonl file, plain or gzipped, in UTF-8.
+        source: data file (csv, tsv, JSON, Parquet, Excel), folder or pattern.
         task: what the data is for; inferred from the label when left out.
         label: column with the labels; inferred when left out.
         text: column with the texts; inferred when left out.

@@ -25,7 +25,7 @@ def govern(
     """Make data of a file: roles inferred and shown, personal data masked, copies found, parts without overlap.
 
     Args:
-        source: csv, tsv or jsonl file, plain or gzipped, or a recipe in YAML.
+        source: data file (csv, tsv, JSON, Parquet, Excel), folder or pattern; or a recipe in YAML.
         label: column with the labels; inferred when left out.
         text: column with the texts; inferred when left out.
         test: file with a published test set; without one 20 % of the rows are set apart.
