@@ -1,7 +1,7 @@
 """Govern: a company's own file comes in, a data set that may be learnt from goes out.
 
-In: csv, tsv, JSON, Parquet or Excel files. Out: a stored `Dataset` with roles, masked rows and disjoint parts, the findings, and
-a page that shows what is wrong with the data. The steps are `sources` (read), `profile` (roles), `privacy` (mask), `dedup`
+In: csv, tsv, JSON, Parquet or Excel files. Out: a stored `Dataset` with roles, masked rows and disjoint parts, the findings,
+and a page that shows what is wrong with the data. The steps are `sources` (read), `profile` (roles), `privacy` (mask), `dedup`
 (copies) and `splits` (parts); each is a file with one function, `apply(draft) -> draft`.
 
 To add a step, write such a file and name it in `STEPS`; what it finds it adds as `Finding`s, and what it decides it says with
