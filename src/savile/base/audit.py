@@ -10,6 +10,7 @@ Whoever may rewrite both files can rewrite history; keep the head that `verify` 
 from __future__ import annotations
 
 import getpass
+import json
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -77,6 +78,16 @@ class AuditLog:
                 self._announce(_line(state, text))
                 self._settle()
         return state.count + 1
+
+    def acts(self, action: str = "") -> Iterator[dict[str, Any]]:
+        """The acts written down, oldest first: all of them, or those of one verb."""
+        if self.path.exists():
+            with self.path.open(encoding="utf-8") as file:
+                for line in file:
+                    if not action or f'"action":"{action}"' in line:
+                        act: dict[str, Any] = json.loads(line)
+                        if action in ("", act["action"]):
+                            yield act
 
     def verify(self) -> list[str]:
         """Every place where the log is not what was written, in words; empty when it is intact."""

@@ -24,12 +24,16 @@ from savile.base.events import emit
 from savile.base.records import Dataset, Finding, canonical, digest
 from savile.data import _asked, _page
 from savile.data._draft import Column, Draft, Options, Reading
+from savile.data._passport import passport
+from savile.data._subject import rows_of, without
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 STEPS = ("sources", "profile", "privacy", "dedup", "splits")
-__all__ = ["Inspection", "Options", "Reading", "govern", "inspect", "page", "prepare", "unlabelled"]
+__all__ = [
+    *("Inspection", "Options", "Reading", "govern", "inspect", "page", "passport", "prepare", "rows_of", "unlabelled", "without"),
+]
 
 EDITION = 4  # of the steps: raised when the same file would come out otherwise
 

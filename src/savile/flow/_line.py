@@ -14,7 +14,7 @@ from savile.base.events import emit
 from savile.base.recipe import Recipe, Serve, plain
 from savile.base.records import Dataset, Model, Release, Report, canonical, digest
 from savile.base.store import Store
-from savile.flow import _order
+from savile.flow import _order, _rights
 
 if TYPE_CHECKING:
     from savile.data import Inspection
@@ -39,6 +39,7 @@ def govern(recipe: Recipe) -> Dataset:
         for each in (key, _govern_key(named)):
             store.remember(each, found.ref)
     tell_findings(found)
+    _rights.use(found, "govern")
     return replace(found, name=recipe.name or found.name)
 
 
@@ -73,6 +74,8 @@ def tell_findings(found: Dataset | Inspection) -> None:
 def adapt(recipe: Recipe, data: Dataset) -> Model:
     """The model that a recipe makes of a data set."""
     from savile import adaptation
+
+    _rights.use(data, "adapt", recipe.data.steps.get("rights"))
 
     settings = {**recipe.adapt.settings, **_value(recipe)}
     return adaptation.adapt(data, base(recipe), recipe.adapt.method, recipe.adapt.budget.minutes, settings, recipe.adapt.seed)
@@ -120,6 +123,7 @@ def evaluate(recipe: Recipe, model: Model, data: Dataset, form: str | None, engi
     """Measure one form on the test part, beside both baselines, against the recipe's bars."""
     from savile import evaluation
 
+    _rights.use(data, "evaluate", recipe.data.steps.get("rights"))
     rivals, settings = baselines(recipe, data), bars(recipe)
     refs = {name: rival.ref for name, rival in rivals.items()}
     key = _key("evaluate", model.ref, data.ref, data.name, form, engine, settings, refs)
@@ -148,6 +152,7 @@ def release(model: Model, report: Report, data: Dataset, where: Serve | None = N
     """
     from savile import serving
 
+    _rights.use(data, "release")
     wanted = plain(where) if where else {}
     store, key = Store.open(), _key("release", report.ref, forced, wanted)
     known = store.recall(key)

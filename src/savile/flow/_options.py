@@ -19,10 +19,16 @@ class OnFile(Common, total=False):
 
 
 class OnData(OnFile, total=False):
-    """Governing: `value`, the column that names the owners whose rows are valued; `budget`, the sum to share out among them."""
+    """Governing: `value` and `budget` for what rows are worth, `rights` and `purpose` for what they may be used for.
+
+    `erase` takes a person out of data that is stored, instead of governing a file.
+    """
 
     value: str
     budget: float
+    rights: str
+    purpose: str
+    erase: str
 
 
 class OnLine(OnFile, total=False):
@@ -32,6 +38,12 @@ class OnLine(OnFile, total=False):
     serve: bool
     app: str
     release: str
+
+
+class OnShow(Common, total=False):
+    """Showing: `passport`, of data, the page and the object for an evidence pack."""
+
+    passport: bool
 
 
 class OnServe(Common, total=False):

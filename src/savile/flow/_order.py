@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 RECIPE_SUFFIXES = (".yaml", ".yml")
 SUFFIX = ".savile.yaml"
+BESIDE = ("rights",)  # steps that are asked for by a file beside the data
 
 
 @dataclass(frozen=True)
@@ -101,7 +102,14 @@ def text(order: Order) -> str:
     data, folder = order.recipe.data, order.file.parent if order.file else None
     paths = {name: getattr(data, name) for name in ("path", "train", "test")}
     near = {name: str(Path(path).name) for name, path in paths.items() if path and Path(path).parent == folder}
-    return recipes.dump(replace(order.recipe, data=replace(data, **near)))  # type: ignore[arg-type]
+    steps = {step: _near(given, folder) for step, given in data.steps.items()}
+    return recipes.dump(replace(order.recipe, data=replace(data, steps=steps, **near)))  # type: ignore[arg-type]
+
+
+def _near(given: Any, folder: Path | None) -> Any:
+    """The settings of a step, with the file they name as seen from the recipe's folder."""
+    file = given.get("file") if isinstance(given, Mapping) else None
+    return {**given, "file": Path(file).name} if file and Path(file).parent == folder else given
 
 
 def write(order: Order) -> Order:
@@ -145,9 +153,17 @@ def _inferred(path: Path, given: Mapping[str, Any]) -> Order:
             raise InputError(f"the recipe of {path.name} at {target}", "a recipe of something else", do)
         emit("note", text=f"Following {target}, which was written for this very file.")
         return Order(_usable(recipes.override(found, given)), file=target)
-    recipe = recipes.override(Recipe(), {"name": name, "data.path": str(path.absolute()), **_app.defaults(given), **given})
+    beside = {f"data.steps.{step}.file": str(file) for step in BESIDE if (file := _beside(path, name, step)) is not None}
+    usual = {"name": name, "data.path": str(path.absolute()), **beside, **_app.defaults(given)}
+    recipe = recipes.override(Recipe(), {**usual, **given})
     recipe = replace(recipe, data=replace(recipe.data, digest=fingerprint(recipe.data)))
     return Order(_usable(recipe), target, target, given)
+
+
+def _beside(path: Path, name: str, step: str) -> Path | None:
+    """The file with settings of a step that lies beside the data, such as ``tickets.rights.yaml``."""
+    files = (path.absolute().with_name(f"{name}.{step}{suffix}") for suffix in (*RECIPE_SUFFIXES, ".json"))
+    return next((file for file in files if file.is_file()), None)
 
 
 def _target(path: Path, name: str) -> Path:

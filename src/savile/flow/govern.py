@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
-from savile.flow import _line, _order
+from savile.flow import _erase, _line, _order
 from savile.flow._options import OnData
 from savile.flow._result import envelope
 
@@ -21,7 +21,7 @@ def govern(
     test: str | Path | None = None,
     pii: str | None = None,
     **more: Unpack[OnData],
-) -> Dataset:
+) -> Dataset | dict[str, Any]:
     """Make data of a file: roles inferred and shown, personal data masked, copies found, parts without overlap.
 
     Args:
@@ -33,12 +33,18 @@ def govern(
         task: what the data is for; inferred from the label when left out.
         value: column naming whose each row is; says what every row and every owner is worth.
         budget: a sum to share out among those owners.
+        rights: YAML or JSON file with sources and the rights to them; default: STEM.rights.yaml beside the file, if there.
+        purpose: what the data is used for, held against the rights.
+        erase: take a person, as an identifier or COLUMN=VALUE, out of stored data (source: a reference, or data for all).
         settings: dotted keys of the recipe and their values.
 
     Raises:
         DataError: the file cannot be used.
         InputError: roles cannot be inferred, or a name does not exist.
+        RefusalError: the rights to the data do not allow it.
     """
+    if more.get("erase"):
+        return _erase.erase(str(source), more["erase"])
     return _line.govern(_settled(source, label, text, test, pii, more).recipe)
 
 
@@ -54,6 +60,8 @@ def plan(
     """What `govern` would do with the same arguments; writes nothing."""
     from savile import data
 
+    if more.get("erase"):
+        return {**_erase.erase(str(source), more["erase"], doing=False), "verdict": "dry_run"}
     order = _settled(source, label, text, test, pii, more)
     seen = data.inspect(order.recipe.data.source, _order.options(order.recipe))
     _line.tell_findings(seen)
@@ -66,4 +74,9 @@ def _settled(source: str | Path, *rest: Any) -> _order.Order:
     label, text, test, pii, more = rest
     named = {"task.label": label, "task.text": text, "data.test": test, "data.pii": pii, "task.kind": more.get("task")}
     named |= {"data.steps.value.owner": more.get("value"), "data.steps.value.budget": more.get("budget")}
+    named |= {"data.steps.rights.file": _absolute(more.get("rights")), "data.steps.rights.purpose": more.get("purpose")}
     return _order.settle(source, named, more.get("settings"))
+
+
+def _absolute(file: str | Path | None) -> str | None:
+    return None if file is None else str(Path(file).absolute())

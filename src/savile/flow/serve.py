@@ -10,7 +10,7 @@ from savile.base import recipe as recipes
 from savile.base.errors import GateError, InputError, UnknownNameError
 from savile.base.events import emit
 from savile.base.records import Model, Release
-from savile.flow import _bars, _line, _refs
+from savile.flow import _bars, _line, _refs, _rights
 from savile.flow._options import OnServe
 from savile.flow._result import envelope
 from savile.flow.evaluate import evaluate
@@ -43,6 +43,7 @@ def serve(
 
     Raises:
         GateError: there is no report that passed.
+        RefusalError: the rights to the data behind it do not allow it.
         UnknownNameError: nobody has a key of the name to be revoked.
         MachineError: the port is in use.
     """
@@ -53,7 +54,9 @@ def serve(
             return {**envelope("serve"), "name": name, "revoked": serving.revoke_key(name)}
         return {**envelope("serve"), "name": name, "key": serving.new_key(name)}
     asked = _asked({"host": host, "port": port, "keys": keys}, more)
-    release = _release(_refs.model_or_release(model), force)
+    found = _refs.model_or_release(model)
+    _rights.use_of_model(found, "serve")
+    release = _release(found, force)
     wanted = _section(release, asked)
 
     def ready(url: str) -> None:

@@ -8,20 +8,22 @@ from typing import Any, Unpack
 from savile.base import recipe as recipes
 from savile.base.errors import CorruptError
 from savile.base.store import Store
-from savile.flow._options import Common
+from savile.flow import _refs
+from savile.flow._options import OnShow
 from savile.flow._result import envelope
 
 KEYS = "keys"
 LISTS = ("store", "data", "model", "report", "release")
 
 
-def show(what: str = "store", *, full: bool = False, verify: bool = False, **more: Unpack[Common]) -> dict[str, Any]:
+def show(what: str = "store", *, full: bool = False, verify: bool = False, **more: Unpack[OnShow]) -> dict[str, Any]:
     """Show what is stored (store, or data, model, report, release), one record or alias, API keys, the audit log, or a recipe.
 
     Args:
         what: store, data, model, report, release, keys, audit, recipe, schema, the path of a recipe, a reference or an alias.
         full: a recipe with every default, a record with all it says, the audit log from its beginning.
         verify: hold the audit log, or a record and all it was made from, against their digests.
+        passport: of data, where it comes from, who has which rights, how it was labelled and checked, as JSON and as a page.
         settings: dotted keys of the recipe and their values, for `show recipe`.
 
     Raises:
@@ -43,6 +45,10 @@ def show(what: str = "store", *, full: bool = False, verify: bool = False, **mor
     if what in LISTS:
         listed = store.list(None if what == "store" else what)
         return {**envelope("show"), "home": str(store.home), "records": list(listed), "aliases": store.aliases()}
+    if more.get("passport"):
+        from savile import data
+
+        return {**envelope("show"), **data.passport(_refs.stored_dataset(what))}
     entry = store.get(what)
     if verify:
         _hold(store, entry.ref)

@@ -1,0 +1,86 @@
+"""Erasure of a person: every data set that holds rows of theirs, everything made of it, and data to go on with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from savile.base.errors import InputError
+from savile.base.events import emit
+from savile.base.records import Dataset
+from savile.base.store import Store
+from savile.flow import _refs
+from savile.flow._result import envelope
+
+if TYPE_CHECKING:
+    import numpy as np
+
+EVERYTHING = "data"
+
+
+def erase(source: str, subject: str, doing: bool = True) -> dict[str, Any]:
+    """Find a person in stored data, store that data without their rows, and mark the rest.
+
+    What is marked is refused from then on: adapt, evaluate, release and serve say so. Nothing is deleted; the files that still
+    hold the rows are listed. Neither the audit log nor the answer repeats who was asked for.
+
+    Args:
+        source: a data set's reference, or ``data`` for all that are stored.
+        subject: an identifier, looked for in every column, or ``column=value``.
+        doing: False to look only.
+
+    Raises:
+        InputError: nobody is named, or no data holds rows of theirs.
+    """
+    from savile import data
+
+    store = Store.open()
+    refs = [row["ref"] for row in store.list("data")] if source == EVERYTHING else [_refs.stored_dataset(source).ref]
+    marked = {act["subject"] for act in store.audit.acts("erase")}
+    found: list[tuple[Dataset, np.ndarray]] = []
+    for ref in refs:
+        dataset = store.load(ref)
+        rows = data.rows_of(dataset, subject)
+        if len(rows) and ref not in marked:
+            found.append((dataset, rows))
+    if not found:
+        do = "Write the identifier as it stands in the file, or name a column: customer_id=C-1042."
+        raise InputError("rows of that person in stored data", f"none in {len(refs)} data sets", do)
+    derived = descendants(store, [dataset.ref for dataset, _ in found])
+    kept = [row for row in store.list() if row["ref"] in derived and row["ref"] not in marked]
+    listed = [{"ref": dataset.ref, "name": dataset.name, "rows": len(rows), "now": None} for dataset, rows in found]
+    if doing:
+        for entry, (dataset, rows) in zip(listed, found, strict=True):
+            entry["now"] = _without(store, dataset, rows)
+        for row in kept:
+            store.audit.append("erase", row["ref"], why="made of data that held a person who asked to be erased")
+    files = sorted({str(path) for dataset, _ in found for path in store.get(dataset.ref).files.values()})
+    _tell(listed, kept, doing)
+    return {**envelope("govern"), "data": listed, "derived": kept, "files": files, "marked": doing}
+
+
+def descendants(store: Store, refs: Sequence[str]) -> set[str]:
+    """Every record made of some records, directly or through others."""
+    parents = {row["ref"]: store.get(row["ref"]).parents for row in store.list()}
+    found: set[str] = set()
+    while new := {ref for ref, made_of in parents.items() if ref not in found and ({*refs} | found) & {*made_of}}:
+        found |= new
+    return found - {*refs}
+
+
+def _without(store: Store, dataset: Dataset, rows: np.ndarray) -> str:
+    """Store the data without some rows, mark the old record, and take its page away, which may show them."""
+    from savile import data
+
+    made = store.save(data.without(dataset, rows))
+    data.page(dataset).unlink(missing_ok=True)
+    facts = {"why": "a person asked to be erased", "rows": len(rows), "now": made.ref}
+    store.audit.append("erase", dataset.ref, **facts)
+    return str(made.ref)
+
+
+def _tell(listed: Sequence[Mapping[str, Any]], kept: Sequence[Mapping[str, str]], doing: bool) -> None:
+    rows = [[one["ref"], one["name"], f"{one['rows']} rows", one["now"]] for one in listed]
+    rows += [[one["ref"], one["name"], "made of it", None] for one in kept]
+    title = "Marked: no longer to be used" if doing else "Would be marked"
+    emit("table", title=title, head=["Record", "Name", "Holds", "Use instead"], rows=rows)
