@@ -32,7 +32,17 @@ if TYPE_CHECKING:
 
 STEPS = ("sources", "profile", "privacy", "dedup", "splits")
 __all__ = [
-    *("Inspection", "Options", "Reading", "govern", "inspect", "page", "passport", "prepare", "rows_of", "unlabelled", "without"),
+    "Inspection",
+    "Options",
+    "Reading",
+    "govern",
+    "inspect",
+    "page",
+    "passport",
+    "prepare",
+    "rows_of",
+    "unlabelled",
+    "without",
 ]
 
 EDITION = 4  # of the steps: raised when the same file would come out otherwise
