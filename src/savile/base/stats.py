@@ -7,7 +7,7 @@ occurs, so a statistic works on all resamples at once and cannot depend on the o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from statistics import NormalDist
 
 import numpy as np
@@ -71,6 +71,27 @@ def mean(values: np.ndarray, resamples: int = RESAMPLES, seed: int = 0) -> Value
 def paired(ours: np.ndarray, theirs: np.ndarray, resamples: int = RESAMPLES, seed: int = 0) -> Value:
     """Mean of ours minus theirs on the same rows, (n,) each: the difference and its paired bootstrap interval."""
     return mean(np.asarray(ours, dtype=np.float64) - np.asarray(theirs, dtype=np.float64), resamples, seed)
+
+
+def ordered(rows: np.ndarray) -> np.ndarray:
+    """Rows (n, m) in an order of their own, so that the order they came in is nothing."""
+    sorted_rows: np.ndarray = rows[np.lexsort(rows.T)]
+    return sorted_rows
+
+
+def compared(
+    ours: np.ndarray, theirs: np.ndarray, scores: Callable[[np.ndarray, np.ndarray], np.ndarray], names: Sequence[str]
+) -> dict[str, Value]:
+    """Ours minus theirs on the same rows, each figure with its paired bootstrap interval.
+
+    Args:
+        ours, theirs: what each row contributes to the figures, (n, m).
+        scores: counts (r, n) and contributions -> figures, (r, k).
+        names: of the k figures.
+    """
+    mine, other = np.split(ordered(np.concatenate([ours, theirs], axis=1)), 2, axis=1)
+    figures = bootstrap(np.ones(len(mine)), lambda counts: scores(counts, mine) - scores(counts, other))
+    return dict(zip(names, figures, strict=True))
 
 
 def kinds(*columns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

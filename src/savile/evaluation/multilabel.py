@@ -22,7 +22,7 @@ BINS = 15
 
 def measure(predictions: Predictions, costs: Mapping[str, float] | None = None) -> dict[str, Any]:
     """``micro_f1``, ``macro_f1``, ``exact_match`` (Wilson interval), ``ece``; ``per_class``; ``reliability``."""
-    rows = _ordered(_contributions(predictions))
+    rows = stats.ordered(_contributions(predictions))
     figures = dict(zip(FIGURES, stats.bootstrap(np.ones(len(rows)), lambda counts: _scores(counts, rows)), strict=True))
     whole = right(predictions.outputs.choice, predictions.gold)
     figures["exact_match"] = stats.wilson(int(whole.sum()), len(whole))
@@ -31,16 +31,7 @@ def measure(predictions: Predictions, costs: Mapping[str, float] | None = None) 
 
 def compare(ours: Predictions, theirs: Predictions) -> dict[str, Value]:
     """Ours minus theirs on the same rows, each with its paired bootstrap interval."""
-    rows = _ordered(np.concatenate([_contributions(ours), _contributions(theirs)], axis=1))
-    mine, other = np.split(rows, 2, axis=1)
-    figures = stats.bootstrap(np.ones(len(rows)), lambda counts: _scores(counts, mine) - _scores(counts, other))
-    return dict(zip(FIGURES, figures, strict=True))
-
-
-def _ordered(rows: np.ndarray) -> np.ndarray:
-    """Rows in an order of their own, so that the order they came in is nothing."""
-    sorted_rows: np.ndarray = rows[np.lexsort(rows.T)]
-    return sorted_rows
+    return stats.compared(_contributions(ours), _contributions(theirs), _scores, FIGURES)
 
 
 def _contributions(predictions: Predictions) -> np.ndarray:

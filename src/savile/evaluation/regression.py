@@ -21,7 +21,7 @@ FIGURES = ("mae", "rmse", "r2", "pearson")
 
 def measure(predictions: Predictions, costs: Mapping[str, float] | None = None) -> dict[str, Any]:
     """``mae``, ``rmse``, ``r2``, ``pearson`` with bootstrap intervals, ``coverage90`` (Wilson); ``interval_width``."""
-    outputs, rows = predictions.outputs, _ordered(_moments(predictions))
+    outputs, rows = predictions.outputs, stats.ordered(_moments(predictions))
     figures = dict(zip(FIGURES, stats.bootstrap(np.ones(len(rows)), lambda counts: _scores(counts, rows)), strict=True))
     if outputs.low is None or outputs.high is None:
         return figures
@@ -32,15 +32,7 @@ def measure(predictions: Predictions, costs: Mapping[str, float] | None = None) 
 
 def compare(ours: Predictions, theirs: Predictions) -> dict[str, Value]:
     """Ours minus theirs on the same rows, each with its paired bootstrap interval; of errors, below 0 ours is better."""
-    rows = _ordered(np.concatenate([_moments(ours), _moments(theirs)], axis=1))
-    mine, other = np.split(rows, 2, axis=1)
-    figures = stats.bootstrap(np.ones(len(rows)), lambda counts: _scores(counts, mine) - _scores(counts, other))
-    return dict(zip(FIGURES, figures, strict=True))
-
-
-def _ordered(rows: np.ndarray) -> np.ndarray:
-    sorted_rows: np.ndarray = rows[np.lexsort(rows.T)]
-    return sorted_rows
+    return stats.compared(_moments(ours), _moments(theirs), _scores, FIGURES)
 
 
 def _moments(predictions: Predictions) -> np.ndarray:

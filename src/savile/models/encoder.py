@@ -64,18 +64,8 @@ def save(network: TextEncoder) -> dict[str, Path | bytes]:
         if parameter.requires_grad:
             group = adapter if ADAPTER.search(name) else trunk
             group[name] = parameter.detach().contiguous()
-    spec = {
-        "base": network.base.name,
-        "base_sha256": network.base.sha256,
-        "cosine": network.head.cosine,
-        "max_length": network.max_length,
-        "method": network.method,
-        "settings": network.method_settings,
-        "labels": list(network.labels),
-        "loss": network.loss,
-    }
     files: dict[str, Path | bytes] = {
-        "network.json": canonical(spec).encode(),
+        "network.json": said(network),
         "tokenizer.json": network.tokenizer.to_str().encode(),  # with the truncation this network was trained with
         "head.safetensors": to_bytes(dict(network.head.state_dict())),
     }
@@ -95,6 +85,31 @@ def load(model: Model, form: str = FORM) -> TextEncoder:
     Raises:
         CorruptError: the base on this machine is not the one the model was adapted from, or a file does not fit it.
     """
+    network: TextEncoder = restored(model, form, create, _fill)
+    return network
+
+
+def said(network: Any) -> bytes:
+    """``network.json``: what rebuilds a network before its tensors are filled in."""
+    spec = {
+        "base": network.base.name,
+        "base_sha256": network.base.sha256,
+        "cosine": network.head.cosine,
+        "max_length": network.max_length,
+        "method": network.method,
+        "settings": network.method_settings,
+        "labels": list(network.labels),
+        "loss": network.loss,
+    }
+    return canonical(spec).encode()
+
+
+def restored(model: Model, form: str, create: Callable[..., Any], fill: Callable[[Any, Mapping[str, Path]], None]) -> Any:
+    """The network of a saved form, in evaluation mode: made by `create`, with its method attached, and filled by `fill`.
+
+    Raises:
+        CorruptError: the base on this machine is not the one the model was adapted from, or a file does not fit it.
+    """
     files = {name: Path(str(path)) for name, path in model.forms[form].items()}
     spec = json.loads(files["network.json"].read_text())
     shape = {"cosine": spec["cosine"], "max_length": spec["max_length"]}
@@ -106,7 +121,7 @@ def load(model: Model, form: str = FORM) -> TextEncoder:
             "Adapt again on this base, or bring back the old one.",
         )
     attach(network, spec["method"], spec["settings"])
-    _fill(network, files)
+    fill(network, files)
     return network.eval()
 
 

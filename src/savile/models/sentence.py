@@ -7,15 +7,12 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from savile.base import catalogue
 from savile.base.contracts import Loss, Reads
 from savile.base.errors import CorruptError, InputError
 from savile.base.records import Model, canonical
-from savile.models.encoder import predict
+from savile.models.encoder import attach, module, predict, restored, said
 
 if TYPE_CHECKING:
-    import torch
-
     from savile.models._sentence import SentenceEncoder
 
 trains: Literal["loop", "own"] = "loop"
@@ -43,30 +40,13 @@ def create(
     return network
 
 
-def attach(network: SentenceEncoder, method: str, settings: Mapping[str, Any]) -> None:
-    """Let an adaptation method freeze and add what it wants, and note it for `save`."""
-    plugin = catalogue.get("methods", method)
-    plugin.attach(network, plugin.Settings(**settings))
-    network.method, network.method_settings = method, dict(settings)
-
-
 def save(network: SentenceEncoder) -> dict[str, Path | bytes]:
     """The files of the form ``torch``: what differs from the base, and everything needed to rebuild the rest."""
     from safetensors.torch import save as to_bytes
 
     learned = {name: p.detach().contiguous() for name, p in network.trunk.named_parameters() if p.requires_grad}
-    spec = {
-        "base": network.base.name,
-        "base_sha256": network.base.sha256,
-        "cosine": network.head.cosine,
-        "max_length": network.max_length,
-        "method": network.method,
-        "settings": network.method_settings,
-        "labels": list(network.labels),
-        "loss": network.loss,
-    }
     files: dict[str, Path | bytes] = {
-        "network.json": canonical(spec).encode(),
+        "network.json": said(network),
         "head.safetensors": to_bytes(dict(network.head.state_dict())),
     }
     if learned:
@@ -84,23 +64,7 @@ def load(model: Model, form: str = FORM) -> SentenceEncoder:
     Raises:
         CorruptError: the base on this machine is not the one the model was adapted from, or a file does not fit it.
     """
-    files = {name: Path(str(path)) for name, path in model.forms[form].items()}
-    spec = json.loads(files["network.json"].read_text())
-    shape = {"cosine": spec["cosine"], "max_length": spec["max_length"]}
-    network = create(spec["base"], spec["labels"], spec["loss"], **shape)
-    if network.base.sha256 != spec["base_sha256"]:
-        raise CorruptError(
-            f"the base {spec['base']} with SHA-256 {spec['base_sha256'][:12]}…",
-            f"{network.base.sha256[:12]}…",
-            "Adapt again on this base, or bring back the old one.",
-        )
-    attach(network, spec["method"], spec["settings"])
-    _fill(network, files)
-    return network.eval()
-
-
-def module(network: SentenceEncoder) -> torch.nn.Module:
-    """The torch module: ids and mask, int64 (n, s) -> logits (n, outputs)."""
+    network: SentenceEncoder = restored(model, form, create, _fill)
     return network
 
 
