@@ -4,10 +4,10 @@
     savile.run("tickets.csv")
 
 The words, in the order of the data, are functions here and commands in the shell: `demo` shows the whole line, `init` writes
-a recipe, `doctor` looks at the machine; `govern` makes data of a file, `adapt` a model of data, `compress` a smaller one,
-`evaluate` measures, `serve` answers, `run` does all of that; `track` tells other tools how it went, `names` lists what can be
-plugged in, `show` prints what was stored. What goes from one to the next are the records `Dataset`, `Model`, `Report`,
-`Release` and `Trace`, kept in a `Store`.
+a recipe, `doctor` looks at the machine; `govern` makes data of a file, `plan` says what the rest would take, `adapt` makes a
+model of data, `compress` a smaller one, `evaluate` measures, `serve` answers, `run` does all of that; `track` tells other
+tools how it went, `names` lists what can be plugged in, `show` prints what was stored. What goes from one to the next are the
+records `Dataset`, `Model`, `Report`, `Release` and `Trace`, kept in a `Store`.
 
 The house, from the top floor down; a room imports only what is below it and finds the rest by name:
 
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from savile.flow.govern import govern
     from savile.flow.init import init
     from savile.flow.names import names
+    from savile.flow.plan import plan
     from savile.flow.run import run
     from savile.flow.serve import serve
     from savile.flow.show import show
@@ -49,6 +50,7 @@ __all__ = [
     "init",
     "doctor",
     "govern",
+    "plan",
     "adapt",
     "compress",
     "evaluate",

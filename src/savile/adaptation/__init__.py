@@ -13,15 +13,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from savile.adaptation._auto import choose, language_base
-from savile.adaptation._learners import Recipe, family_of
+from savile.adaptation._auto import BY_LANGUAGE, choose, chooses, language_base
+from savile.adaptation._learners import Recipe
 from savile.adaptation._train import train
-from savile.base import catalogue
 from savile.base.records import Dataset, Model
 
 __all__ = ["adapt"]
-
-AUTO = "auto"
 
 
 def adapt(
@@ -48,7 +45,6 @@ def adapt(
         UnknownNameError: no such base, method or setting.
         InputError: a setting that cannot be used, or data without rows to learn from.
     """
-    model = language_base(data) if model == AUTO else model
+    model = language_base(data) if model == BY_LANGUAGE else model
     recipe = Recipe(model, method, dict(settings or {}), seed, minutes)
-    alone = catalogue.get("families", family_of(model)).trains == "own"
-    return choose(data, recipe) if method == "auto" and not alone else train(data, recipe, minutes)
+    return choose(data, recipe) if chooses(recipe) else train(data, recipe, minutes)

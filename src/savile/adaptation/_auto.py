@@ -11,7 +11,7 @@ import numpy as np
 
 from savile.adaptation import _held
 from savile.adaptation._folds import few
-from savile.adaptation._learners import Recipe
+from savile.adaptation._learners import Recipe, family_of
 from savile.adaptation._train import EDITION, Usage, judged, recalled, train, units
 from savile.base import catalogue, events
 from savile.base.errors import SavileError
@@ -20,7 +20,7 @@ from savile.models._bases import locate
 from savile.models._calibrate import calibrate, log_losses
 
 TUNED = "full"
-TABLES = "tabular"
+TABLES, BY_LANGUAGE = "tabular", "auto"
 LEAST_SECONDS = 5.0  # a tuned method is not begun with less than this left
 SURE = 1.28  # standard errors by which the log loss must fall for two models to answer together: nine chances in ten
 RESERVE = 0.85  # share of what is left that the tuned method may plan with; the rest is for answering validation rows
@@ -36,20 +36,14 @@ def choose(data: Dataset, recipe: Recipe) -> Model:
     if known is not None:
         return known
     started, usage = time.perf_counter(), Usage()
-    shared = {"value": recipe.settings["value"]} if "value" in recipe.settings else {}
+    tried: list[Model] = []
     skipped: list[str] = []
-    tried = [
-        train(data, Recipe("linear", "", shared, recipe.seed)),
-        *_boosted(data, Recipe(TABLES, "", shared, recipe.seed), skipped),
-    ]
-    if "text" in data.roles or len(tried) == 1:
-        tried.append(train(data, replace(recipe, method="head", settings=shared, minutes=None)))
-        left = None if minutes is None else minutes * 60 - (time.perf_counter() - started)
-        if left is None or left > LEAST_SECONDS:
-            budget = None if left is None else left * RESERVE / 60
-            tried.append(train(data, replace(recipe, method=TUNED), budget))
+    for candidate in candidates(data, recipe):
+        budget = share(recipe, candidate, time.perf_counter() - started)
+        if budget == 0.0:
+            skipped.append(f"{candidate.method} was not tried: the budget of {minutes:g} min was used up.")
         else:
-            skipped.append(f"{TUNED} was not tried: the budget of {minutes:g} min was used up.")
+            tried += _tried(data, candidate, budget, skipped)
     best = max(tried, key=_merit)
     fused, why_not = _fused(data, tried, recipe.settings.get("value"))
     skipped += [why_not] if why_not else []
@@ -68,14 +62,37 @@ def choose(data: Dataset, recipe: Recipe) -> Model:
     return chosen
 
 
-def _boosted(data: Dataset, recipe: Recipe, skipped: list[str]) -> list[Model]:
-    """The model of the table, where there are columns beside the text and the family is there."""
-    columns = set(data.features().column_names) - {data.roles.get("text")}
-    if not columns or TABLES not in catalogue.names("families"):
-        return []
+def chooses(recipe: Recipe) -> bool:
+    """Whether several candidates are tried for a recipe; a family that needs no base stands alone."""
+    return recipe.method == "auto" and catalogue.get("families", family_of(recipe.base)).trains != "own"
+
+
+def candidates(data: Dataset, recipe: Recipe) -> list[Recipe]:
+    """What is tried, the plainest first; of the table where there are columns beside the text, of the text if there is one."""
+    shared = {"value": recipe.settings["value"]} if "value" in recipe.settings else {}
+    found = [Recipe("linear", "", shared, recipe.seed)]
+    if set(data.features().column_names) - {data.roles.get("text")} and TABLES in catalogue.names("families"):
+        found.append(Recipe(TABLES, "", shared, recipe.seed))
+    if "text" in data.roles or len(found) == 1:
+        found += [replace(recipe, method="head", settings=shared, minutes=None), replace(recipe, method=TUNED)]
+    return found
+
+
+def share(recipe: Recipe, candidate: Recipe, spent: float) -> float | None:
+    """Minutes for one candidate when so many seconds are spent: 0 when too few are left, None without a budget of its own."""
+    if recipe.minutes is None or candidate.minutes is None:
+        return None
+    left = recipe.minutes * 60 - spent
+    return left * RESERVE / 60 if left > LEAST_SECONDS else 0.0
+
+
+def _tried(data: Dataset, candidate: Recipe, budget: float | None, skipped: list[str]) -> list[Model]:
+    """The model of a candidate; a table that cannot be learned from is left out, and said."""
     try:
-        return [train(data, recipe)]
-    except SavileError as error:  # a missing package, or a task it does not do: said, and the others go on
+        return [train(data, candidate, budget)]
+    except SavileError as error:
+        if candidate.base != TABLES:
+            raise
         skipped.append(f"{TABLES} was not tried: wanted {error.wanted}; received {error.received}.")
         return []
 

@@ -161,13 +161,18 @@ class LoopLearner:
             "value": self.value,
         }
 
+    def network(self) -> Any:
+        """A fresh network with the method attached."""
+        shape = {"cosine": self.cosine, "max_length": self.shape.max_length}
+        network = self.plugin.create(self.base, self.labels, self.head.loss, **shape)
+        self.plugin.attach(network, self.method, self.method_settings)
+        return network
+
     def fit(self, rows: Rows, checkpoint: Path) -> tuple[Any, dict[str, Any]]:
         """Attach the method to a fresh network and train it."""
         from savile.models import fit
 
-        shape = {"cosine": self.cosine, "max_length": self.shape.max_length}
-        network = self.plugin.create(self.base, self.labels, self.head.loss, **shape)
-        self.plugin.attach(network, self.method, self.method_settings)
+        network = self.network()
         settings = self.fit_settings if rows.minutes is None else replace(self.fit_settings, minutes=rows.minutes)
         if self.most_steps:
             settings = replace(settings, minutes=0.0, most_steps=self.most_steps)

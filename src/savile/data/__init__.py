@@ -61,6 +61,7 @@ class Inspection:
         parts: part -> number of rows.
         findings: what was noted.
         sources: name and SHA-256 of each file read.
+        data: what would be stored, in memory.
     """
 
     task: str
@@ -71,6 +72,7 @@ class Inspection:
     parts: Mapping[str, int]
     findings: tuple[Finding, ...]
     sources: Mapping[str, Mapping[str, Any]]
+    data: Dataset
 
 
 def govern(
@@ -152,7 +154,8 @@ def inspect(source: str | Path, options: Options | None = None) -> Inspection:
     dataset = _dataset(draft)
     counts = _page.counted_labels(dataset)
     parts = {name: len(rows) for name, rows in dataset.parts.items()}
-    return Inspection(draft.task, draft.roles, draft.columns, len(draft.lines), counts, parts, draft.findings, draft.origin)
+    said = (draft.task, draft.roles, draft.columns, len(draft.lines), counts, parts, draft.findings, draft.origin)
+    return Inspection(*said, dataset)
 
 
 def _follow(source: Path, options: Options, keys: Path | None) -> Draft:

@@ -77,7 +77,7 @@ def adapt(recipe: Recipe, data: Dataset) -> Model:
 
     _rights.use(data, "adapt", recipe.data.steps.get("rights"))
 
-    settings = {**recipe.adapt.settings, **_value(recipe)}
+    settings = {**recipe.adapt.settings, **value(recipe)}
     return adaptation.adapt(data, base(recipe), recipe.adapt.method, recipe.adapt.budget.minutes, settings, recipe.adapt.seed)
 
 
@@ -91,10 +91,10 @@ def baselines(recipe: Recipe, data: Dataset) -> dict[str, Model]:
     """The linear model and the untuned base with a new head; nothing is trained that `auto` has tried already."""
     from savile import adaptation
 
-    value, seed = _value(recipe), recipe.adapt.seed
-    found = {"linear": adaptation.adapt(data, "linear", settings=value, seed=seed)}
+    worth, seed = value(recipe), recipe.adapt.seed
+    found = {"linear": adaptation.adapt(data, "linear", settings=worth, seed=seed)}
     try:
-        found["base"] = adaptation.adapt(data, recipe.model.base, "head", settings=value, seed=seed)
+        found["base"] = adaptation.adapt(data, recipe.model.base, "head", settings=worth, seed=seed)
     except MachineError as error:
         if base(recipe) != "linear" or recipe.evaluate.must_beat in ("base", "both"):
             raise
@@ -168,7 +168,8 @@ def release(model: Model, report: Report, data: Dataset, where: Serve | None = N
     return found
 
 
-def _value(recipe: Recipe) -> dict[str, Any]:
+def value(recipe: Recipe) -> dict[str, Any]:
+    """What an item is worth, as a setting of adapting; nothing when the recipe does not say."""
     worth = recipe.evaluate.value
     return {"value": {"right": worth.right, "wrong": worth.wrong, "person": worth.person}} if worth else {}
 

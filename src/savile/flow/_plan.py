@@ -1,4 +1,4 @@
-"""What a run would take, before it is run: tokens times the arithmetic of the base, over this machine's measured speed.
+"""What a run would take when nothing was ever tried here: tokens times the arithmetic of the base, over this machine's speed.
 
 An estimate, no promise: constants were measured once, on two cores with AVX-512, and a budget in minutes caps the training.
 """
@@ -11,42 +11,50 @@ from typing import Any
 
 import numpy as np
 
+from savile.base import machine
 from savile.base.errors import SavileError
 from savile.base.recipe import Recipe
+from savile.base.records import Dataset
+from savile.flow import _past
+from savile.flow._forecast import Forecast, prices
 from savile.flow._line import base
 
 PROBE = 768  # rows and columns of the multiplied matrices
 BF16_GAIN = 2.0  # training in bf16 against what numpy multiplies in fp32
 CHARACTERS = 4.5  # a token, in English
-PASSES = {"linear": 0.0, "head": 1.0, "full": 5.0, "lora": 10.0, "auto": 6.0}  # over every token, a backward pass counting two
-FOLDS, SMALL = 5, 2_000  # fewer rows than this are judged out of fold
-FIXED_SECONDS = {"start": 8.0, "compress": 45.0, "evaluate": 10.0}
+PASSES = {"head": 1.0, "full": 5.0, "lora": 10.0, "auto": 6.0}  # over every token, a backward pass counting two
+FOLDS = 5.0
+START, COMPRESS, EVALUATE = 8.0, 30.0, 4.0  # seconds, whatever the rows
 LINEAR_SECONDS = 2e-5  # a character
+CELLS = 1e-4  # seconds a cell of a table
 MB = 1e6
-IMPORTS_MB, LINEAR_MB = 900.0, 350.0
+IMPORTS, ALONE = 900 * MB, 350 * MB  # bytes with torch, and without
+WIDTH = 384
 
 
-def estimate(recipe: Recipe, rows: int, characters: float) -> dict[str, float]:
-    """Seconds, peak resident megabytes and megabytes on disk of following a recipe.
-
-    Args:
-        recipe: the recipe.
-        rows: number of texts.
-        characters: number of characters in all of them.
-    """
-    small = FOLDS * 0.8 + 1 if rows < SMALL else 1.0
-    seconds = characters * LINEAR_SECONDS * small + FIXED_SECONDS["evaluate"]
-    if base(recipe) == "linear":
-        return _rounded(seconds, LINEAR_MB + characters / MB * 40, 5 + characters / MB * 3)
-    weights_mb, parameters, hidden = _size("minilm" if recipe.model.base == "auto" else recipe.model.base)
-    passes = PASSES.get(recipe.adapt.method, PASSES["full"])
+def estimate(recipe: Recipe, data: Dataset) -> Forecast:
+    """What following a recipe on governed rows takes."""
+    rows, few = data.table.num_rows, not len(data.parts.get("valid", ()))
+    text = data.roles.get("text")
+    characters = float(sum(len(one or "") for one in data.column("text"))) if text else 0.0
+    folds = FOLDS if few else 1.0
+    own = folds * (characters * LINEAR_SECONDS + (0 if text else rows * data.table.num_columns * CELLS))
+    stages = {"govern": 0.0, "adapt": own, "compress": 0.0, "evaluate": EVALUATE}
+    if base(recipe) in ("linear", "tabular") or not text:
+        peak, disk = ALONE + 40 * characters, 5 * MB + 3 * characters
+        return Forecast(stages, 1.0, peak, disk, prices(recipe), _past.factors(), basis="modelled")
+    weights, parameters = _size("minilm" if recipe.model.base == "auto" else recipe.model.base)
     tokens = 2 * rows + characters / CHARACTERS
-    training = small * passes * 2 * parameters * tokens / (speed() * BF16_GAIN)
+    passes = PASSES.get(recipe.adapt.method, PASSES["full"])
+    training = folds * passes * 2 * parameters * tokens / (speed() * BF16_GAIN)
     minutes = recipe.adapt.budget.minutes
-    training = training if minutes is None else min(training, minutes * 60)
-    seconds += training + FIXED_SECONDS["start"] + FIXED_SECONDS["compress"]
-    memory = IMPORTS_MB + 8 * weights_mb + 8 * tokens * hidden / MB  # the frozen layers' output of every token is kept
-    return _rounded(seconds, memory, 3.5 * weights_mb + 5 + characters / MB * 3)
+    stages["adapt"] += START + (training if minutes is None else min(training, minutes * 60))
+    stages["compress"] = COMPRESS
+    peak = IMPORTS + 8 * weights + 8 * tokens * WIDTH  # the frozen layers' output of every token is kept
+    busy = float(machine.available_threads())
+    return Forecast(
+        stages, busy, peak, 3.5 * weights + 5 * MB + 3 * characters, prices(recipe), _past.factors(), basis="modelled"
+    )
 
 
 def speed() -> float:
@@ -60,8 +68,8 @@ def speed() -> float:
     return 2.0 * PROBE**3 / best
 
 
-def _size(name: str) -> tuple[float, float, int]:
-    """Megabytes of a base's weights, parameters in its layers, width; a base that is not there has minilm's size."""
+def _size(name: str) -> tuple[float, float]:
+    """Bytes of a base's weights and parameters in its layers; a base that is not there has minilm's size."""
     from savile.models._bases import BASES, locate
 
     try:
@@ -69,12 +77,8 @@ def _size(name: str) -> tuple[float, float, int]:
     except SavileError:
         if name not in BASES:
             raise
-        return 91.0, 10.6e6, 384
+        return 91 * MB, 10.6e6
     config: dict[str, Any] = json.loads((found.folder / "config.json").read_text()) if found.kind != "sentence" else {}
-    hidden, layers = config.get("hidden_size", 384), config.get("num_hidden_layers", 6)
-    weights = sum(file.stat().st_size for file in found.folder.glob("*.safetensors")) / MB
-    return weights or 91.0, layers * (4.0 * hidden**2 + 2.0 * hidden * config.get("intermediate_size", 4 * hidden)), hidden
-
-
-def _rounded(seconds: float, peak_rss_mb: float, disk_mb: float) -> dict[str, float]:
-    return {"seconds": round(seconds), "peak_rss_mb": round(peak_rss_mb), "disk_mb": round(disk_mb)}
+    hidden, layers = config.get("hidden_size", WIDTH), config.get("num_hidden_layers", 6)
+    weights = sum(float(file.stat().st_size) for file in found.folder.glob("*.safetensors"))
+    return weights or 91 * MB, layers * (4.0 * hidden**2 + 2.0 * hidden * config.get("intermediate_size", 4 * hidden))

@@ -60,6 +60,7 @@ def of_run(command: str, report: Report, release: Release | None, pages: Sequenc
         "baselines": {name: body["baselines"].get(name) for name in BASELINES},
         "cost": {name: (body.get("cost") or {}).get(name) for name in COSTS},
         "app": None,
+        "plan": None,
         "pages": [*body["pages"], *pages],
         "machine": body["machine"],
     }

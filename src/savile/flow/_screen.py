@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from savile.base.records import Dataset, Model, Report
+from savile.flow import _screen_plan
 from savile.flow._result import Result
 
 VERDICTS = {
@@ -36,6 +37,8 @@ def screen(found: Any, said: Mapping[str, Any]) -> RenderableType:
         return found.ref
     if "names" in said:
         return Group(*(_names(kind, listed) for kind, listed in said["names"].items()))
+    if "alternatives" in said:
+        return _screen_plan.shown(said)
     if "checks" in said:
         return _checks(said["checks"])
     if "records" in said:
@@ -90,7 +93,10 @@ def _run(found: Result) -> RenderableType:
     title, colour = VERDICTS[found.verdict]
     if found.verdict == "dry_run":
         taken = said["plan"]
-        about = f"About {taken['seconds']:.0f} s, {taken['peak_rss_mb']:.0f} MB of memory, {taken['disk_mb']:.0f} MB on disk."
+        about = (
+            f"About {taken['seconds']:.0f} s, {taken['peak_rss_mb']:.0f} MB of memory, {taken['disk_mb']:.0f} MB on disk, "
+            f"from {_screen_plan.BASES[taken['basis']]}; `savile plan` tries it for a moment and knows better."
+        )
         columns = ", ".join(f"{role} = {column!r}" for role, column in said["roles"].items())
         parts = ", ".join(f"{name} {count:,}" for name, count in said["parts"].items())
         inside: RenderableType = Group(

@@ -52,11 +52,10 @@ def plan(
     **more: Unpack[Common],
 ) -> dict[str, Any]:
     """What `adapt` would take with the same arguments, on data that is stored."""
-    from savile.flow._plan import estimate
+    from savile.flow._ahead import outlined
 
     recipe, rows = _recipe(model, method, minutes, seed, more), _refs.stored_dataset(data)
-    texts = rows.texts()
-    taken = estimate(recipe, len(texts), sum(len(text or "") for text in texts))
+    taken = outlined(recipe, rows).as_dict()
     chosen = {"data": rows.ref, "model": _line.base(recipe), "method": recipe.adapt.method}
     return {**envelope("adapt"), "verdict": "dry_run", **chosen, "plan": taken}
 

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 from savile.base.events import emit
 from savile.base.store import Store
-from savile.flow import _app, _line, _order
+from savile.flow import _ahead, _app, _line, _order
+from savile.flow._meter import Meter
 from savile.flow._options import OnLine
 from savile.flow._result import Result, of_plan, of_run
 
@@ -56,25 +57,39 @@ def run(
     if more.get("release"):
         return _app.on_file(source, more["release"], named, more.get("settings"))
     order = _order.settle(source, named, more.get("settings"))
-    data = _line.govern(order.recipe)
+    meter = Meter()
+    with meter.stage("govern"):
+        data = _line.govern(order.recipe)
     _check(order.recipe, data)
     order = order.with_roles(data.task, data.roles)
     settled = _order.write(order)
     if settled is not order:  # somebody else's run of this file was quicker: its recipe is the one to follow
         data = _line.govern(settled.recipe)
         _check(settled.recipe, data)
-    recipe = settled.recipe
     with Store.open().alone(f"run {data.ref}"):
-        model = _line.compress(recipe, _line.adapt(recipe, data), data)
-        form, engine = _line.served(model)
-        report = _line.evaluate(recipe, model, data, form, engine)
-        result = _finished(recipe, model, report, data, settled.file)
-    _track(recipe, report, settled)
-    if recipe.app.name and result.passed:
-        result = _app.on_run(recipe, report, result)
+        result, report = _whole(settled, data, meter)
+    _track(settled.recipe, report, settled)
+    if settled.recipe.app.name and result.passed:
+        result = _app.on_run(settled.recipe, report, result)
     if more.get("serve") and result.passed:
         _serve(result)
     return result
+
+
+def _whole(order: _order.Order, data: Dataset, meter: Meter) -> tuple[Result, Report]:
+    """From governed data to a result, planned before and compared after."""
+    recipe = order.recipe
+    planned = _ahead.planned(recipe, data, meter)
+    with meter.stage("adapt"):
+        model = _line.adapt(recipe, data)
+    _ahead.adapted(recipe, data, model)
+    with meter.stage("compress"):
+        model = _line.compress(recipe, model, data)
+    form, engine = _line.served(model)
+    with meter.stage("evaluate"):
+        report = _line.evaluate(recipe, model, data, form, engine)
+        result = _finished(recipe, model, report, data, order.file)
+    return _ahead.compared(result, planned, meter, report, order), report
 
 
 def plan(
@@ -87,19 +102,17 @@ def plan(
 ) -> Result:
     """What `run` would do with the same arguments: recipe, roles, parts and what it would take; writes nothing."""
     from savile import data
-    from savile.flow._plan import estimate
 
     named = {"task.label": label, "task.text": text, "data.test": test, "task.kind": more.get("task")}
     order = _order.settle(source, named, more.get("settings"))
     seen = data.inspect(order.recipe.data.source, _order.options(order.recipe))
     _line.tell_findings(seen)
     order = order.with_roles(seen.task, seen.roles)
-    characters = sum(column.length * seen.rows for column in seen.columns if column.name == seen.roles.get("text"))
     planned = {
         "recipe": _order.text(order),
         "roles": dict(seen.roles),
         "parts": dict(seen.parts),
-        "plan": estimate(order.recipe, seen.rows, characters),
+        "plan": _ahead.outlined(order.recipe, seen.data).as_dict(),
     }
     return Result(of_plan("run", order.recipe.name, planned), next=f"savile run {source}")
 

@@ -28,11 +28,9 @@ def track(report: str | Report = "champion", *, to: str = "tensorboard", **more:
     from savile import tracking
 
     found = _refs.report(report)
-    return {
-        **envelope("track", found.ref),
-        "report": found.ref,
-        "places": tracking.track(found, _names(to), _past.recipe(found)),
-    }
+    known = _past.of(found)
+    places = tracking.track(found, _names(to), known["recipe"] if known else "")
+    return {**envelope("track", found.ref), "report": found.ref, "places": places}
 
 
 def plan(report: str | Report = "champion", *, to: str = "tensorboard", **more: Unpack[Common]) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -14,6 +14,7 @@ from savile.base.contracts import Tracked
 if TYPE_CHECKING:
     import pandas
     from mlflow import MlflowClient
+    from mlflow.models import ModelSignature
 
 PACKAGES = ("mlflow", "sqlalchemy", "alembic", "pandas")
 SERVER = "MLFLOW_TRACKING_URI"
@@ -91,23 +92,30 @@ def _place(client: MlflowClient, run: str) -> str:
 def save_model(tracked: Tracked, folder: Path) -> None:
     """The model's form that was measured, as MLflow's flavour ``python_function`` with this file as its loader."""
     import mlflow.pyfunc
-    from mlflow.models import ModelSignature
-    from mlflow.types import ColSpec, Schema
 
     from savile.models import _folder
 
     with TemporaryDirectory() as scratch:
         data = Path(scratch) / "answerer"
         _folder.write(tracked.model, tracked.form, tracked.engine, data)
-        outputs = Schema([ColSpec("string", "label"), ColSpec("double", "probability"), ColSpec("boolean", "abstain")])
         mlflow.pyfunc.save_model(
             str(folder),
             loader_module=__name__,
             data_path=str(data),
-            signature=ModelSignature(Schema([ColSpec("string", TEXTS)]), outputs),
+            signature=_signature(tracked.model.columns),
             pip_requirements=["savile[train,serve]"],
             metadata={REPORT: tracked.ref},
         )
+
+
+def _signature(columns: Mapping[str, str]) -> ModelSignature:
+    """What is asked: a column of texts, or the columns of a table, none of which a row must name."""
+    from mlflow.models import ModelSignature
+    from mlflow.types import ColSpec, Schema
+
+    kinds = {"string": "string", "bool": "boolean"}
+    asked = [ColSpec(kinds.get(kind, "double"), name, required=False) for name, kind in columns.items()]
+    return ModelSignature(Schema(asked or [ColSpec("string", TEXTS)]))
 
 
 def _load_pyfunc(path: str) -> Answerer:
@@ -116,7 +124,7 @@ def _load_pyfunc(path: str) -> Answerer:
 
 
 class Answerer:
-    """Texts in, a table of answers out, through the one `Predictor`.
+    """Texts or rows in, a table of answers out, through the one `Predictor`.
 
     Args:
         folder: as `savile.models._folder.write` left it.
@@ -128,15 +136,27 @@ class Answerer:
         self.answer = _folder.read(folder)
 
     def predict(self, model_input: Any, params: Mapping[str, Any] | None = None) -> pandas.DataFrame:
-        """A table with a column of texts, a column of texts, or a list of them -> label, probability, abstain."""
+        """A table, a column of texts or a list of them -> one answer a row, and whether a person should decide.
+
+        One label: ``label`` and ``probability``. Any number of labels: ``labels`` and the ``probability`` of the least sure.
+        A number: ``value``, and ``low`` and ``high``, between which nine in ten lie.
+        """
         import pandas
 
-        outputs = self.answer(_texts(model_input))
-        labels = [self.answer.labels[choice] for choice in outputs.choice]
-        return pandas.DataFrame({"label": labels, "probability": outputs.confidence, "abstain": outputs.abstain})
+        outputs, names = self.answer(self._asked(model_input)), self.answer.labels
+        if outputs.low is not None:
+            said: dict[str, Any] = {"value": outputs.choice, "low": outputs.low, "high": outputs.high}
+        elif outputs.choice.ndim == 2:
+            given = [[name for name, yes in zip(names, row, strict=True) if yes] for row in outputs.choice]
+            said = {"labels": given, "probability": outputs.confidence}
+        else:
+            said = {"label": [names[choice] for choice in outputs.choice], "probability": outputs.confidence}
+        return pandas.DataFrame({**said, "abstain": outputs.abstain})
 
-
-def _texts(given: Any) -> Sequence[str]:
-    if hasattr(given, "columns"):
-        given = given[TEXTS if TEXTS in given.columns else given.columns[0]]
-    return [str(text) for text in given]
+    def _asked(self, given: Any) -> Any:
+        """What MLflow hands over, as the predictor reads it."""
+        if self.answer.reads == "table":
+            return given.astype(object).where(given.notna(), None).to_dict("records")
+        if hasattr(given, "columns"):
+            given = given[TEXTS if TEXTS in given.columns else given.columns[0]]
+        return [str(text) for text in given]

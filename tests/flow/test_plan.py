@@ -1,0 +1,124 @@
+"""Plans: made without writing, refused when they cannot hold, compared with what runs took, and better for it."""
+
+import json
+import shutil
+
+import pytest
+
+import savile
+from savile.base import machine
+from savile.base.errors import MachineError, RefusalError
+from savile.base.store import Store
+from savile.flow import _forecast, _past
+from savile.flow import plan as word
+from savile.flow.run import plan as dry_run
+
+LINEAR = {"model.family": "linear"}
+AMOUNTS = {"seconds", "peak_rss_mb", "disk_mb", "kwh", "money"}
+
+pytestmark = pytest.mark.usefixtures("no_bases")
+
+
+def test_a_plan_says_what_every_way_takes_and_writes_nothing(tickets, savile_home):
+    said = json.loads(json.dumps(savile.plan(tickets, settings=LINEAR)))
+    assert AMOUNTS | {"stages", "basis", "candidates", "profile"} <= set(said["plan"])
+    assert said["plan"]["basis"] == "measured"
+    assert said["plan"]["seconds"] == pytest.approx(sum(said["plan"]["stages"].values()), abs=0.5)
+    assert {(row["model"], row["method"]) for row in said["alternatives"]} >= {("minilm", "head"), ("minilm", "lora")}
+    lacking = next(row for row in said["alternatives"] if row["method"] == "head")
+    assert lacking["refused"]["code"] == "missing_base"
+    assert "pip install" in lacking["refused"]["do"]
+    assert said["past"] is None
+    assert not savile_home.exists()
+    assert not tickets.with_name("tickets.savile.yaml").exists()
+
+
+def test_the_profile_is_what_a_scheduler_reads(tickets):
+    profile = savile.plan(tickets, quick=True, settings=LINEAR)["plan"]["profile"]
+    assert set(profile) == {"seconds", "peak_mib", "kwh", "money"}
+    assert all(value > 0 for value in profile.values())
+
+
+def test_energy_and_money_follow_the_prices_of_the_recipe(tickets):
+    free = {**LINEAR, "run.kwh_price": 0, "run.hour_price": 0}
+    assert savile.plan(tickets, quick=True, settings=free)["plan"]["money"] == 0
+    assert _forecast.cost(3600.0, 2.0, {"watts": 500.0, "kwh_price": 0.5, "hour_price": 2.0}) == {"kwh": 1.0, "money": 2.5}
+
+
+def test_a_run_tells_and_keeps_what_was_planned_and_what_it_took(tickets, heard):
+    result = savile.run(tickets, settings=LINEAR)
+    plan = json.loads(json.dumps(result.json))["plan"]
+    assert set(plan) >= AMOUNTS
+    assert set(plan["actual"]) >= AMOUNTS
+    assert set(plan["stages"]) == set(plan["actual"]["stages"]) == {"govern", "plan", "adapt", "compress", "evaluate"}
+    assert plan["actual"]["reused"] == []
+    assert any(line.startswith("Planned were") for line in result.summary)
+    assert any(str(event.facts.get("text")).startswith("Planned:") for event in heard)
+    (row,) = Store.open().list("plan")
+    body = Store.open().get(row["ref"]).body
+    assert body["report"] == result.json["report"]
+    assert "label: queue" in body["recipe"]
+
+
+def test_past_runs_are_counted_and_correct_plans_to_come(tickets):
+    for seed in (1, 2, 3):
+        savile.run(tickets, settings={**LINEAR, "adapt.seed": seed})
+    bodies = [Store.open().get(row["ref"]).body for row in Store.open().list("plan")]
+    ratios = sorted(body["taken"]["peak_rss_mb"] * 1e6 / body["planned"]["peak"] for body in bodies)
+    assert _past.factors()["memory"] == pytest.approx(ratios[1])
+    past = savile.plan(tickets, quick=True, settings=LINEAR)["past"]
+    assert past["runs"] == 3
+    assert 0 <= past["seconds"]["median"] <= past["seconds"]["worst"]
+
+
+def test_a_factor_touches_its_stage_alone_and_never_itself():
+    plan = _forecast.Forecast({"adapt": 10.0, "evaluate": 2.0}, 1.0, 1e9, 1e6, {"watts": 10, "kwh_price": 0, "hour_price": 0})
+    worse = _forecast.Forecast(plan.stages, 1.0, 1e9, 1e6, plan.prices, {"adapt": 2.0, "memory": 1.5})
+    assert worse.corrected() == {"adapt": 20.0, "evaluate": 2.0}
+    assert worse.as_dict()["peak_rss_mb"] == 1500
+    assert worse.stages == plan.stages
+
+
+def test_a_dry_run_uses_trials_of_the_past_and_else_arithmetic(tickets):
+    assert dry_run(tickets, settings=LINEAR).json["plan"]["basis"] == "modelled"
+    savile.run(tickets, settings=LINEAR)
+    said = dry_run(tickets, settings=LINEAR).json["plan"]
+    assert said["basis"] == "past"
+    assert set(said) >= AMOUNTS
+
+
+def test_what_the_memory_does_not_hold_is_refused_before_work(tickets, monkeypatch, tmp_path):
+    meminfo = tmp_path / "meminfo"
+    meminfo.write_text("MemAvailable:       64 kB\n")
+    monkeypatch.setattr(machine, "MEMINFO", meminfo)
+    with pytest.raises(MachineError, match="of memory") as caught:
+        savile.run(tickets, settings=LINEAR)
+    assert caught.value.do
+    assert [row["kind"] for row in Store.open().list()] == ["data"]
+    assert savile.plan(tickets, quick=True, settings=LINEAR)["plan"]["refused"]["code"] == "machine"
+
+
+def test_what_the_disk_does_not_hold_is_refused_before_work(tickets, monkeypatch):
+    full = shutil.disk_usage(tickets.parent)._replace(free=1000)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: full)
+    with pytest.raises(MachineError, match="SAVILE_HOME"):
+        savile.run(tickets, settings=LINEAR)
+    assert Store.open().list("model") == []
+
+
+def test_a_budget_that_holds_nothing_is_refused_with_one_that_does(tickets):
+    with pytest.raises(RefusalError, match=r"adapt\.budget\.minutes to 0\.1 or more") as caught:
+        savile.run(tickets, settings={**LINEAR, "adapt.budget.minutes": 1e-7})
+    assert caught.value.exit_code == 3
+    assert Store.open().list("model") == []
+
+
+def test_a_run_that_has_nothing_left_to_do_is_not_tried_again(tickets, monkeypatch):
+    savile.run(tickets, settings=LINEAR)
+    monkeypatch.setattr("savile.flow._forecast.forecast", None)
+    assert savile.run(tickets, settings={**LINEAR, "evaluate.floor": 0.5}).json["plan"] is None
+
+
+def test_stored_data_can_be_planned(tickets):
+    data = savile.govern(tickets)
+    assert word.plan(data.ref, quick=True, settings=LINEAR)["name"] == "tickets"
