@@ -1,7 +1,7 @@
 """Files larger than the memory a process may have: a csv, a JSON lines and a Parquet file are governed under `setrlimit`.
 
-Each file is three times the limit set on the process's own data (RLIMIT_DATA). The figure is the peak resident memory as a share
-of the file's size; beside it, whether reading the whole csv with pyarrow comes through under the same limit.
+Each file is three times the limit set on the process's own data (RLIMIT_DATA). The figure is the peak resident memory as a
+share of the file's size; beside it, whether reading the whole csv with pyarrow comes through under the same limit.
 """
 
 from __future__ import annotations

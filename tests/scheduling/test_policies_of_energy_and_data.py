@@ -131,3 +131,12 @@ def test_agents_see_regions_and_are_paid_for_short_completion() -> None:
     towards, away = np.zeros(8), np.zeros(8)
     towards[1], away[1] = 1.0, -1.0  # the speed of the region
     assert environment.episode(linear_wish(towards)) > environment.episode(linear_wish(away))
+
+
+def test_several_jobs_may_be_urgent_at_once() -> None:
+    """Jobs that waited for a better hour and lose their slack together are placed one after the other, on free devices."""
+    waiting = [job(f"u{i}", release=100.0, work=1000.0, deadline_s=100.0 + 1300.0 + 4000.0) for i in range(3)]
+    jobs = [job("first", work=10.0), *waiting, job("last", release=700.0, work=10.0)]
+    outcome = simulate("region_lp", [node(devices=4)], jobs, round_s=3600.0)
+    assert outcome.figures["finished"] == 5
+    assert starts(outcome)["u2"] == 700.0

@@ -53,6 +53,8 @@ def decide(state: State, event: Event, rng: np.random.Generator, settings: Setti
         return []
     urgent = [n for n in state.pending.tolist() if slack(state, n, settings) <= float(state.options.get("round_s", 0.0))]
     placing = Placing(state, event if urgent else Event("arrive", event.at), choose, settings.patience_s, "no more slack")
+    placing.apart()  # more jobs may be urgent than `Placing` itself would try at this event
+    urgent = [n for n in urgent if state.jobs[n].id not in {start.job for start in placing.starts}]
     for number in sorted(urgent, key=lambda n: (slack(state, n, settings), n)):
         placing.start(number)
     if "round_s" in state.options and (event.kind != "round" or event.at % HOUR >= state.options["round_s"]):
