@@ -40,6 +40,12 @@ class OnLine(OnFile, total=False):
     release: str
 
 
+class OnInit(OnFile, total=False):
+    """Writing what later runs follow: `checks`, the column of good and bad rows, writes assertions instead of a recipe."""
+
+    checks: str
+
+
 class OnShow(Common, total=False):
     """Showing: `passport`, of data, the page and the object for an evidence pack."""
 

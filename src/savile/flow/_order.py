@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 RECIPE_SUFFIXES = (".yaml", ".yml")
 SUFFIX = ".savile.yaml"
-BESIDE = ("rights",)  # steps that are asked for by a file beside the data
+BESIDE = ("rights", "assertions")  # steps that are asked for by a file beside the data
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ from typing import Any, Unpack
 
 from savile.base.errors import InputError
 from savile.base.events import emit
-from savile.flow import _imports, _line, _order
-from savile.flow._options import OnFile
+from savile.flow import _contract, _imports, _line, _order
+from savile.flow._options import OnInit
 from savile.flow._result import envelope
 
 
@@ -18,7 +18,7 @@ def init(
     label: str | None = None,
     text: str | None = None,
     test: str | Path | None = None,
-    **more: Unpack[OnFile],
+    **more: Unpack[OnInit],
 ) -> dict[str, Any]:
     """Write a recipe beside a data file, with its columns inferred and shown; `run` follows it.
 
@@ -30,11 +30,14 @@ def init(
         text: column with the texts; inferred when left out.
         test: file with a published test set.
         task: what is asked; inferred from the label when left out.
+        checks: column saying which rows are good (good, yes, 1, pass, ok); writes STEM.assertions.yaml, no recipe.
         settings: dotted keys of the recipe and their values.
 
     Raises:
         InputError: the file cannot be used, or its recipe is there already.
     """
+    if more.get("checks"):
+        return _contract.write(Path(source), more["checks"])
     order, imported = _seen(source, label, text, test, more)
     if _order.write(order) is not order:
         raise _taken(order)
@@ -48,9 +51,11 @@ def plan(
     label: str | None = None,
     text: str | None = None,
     test: str | Path | None = None,
-    **more: Unpack[OnFile],
+    **more: Unpack[OnInit],
 ) -> dict[str, Any]:
     """The recipe `init` would write."""
+    if more.get("checks"):
+        return {**_contract.write(Path(source), more["checks"], doing=False), "verdict": "dry_run"}
     order, imported = _seen(source, label, text, test, more)
     said = {"recipe": _order.text(order), "roles": _roles(order), "imported": imported}
     return {**envelope("init"), "verdict": "dry_run", **said}
