@@ -2,9 +2,9 @@
 
 Streams are simulated: companies of unequal fame, negative items that come at a constant rate (Poisson), in clumps (negative
 binomial of size 1 a day), or read by a calibrated classifier that is right on 82 % of the items. A surge adds negative items
-to one company on three days. Nominal is 5 % of whole streams with any alarm, over all companies and days. Beside it stand two rules
-of thumb with the same window: more than the mean and two standard deviations of the company's own past windows, and five
-negative items or more.
+to one company on three days. Nominal is 5 % of whole streams with any alarm, over all companies and days. Beside it stand
+two rules of thumb with the same window: more than the mean and two standard deviations of the company's own past windows,
+and five negative items or more.
 """
 
 from __future__ import annotations

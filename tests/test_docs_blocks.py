@@ -1,4 +1,4 @@
-"""Every command on a page is one the shell takes, every recipe loads, and every plug-in shown has what its contract asks for."""
+"""Commands on pages are those the shell takes, recipes load, and plug-ins that are shown have what contracts ask for."""
 
 import re
 import shlex
