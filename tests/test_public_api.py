@@ -9,7 +9,10 @@ import pytest
 
 import savile
 
-WORDS = ["demo", "init", "doctor", "govern", "plan", "adapt", "compress", "evaluate", "serve", "run", "track", "names", "show"]
+WORDS = [
+    *("demo", "init", "doctor", "govern", "plan", "adapt", "compress", "evaluate", "serve"),
+    *("run", "schedule", "track", "names", "show"),
+]
 RECORDS = ["Dataset", "Model", "Report", "Release", "Trace", "Store"]
 
 

@@ -5,9 +5,10 @@
 
 The words, in the order of the data, are functions here and commands in the shell: `demo` shows the whole line, `init` writes
 a recipe, `doctor` looks at the machine; `govern` makes data of a file, `plan` says what the rest would take, `adapt` makes a
-model of data, `compress` a smaller one, `evaluate` measures, `serve` answers, `run` does all of that; `track` tells other
-tools how it went, `names` lists what can be plugged in, `show` prints what was stored. What goes from one to the next are the
-records `Dataset`, `Model`, `Report`, `Release` and `Trace`, kept in a `Store`.
+model of data, `compress` a smaller one, `evaluate` measures, `serve` answers, `run` does all of that; `schedule` says where a
+queue of such work runs, and runs it; `track` tells other tools how it went, `names` lists what can be plugged in, `show`
+prints what was stored. What goes from one to the next are the records `Dataset`, `Model`, `Report`, `Release` and `Trace`,
+kept in a `Store`.
 
 The house, from the top floor down; a room imports only what is below it and finds the rest by name:
 
@@ -17,6 +18,7 @@ The house, from the top floor down; a room imports only what is below it and fin
     data          what a company has            adaptation    how a base becomes a model of its own
     compression   smaller, faster               evaluation    what was measured, and the gate
     serving       answers over HTTP             tracking      who else is told
+    scheduling    what runs where, and when
     tasks         what a business asks          models        what answers
     base          what flows (records), what can be plugged in (contracts, catalogue), where it is kept (store, audit)
 
@@ -41,6 +43,7 @@ if TYPE_CHECKING:
     from savile.flow.names import names
     from savile.flow.plan import plan
     from savile.flow.run import run
+    from savile.flow.schedule import schedule
     from savile.flow.serve import serve
     from savile.flow.show import show
     from savile.flow.track import track
@@ -56,6 +59,7 @@ __all__ = [
     "evaluate",
     "serve",
     "run",
+    "schedule",
     "track",
     "names",
     "show",

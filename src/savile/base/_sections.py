@@ -185,7 +185,7 @@ class Run:
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = SECTION
-    where: Literal["local"] = "local"
+    where: Literal["local", "schedule"] = "local"
     watts: NotNegative = 10.0
     kwh_price: NotNegative = 0.25
     hour_price: NotNegative = 0.10

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 from savile.base.events import emit
 from savile.base.store import Store
-from savile.flow import _ahead, _app, _line, _order
+from savile.flow import _ahead, _app, _line, _order, _queue
 from savile.flow._meter import Meter
 from savile.flow._options import OnLine
 from savile.flow._result import Result, of_plan, of_run
@@ -66,6 +66,8 @@ def run(
     if settled is not order:  # somebody else's run of this file was quicker: its recipe is the one to follow
         data = _line.govern(settled.recipe)
         _check(settled.recipe, data)
+    if settled.recipe.run.where == "schedule":
+        return _queue.one(settled, more.get("settings") or {})
     with Store.open().alone(f"run {data.ref}"):
         result, report = _whole(settled, data, meter)
     _track(settled.recipe, report, settled)

@@ -11,7 +11,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from savile.scheduling import _exports as exports
 from savile.scheduling import _session
+from savile.scheduling import _traces as traces
 from savile.scheduling._kernel import Kernel
 from savile.scheduling._outcome import Outcome
 from savile.scheduling._page import page
@@ -29,12 +31,14 @@ __all__ = [
     "SimBackend",
     "Turn",
     "World",
+    "exports",
     "name_of",
     "page",
     "policy",
     "replay",
     "report",
     "run",
+    "traces",
 ]
 
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from savile.base.errors import InputError
 from savile.base.work import WHOLE, Job, Node, Region
 
 LABEL = "savile.dev/region"
-RUN = "savile run {file}"
 
 
 def skypilot(job: Job, regions: Sequence[str], command: str) -> dict[str, Any]:
@@ -92,7 +91,7 @@ def workload(job: Job, command: str, image: str = "savile:latest") -> dict[str, 
         "name": "work",
         "image": image,
         "command": ["sh", "-c", command],
-        "resources": {"requests": asks, "limits": asks},
+        "resources": {"requests": asks, "limits": dict(asks)},
     }
     spec = {"suspend": True, "parallelism": job.pods, "completions": job.pods, "completionMode": "Indexed"}
     template = {"spec": {"restartPolicy": "OnFailure", "containers": [container]}}
@@ -122,6 +121,25 @@ def slurm(job: Job, command: str, partitions: Sequence[str] = ()) -> str:
         lines.append(f"#SBATCH --partition={','.join(partitions)}")
     lines += ["#SBATCH --requeue", "#SBATCH --signal=B:TERM@120", "", f"srun {command}", ""]
     return "\n".join(lines)
+
+
+def written(
+    kind: str, jobs: Sequence[Job], commands: Mapping[str, str], nodes: Sequence[Node], regions: Sequence[Region]
+) -> dict[str, str]:
+    """File name -> text: one for each job; ``kueue`` the objects of the cluster, too."""
+    import yaml
+
+    order = [region.id for region in regions] or list(dict.fromkeys(node.region for node in nodes))
+    if kind == "slurm":
+        return {f"{name(job.id)}.sbatch": slurm(job, commands[job.id], order) for job in jobs}
+    if kind == "skypilot":
+        tasks = {job.id: skypilot(job, order, commands[job.id]) for job in jobs}
+        return {f"{name(job)}.sky.yaml": yaml.safe_dump(task, sort_keys=False) for job, task in tasks.items()}
+    tenants = sorted({job.tenant for job in jobs})
+    objects = kueue(nodes, regions, [(tenant, 1 / len(tenants)) for tenant in tenants])
+    workloads = {job.id: workload(job, commands[job.id]) for job in jobs}
+    files = {f"{name(job)}.kueue.yaml": yaml.safe_dump(each, sort_keys=False) for job, each in workloads.items()}
+    return {"objects.kueue.yaml": yaml.safe_dump_all(objects, sort_keys=False), **files}
 
 
 def name(text: str) -> str:

@@ -139,6 +139,8 @@ class Outcome:
             "rent_eur": rent,
             "egress_eur": ledger.egress,
             "cost_eur": energy + rent + ledger.egress,
+            "jobs_eur": sum(spell.eur for spell in ledger.spells) + rent + ledger.egress,
+            "jobs_gco2": sum(spell.gco2 for spell in ledger.spells),
             "moved_gib": ledger.moved_gib,
         }
 

@@ -57,9 +57,12 @@ class Placing:
         waiting = state.pending
         first = int(waiting[0]) if len(waiting) else -1
         overdue = first if first >= 0 and state.now - state.jobs[first].release_s > patience_s else -1
-        if event.kind in ("arrive", "finish", "fail") and overdue < 0:  # elsewhere there is no more room than there was
+        arrived = event.kind == "arrive" and len(waiting)
+        if arrived and overdue < 0 and not state.freed:
+            self.tried = waiting[-1:]
+        elif event.kind in ("arrive", "finish", "fail") and overdue < 0:  # elsewhere there is no more room than there was
             self.tried = state.fitting(state.freed)
-            if event.kind == "arrive" and len(waiting) and (not len(self.tried) or self.tried[-1] != waiting[-1]):
+            if arrived and (not len(self.tried) or self.tried[-1] != waiting[-1]):
                 self.tried = np.append(self.tried, waiting[-1])
         else:
             self.tried = state.fitting()

@@ -12,7 +12,16 @@ from savile.scheduling._outcome import Outcome
 
 SCHEMA = 1
 MEASURED = ("decision_p50_ms", "decision_p99_ms", "violations")  # real whatever the clock was
-PRICED = ("kwh", "gco2", "energy_eur", "rent_eur", "egress_eur", "cost_eur")  # as real as the powers and prices behind them
+PRICED = (
+    "jobs_eur",
+    "jobs_gco2",
+    "kwh",
+    "gco2",
+    "energy_eur",
+    "rent_eur",
+    "egress_eur",
+    "cost_eur",
+)  # as real as the powers and prices behind them
 
 
 def report(outcomes: Sequence[Outcome]) -> dict[str, Any]:

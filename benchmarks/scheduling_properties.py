@@ -1,0 +1,34 @@
+"""Capacity, residency, gangs, no starvation, determinism: 10,000 random worlds, spread over the policies."""
+
+import sys
+from pathlib import Path
+
+from _report import cached, report
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "scheduling"))
+from test_properties import QUICK, check
+
+WORLDS, BLOCK = 10_000, 250
+
+
+def block(name, first):
+    failed = []
+    for seed in range(first, first + BLOCK):
+        try:
+            check(name, seed, 1 + seed % 14)
+        except Exception as error:  # a violation is what is counted
+            failed.append(f"{seed}: {error}")
+    return {"failed": failed}
+
+
+def main():
+    blocks = [(QUICK[i % len(QUICK)], 1_000_000 + i * BLOCK) for i in range(WORLDS // BLOCK)]
+    runs = [cached({"benchmark": "properties", "policy": n, "first": f}, lambda n=n, f=f: block(n, f)) for n, f in blocks]
+    failed = [line for run in runs for line in run["failed"]]
+    print(*failed[:20], sep="\n", file=sys.stderr)
+    report(f"worlds of {WORLDS} in which a property fails (capacity, residency, gang, starvation, order), {len(QUICK)} policies",
+           len(failed), "", 0.0, higher=False, seeds=WORLDS)  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()
