@@ -1,7 +1,7 @@
 """H10: the simulator against 56 live jobs on Ray on this machine: makespan and mean completion; and the live log replayed.
 
-Jobs are numpy work in steps with checkpoints, profiled first, one of each kind alone, as a user would; estimates are those profiles,
-and the simulator is given nothing else.
+Jobs are numpy work in steps with checkpoints, profiled first, one of each kind alone, as a user would; estimates are those
+profiles, and the simulator is given nothing else.
 """
 
 import time
@@ -26,6 +26,7 @@ class Steps:
         self.many = many
 
     def __call__(self, turn):
+        """Go on to the last step."""
         at = turn.folder / f"step{turn.rank}"
         step = int(at.read_text()) if at.exists() else 0
         matrix = np.random.default_rng(0).random((64, 64))
@@ -80,7 +81,8 @@ def main():
             for figure in ("makespan_s", "jct_mean_s"):
                 error = abs(simulated.figures[figure] / ran.figures[figure] - 1)
                 report(
-                    f"{name}, {JOBS} live jobs on Ray: error of the simulated {figure}", round(100 * error, 2), "%", 10.0, higher=False,
+                    f"{name}, {JOBS} live jobs on Ray: error of the simulated {figure}", round(100 * error, 2), "%", 10.0,
+                    higher=False,
                     baseline="live, s", baseline_value=round(ran.figures[figure], 3),
                 )  # fmt: skip
             text = ran.log.text()

@@ -26,8 +26,8 @@ def main():
     runs = [cached({"benchmark": "properties", "policy": n, "first": f}, lambda n=n, f=f: block(n, f)) for n, f in blocks]
     failed = [line for run in runs for line in run["failed"]]
     print(*failed[:20], sep="\n", file=sys.stderr)
-    report(f"worlds of {WORLDS} in which a property fails (capacity, residency, gang, starvation, order), {len(QUICK)} policies",
-           len(failed), "", 0.0, higher=False, seeds=WORLDS)  # fmt: skip
+    what = f"worlds of {WORLDS} in which capacity, residency, a gang, starvation or determinism fails, {len(QUICK)} policies"
+    report(what, len(failed), "", 0.0, higher=False, seeds=WORLDS)  # fmt: skip
 
 
 if __name__ == "__main__":
