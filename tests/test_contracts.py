@@ -4,6 +4,7 @@ from types import SimpleNamespace
 from typing import get_args
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from savile import data, testing
@@ -58,7 +59,26 @@ def _fusion(base):
     return fusion.fuse([member, member], np.array([0.5, 2.0]))
 
 
+def _table():
+    rng = np.random.default_rng(0)
+    amount, kind = rng.normal(size=90), np.array(["new", "old", "gone"])[rng.integers(3, size=90)]
+    dates = [f"2025-0{1 + i % 9}-1{i % 9}" for i in range(90)]
+    blank = [None if i % 7 == 0 else value for i, value in enumerate(amount.tolist())]
+    return pa.table(
+        {"amount": blank, "kind": kind.tolist(), "day": dates, "note": [f"row {i} is a {k} one" for i, k in enumerate(kind)]}
+    )
+
+
+def _tabular(base):
+    from savile.models import tabular
+
+    table = _table()
+    targets = (np.nan_to_num(table.column("amount").to_numpy()) > 0).astype(np.int64) + (np.arange(90) % 5 == 0)
+    return tabular.save(tabular.fit(Rows(table, targets, LABELS), "classify", tabular.Settings(base="")))
+
+
 TRAINED = {
+    "tabular": _tabular,
     "fusion": _fusion,
     "encoder": _encoder,
     "linear": _linear,
@@ -99,7 +119,7 @@ def test_families(name, base):
     assert name in TRAINED, f"say in TRAINED how a small {name} is trained"
     family = catalogue.get("families", name)
     model = Model(name, LABELS, forms={family.FORM: TRAINED[name](base)})
-    testing.check_family(name, model)
+    testing.check_family(name, model, *([_table()] if family.reads == "table" else []))
 
 
 @pytest.mark.slow

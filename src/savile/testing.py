@@ -352,7 +352,8 @@ def check_tracker(tracker: Any, tracked: Tracked, folder: Path) -> None:
 
 def _reordered(predictions: Predictions, order: np.ndarray) -> Predictions:
     slices = {name: [column[i] for i in order] for name, column in predictions.slices.items()}
-    return Predictions(predictions.gold[order], predictions.outputs.rows(order), predictions.labels, slices)
+    outputs = predictions.outputs.rows(order)
+    return dataclasses.replace(predictions, gold=predictions.gold[order], outputs=outputs, slices=slices)
 
 
 def _on_disk(model: Model, form: str, folder: Path) -> Model:

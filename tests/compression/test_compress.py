@@ -15,7 +15,7 @@ from savile.base.records import Calibration, Dataset
 from savile.base.store import Store
 from savile.compression import compress
 from savile.models import Predictor
-from savile.models._calibrate import fit_temperature
+from savile.models._maps import fit_temperature
 
 FORMS = ("openvino-bf16", "onnx-fp32", "onnx-int8")
 

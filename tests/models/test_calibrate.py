@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 from scipy.special import softmax
 
 from savile.base.records import Calibration
-from savile.models._calibrate import calibrate, cost_threshold, decide, fit_temperature
+from savile.models._calibrate import calibrate, decide
+from savile.models._maps import fit_temperature
+from savile.models._thresholds import cost_threshold
 from savile.tasks import classify, multilabel, score
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -30,8 +30,9 @@ def choose(data: Dataset, recipe: Recipe) -> Model:
     """Try the linear model, a new head, one tuned method, boosting for tables, and the best together; store the best again."""
     from savile.base.store import Store
 
-    store, minutes = Store.open(), recipe.minutes
-    key = digest(canonical(["auto", EDITION, data.digest, data.mask, asdict(recipe), locate(recipe.base).sha256]))
+    store, minutes, table = Store.open(), recipe.minutes, of_tables(data, recipe)
+    base = "" if table else locate(recipe.base).sha256
+    key = digest(canonical(["auto", EDITION, data.digest, data.mask, asdict(recipe), base]))
     known = recalled(store, key)
     if known is not None:
         return known
@@ -44,38 +45,55 @@ def choose(data: Dataset, recipe: Recipe) -> Model:
             skipped.append(f"{candidate.method} was not tried: the budget of {minutes:g} min was used up.")
         else:
             tried += _tried(data, candidate, budget, skipped)
-    best = max(tried, key=_merit)
-    fused, why_not = _fused(data, tried, recipe.settings.get("value"))
+    if not tried:  # what stood in the way of the plainest is told
+        tried.append(train(data, candidates(data, recipe)[0]))
+    best = max(tried, key=_surest if table else _merit)
+    fused, why_not = (None, "") if table else _fused(data, tried, recipe.settings.get("value"))
     skipped += [why_not] if why_not else []
     tried += [fused] if fused else []
     best = fused or best
-    table = [
+    entries = [
         {"candidate": _name(model), "model": model.ref, **model.facts["valid"], "seconds": model.facts["seconds"]}
         for model in tried
     ]
     why = " ".join([_why(best, tried), *skipped])
     events.emit("note", text=why)
-    facts = {**best.facts, **usage.facts(), "tried": table, "why": why, "fit_seconds": best.facts["seconds"]}
+    facts = {**best.facts, **usage.facts(), "tried": entries, "why": why, "fit_seconds": best.facts["seconds"]}
     chosen: Model = store.save(replace(best, facts=facts, parents=(*best.parents, best.ref)))
     store.audit.append("choose", chosen.ref, data=data.ref, tried=[model.ref for model in tried], kept=best.ref)
     store.remember(key, chosen.ref)
     return chosen
 
 
+def of_tables(data: Dataset, recipe: Recipe) -> bool:
+    """Whether only models of tables are tried: they are asked for, or there is no text to read."""
+    return recipe.base == TABLES or "text" not in data.roles
+
+
+def _kinds(recipe: Recipe) -> list[Recipe]:
+    """What is tried on tables: every kind of model, from the plainest, unless one is named."""
+    kinds: list[Mapping[str, Any]] = [{}]
+    if "kind" not in recipe.settings:
+        kinds = list(catalogue.get("families", TABLES).CANDIDATES)
+    return [Recipe(TABLES, "", {**recipe.settings, **kind}, recipe.seed) for kind in kinds]
+
+
 def chooses(recipe: Recipe) -> bool:
     """Whether several candidates are tried for a recipe; a family that needs no base stands alone."""
+    if recipe.base == TABLES:
+        return recipe.method == "auto" and "kind" not in recipe.settings
     return recipe.method == "auto" and catalogue.get("families", family_of(recipe.base)).trains != "own"
 
 
 def candidates(data: Dataset, recipe: Recipe) -> list[Recipe]:
     """What is tried, the plainest first; of the table where there are columns beside the text, of the text if there is one."""
+    if of_tables(data, recipe):
+        return _kinds(recipe)
     shared = {"value": recipe.settings["value"]} if "value" in recipe.settings else {}
     found = [Recipe("linear", "", shared, recipe.seed)]
     if set(data.features().column_names) - {data.roles.get("text")} and TABLES in catalogue.names("families"):
         found.append(Recipe(TABLES, "", shared, recipe.seed))
-    if "text" in data.roles or len(found) == 1:
-        found += [replace(recipe, method="head", settings=shared, minutes=None), replace(recipe, method=TUNED)]
-    return found
+    return [*found, replace(recipe, method="head", settings=shared, minutes=None), replace(recipe, method=TUNED)]
 
 
 def share(recipe: Recipe, candidate: Recipe, spent: float) -> float | None:
@@ -181,6 +199,11 @@ def language_base(data: Dataset) -> str:
     return name
 
 
+def _surest(model: Model) -> float:
+    """Tables are decided by probabilities: a share of right answers says little where one label is rare."""
+    return -float(model.facts["valid"]["log_loss"])
+
+
 def _merit(model: Model) -> tuple[float, float]:
     """Validation score; of equal ones, the surer."""
     valid = model.facts["valid"]
@@ -188,8 +211,11 @@ def _merit(model: Model) -> tuple[float, float]:
 
 
 def _why(best: Model, tried: list[Model]) -> str:
-    scores = ", ".join(f"{_name(model)} {_score(model):.3f}" for model in tried)
     rows, where, valid = best.facts["valid"]["rows"], best.facts["chosen_on"], best.facts["valid"]
+    if best.family == TABLES:
+        losses = ", ".join(f"{_name(model)} {model.facts['valid']['log_loss']:.4f}" for model in tried)
+        return f"{_name(best)} has the lowest log loss on {rows} {where}: {losses}."
+    scores = ", ".join(f"{_name(model)} {_score(model):.3f}" for model in tried)
     return f"{_name(best)} scores best on {rows} {where}: {scores}; its interval is {valid['low']:.3f} to {valid['high']:.3f}."
 
 
@@ -199,4 +225,4 @@ def _score(model: Model) -> float:
 
 
 def _name(model: Model) -> str:
-    return model.method or model.family
+    return model.method or model.settings.get("settings", {}).get("kind") or model.family

@@ -18,7 +18,11 @@ SECTION = ConfigDict(extra="forbid", allow_inf_nan=False)
 
 @dataclass(frozen=True)
 class Task:
-    """What is asked, and the columns it reads; what is left out is inferred."""
+    """What is asked, and the columns it reads; what is left out is inferred.
+
+    `good` is the label that is good for whoever a row is about, such as a loan granted; with it the columns in
+    `evaluate.slices` are held against each other for fairness.
+    """
 
     __pydantic_config__: ClassVar[ConfigDict] = SECTION
     kind: str | None = None
@@ -26,6 +30,7 @@ class Task:
     label: str | None = None
     time: str | None = None
     group: str | None = None
+    good: str | int | None = None
 
 
 @dataclass(frozen=True)
@@ -112,12 +117,19 @@ class Compress:
 
 @dataclass(frozen=True)
 class Value:
-    """What an item is worth when it is answered right, answered wrong, or given to a person; in any one currency."""
+    """What decides which answers need no person.
+
+    `right`, `wrong` and `person` say what an item is worth when it is answered right, answered wrong, or given to a person, in
+    any one currency. `accuracy` is the share of answers given without a person that must be right; `per_label` asks that of
+    every label by itself.
+    """
 
     __pydantic_config__: ClassVar[ConfigDict] = SECTION
-    right: float
-    wrong: float
-    person: float
+    right: float | None = None
+    wrong: float | None = None
+    person: float | None = None
+    accuracy: Annotated[float, Field(gt=0, lt=1)] | None = None
+    per_label: bool = False
 
 
 @dataclass(frozen=True)

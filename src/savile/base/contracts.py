@@ -215,13 +215,16 @@ class Value:
 class Predictions:
     """Everything a metric may look at: what is right, as the task's targets are, and the outputs for the same rows.
 
-    `slices` maps a column name to that column's values, row by row, as strings.
+    `slices` maps a column name to that column's values, row by row, as strings. `watched` are those among them whose groups
+    must be treated alike, and `good` is the index of the label that is good for whoever a row is about, None where none is.
     """
 
     gold: np.ndarray
     outputs: Outputs
     labels: tuple[str, ...]
     slices: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    watched: tuple[str, ...] = ()
+    good: int | None = None
 
 
 class Metric(Protocol):

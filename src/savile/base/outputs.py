@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,9 @@ class Calibration:
     Attributes:
         temperature: logits are divided by it (Guo et al. 2017).
         threshold: answers whose probability is below it are handed to a person; 0 never abstains.
+        thresholds: one for each label instead, where they were asked for.
+        slopes, biases: of each label's logit, before the division, where one number was not enough.
+        steps, levels: a monotone curve that probabilities are bent by after it, where that was better.
         cut: with any number of labels, those at least this probable are given.
         shift, scale: a number is shift + scale * logit, the mean and the deviation of the training rows.
         spread: a number's interval reaches this far to either side and holds nine in ten (split conformal).
@@ -23,16 +27,27 @@ class Calibration:
 
     temperature: float = 1.0
     threshold: float = 0.0
+    thresholds: tuple[float, ...] = ()
+    slopes: tuple[float, ...] = ()
+    biases: tuple[float, ...] = ()
+    steps: tuple[float, ...] = ()
+    levels: tuple[float, ...] = ()
     cut: float = 0.5
     shift: float = 0.0
     scale: float = 1.0
     spread: float = 0.0
 
-    def as_dict(self) -> dict[str, float]:
+    @classmethod
+    def of_json(cls, said: Mapping[str, Any]) -> Calibration:
+        """The calibration of its JSON form."""
+        return cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in said.items()})
+
+    def as_dict(self) -> dict[str, Any]:
         """The JSON form: temperature and threshold always, the rest where it says something."""
         usual = {one.name: one.default for one in fields(self)}
         always = ("temperature", "threshold")
-        return {name: value for name, value in self.__dict__.items() if name in always or value != usual[name]}
+        told = {name: value for name, value in self.__dict__.items() if name in always or value != usual[name]}
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in told.items()}
 
 
 @dataclass(frozen=True)

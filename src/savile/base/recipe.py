@@ -295,6 +295,13 @@ def _checked(raw: dict[str, Any], where: Where, name: str) -> Recipe:
     for bar in recipe.evaluate.gates:
         if (bar.min is None) == (bar.max is None):
             raise RecipeError("a gate with either min or max", str(plain(bar)), "Give each entry of evaluate.gates one bar.")
+    worth = recipe.evaluate.value
+    if worth is not None:
+        lacks = [name for name in ("right", "wrong", "person") if getattr(worth, name) is None]
+        if len(lacks) < 3 or worth.accuracy is None:
+            for name in lacks:
+                do = f"Give right, wrong and person, in one currency, or accuracy alone. {HELP}"
+                raise RecipeError(f"the key evaluate.value.{name}", f"nothing{_in(('evaluate', 'value'), where)}", do)
     _check_names(recipe, where)
     return recipe
 

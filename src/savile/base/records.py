@@ -277,7 +277,7 @@ class Model:
         for key, path in entry.files.items():
             form, _, name = key.partition("/")
             forms.setdefault(form, {})[name] = path
-        calibrations = {form: Calibration(**c) for form, c in body.pop("calibrations").items()}
+        calibrations = {form: Calibration.of_json(c) for form, c in body.pop("calibrations").items()}
         labels = tuple(body.pop("labels"))
         return cls(
             **body,

@@ -20,9 +20,10 @@ from savile.evaluation import parity as proof
 from savile.evaluation._card import model_card
 from savile.evaluation._gate import check_slices, gate, verdict
 from savile.evaluation._page import report_page
+from savile.evaluation._why import reasons
 from savile.evaluation._words import summary
 
-__all__ = ["check", "evaluate", "gate"]
+__all__ = ["check", "digest_of", "evaluate", "gate"]
 
 
 def evaluate(
@@ -41,8 +42,10 @@ def evaluate(
         form: which form answers; default: the trained one. Another form is proven against the trained one, too.
         engine: what runs the form; default: the model's own family, in fp32.
         settings: ``metric``, ``floor``, ``must_beat``, ``gates`` (see `gate`); ``value`` of an item answered ``right``,
-            ``wrong`` or by a ``person``; ``slices``, the columns to slice by.
-        baselines: name (``linear``, ``base``) -> a model that answers the same rows in its trained form.
+            ``wrong`` or by a ``person``; ``slices``, the columns to slice by; ``good``, the label that is good for whoever a
+            row is about, which has the slices held against each other for fairness.
+        baselines: name (``linear``, ``base``) -> a model that answers the same rows in its trained form; ``against`` is one
+            that answers as it serves.
 
     Raises:
         InputError: when a setting, column, label, form or baseline does not exist.
@@ -51,17 +54,20 @@ def evaluate(
 
     settings, trained = _measure.checked(settings), _measure.trained_form(model)
     form, baselines = form or trained, baselines or {}
-    test = _measure.TestPart(data, model.labels, _measure.sliced_by(settings))
+    test = _measure.TestPart(data, model.labels, _measure.sliced_by(settings), settings.get("good"))
     predict = Predictor(model, form, engine)
     ours, theirs = test.answers(predict), {}
     for done, (name, baseline) in enumerate(baselines.items(), 1):
         events.emit("progress", stage="evaluate", done=done, total=len(baselines) + 1)
-        theirs[name] = test.answers(Predictor(baseline, _measure.trained_form(baseline)))
+        rival = _measure.served(baseline) if name == _measure.AGAINST else (_measure.trained_form(baseline), None)
+        theirs[name] = test.answers(Predictor(baseline, *rival))
     proofs = None
     if form != trained:
         golden = answers.take(test.inputs(predict.reads), proof.golden_rows(len(test.gold)))
         proofs = proof.parity({form: predict}, golden, Predictor(model, trained))
     body = _measure.origin(model, data, form, engine, baselines) | _measure.figures(model.task, ours, theirs, settings)
+    if why := reasons(predict, test.inputs(predict.reads)):
+        body["tables"]["reasons"] = why
     body |= {"threshold": predict.calibration.threshold, "parity": proofs}
     body["gate"] = gate(body, settings)
     body["verdict"] = verdict(body)
@@ -78,6 +84,11 @@ def check(data: Dataset, settings: Mapping[str, Any]) -> None:
     settings = _measure.checked(settings)
     slices = _measure.TestPart(data, data.labels, _measure.sliced_by(settings)).slices
     check_slices(_measure.slice_rows(slices, settings.get("gates") or ()), settings)
+
+
+def digest_of(model: Model, form: str | None = None) -> str:
+    """SHA-256 of everything a model's answers depend on, in a form; default: the one that serves."""
+    return _measure.fingerprint(model, form or _measure.served(model)[0])
 
 
 def _stored(body: dict[str, Any], model: Model, settings: Mapping[str, Any]) -> Report:

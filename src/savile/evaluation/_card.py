@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from savile.base.records import Model
-from savile.evaluation._words import BASELINES, METRICS, shown
+from savile.evaluation._words import METRICS, called, shown
 
 _TASKS = {"classify": "text-classification", "multilabel": "text-classification", "score": "text-classification"}
 _USES = {
@@ -106,7 +106,7 @@ def _training(body: Mapping[str, Any], model: Model) -> str:
 
 
 def _evaluation(body: Mapping[str, Any]) -> str:
-    names = ["this model", *(BASELINES.get(name, name) for name in body["baselines"])]
+    names = ["this model", *(called(name, body) for name in body["baselines"])]
     beside = [body["metrics"], *body["baselines"].values()]
     lines = [_row(["metric", *names, "rows"]), _row(["---"] * (len(names) + 2))]
     for metric, figure in body["metrics"].items():

@@ -12,10 +12,12 @@ import numpy as np
 from savile.base import catalogue, machine
 from savile.base.contracts import Inputs, Predictions, Reads, Value
 from savile.base.errors import DataError, InputError, UnknownNameError
-from savile.base.records import Dataset, Model
+from savile.base.records import Calibration, Dataset, Model, canonical, digest
 from savile.evaluation import slices as slicing
+from savile.models._bases import sha256
 
-SETTINGS = ("metric", "floor", "must_beat", "value", "slices", "gates")
+SETTINGS = ("metric", "floor", "must_beat", "value", "slices", "gates", "good")
+AGAINST = "against"  # the baseline that is a release of one's own, measured as it serves
 VALUES = ("right", "wrong", "person")
 LENGTH = "text length"  # what is sliced by when no column will do, or when it is named
 # loss of a task's head -> the task whose measures suit every task with such answers
@@ -34,9 +36,16 @@ def checked(settings: Mapping[str, Any] | None) -> dict[str, Any]:
             raise UnknownNameError("setting of evaluate", name, SETTINGS)
     if found.get("must_beat") not in (None, "base", "linear", "both"):
         raise UnknownNameError("baseline to beat", str(found["must_beat"]), ("base", "linear", "both"))
-    if found.get("value") is not None and set(found["value"]) != set(VALUES):
-        given = ", ".join(found["value"]) or "nothing"
-        raise InputError("value: {right, wrong, person}", given, "Give the value of all three, in one currency.")
+    worth = {name for name, value in (found.get("value") or {}).items() if value is not None}
+    if found.get("value") is not None and (
+        worth & set(VALUES) not in (set(), set(VALUES)) or not worth & {*VALUES, "accuracy"}
+    ):
+        given = ", ".join(sorted(worth)) or "nothing"
+        raise InputError(
+            "value: {right, wrong, person} or {accuracy}",
+            given,
+            "Give the value of all three, in one currency, or an accuracy.",
+        )
     return found
 
 
@@ -55,11 +64,17 @@ class TestPart:
         data: the data set.
         labels: the labels the model answers with, in its order.
         columns: columns to slice by; None takes every column with 2 to 50 values.
+        good: the label that is good for whoever a row is about; the named columns are watched for fairness then.
     """
 
     __test__ = False  # not a test case, whatever its name suggests to a test runner
 
-    def __init__(self, data: Dataset, labels: Sequence[str], columns: Sequence[str] | None = None) -> None:
+    def __init__(
+        self, data: Dataset, labels: Sequence[str], columns: Sequence[str] | None = None, good: str | None = None
+    ) -> None:
+        if good is not None and good not in labels:
+            raise UnknownNameError("label", good, labels)
+        self.good = None if good is None else tuple(labels).index(good)
         self.data, self.labels = data, tuple(labels)
         if not len(data.parts["test"]):
             raise DataError("a test part with rows", f"{data.name} has none", "Give a test file, or let govern split one off.")
@@ -69,6 +84,7 @@ class TestPart:
             raise DataError(f"labels among {', '.join(labels[:10])}", ", ".join(unknown[:5]), do)
         self.gold = data.targets("test", labels)
         self.slices = self._slices(data, columns)
+        self.watched = tuple(name for name in columns or () if name in self.slices) if good is not None else ()
 
     def inputs(self, reads: Reads) -> Inputs:
         """The test rows as a model reads them."""
@@ -76,17 +92,15 @@ class TestPart:
 
     def answers(self, predict: Any) -> Predictions:
         """What a `Predictor` answers on these rows, beside what is right."""
-        return Predictions(self.gold, predict(self.inputs(predict.reads)), self.labels, self.slices)
+        outputs = predict(self.inputs(predict.reads))
+        return Predictions(self.gold, outputs, self.labels, self.slices, self.watched, self.good)
 
     def _slices(self, data: Dataset, columns: Sequence[str] | None) -> dict[str, list[str]]:
         table = data.table.take(data.parts["test"])
         read = {data.roles.get("text"), data.roles.get("label")}
         offered = [name for name in table.column_names if name not in read]
-        for name in columns or ():
-            if name not in (*offered, LENGTH):
-                raise UnknownNameError("column to slice by", name, [*offered, LENGTH])
-        present = [name for name in columns or offered if name in offered]
-        chosen = {name: [str(value) for value in table.column(name).to_pylist()] for name in present}
+        present = [name for name in columns or offered if name != LENGTH]
+        chosen = {name: slicing.column(table.select(offered), name) for name in present}
         found = {name: values for name, values in chosen.items() if slicing.distinct(values)}
         lengths = {LENGTH: slicing.lengths(data.texts("test"))} if not found or LENGTH in (columns or ()) else {}
         return found | lengths
@@ -169,10 +183,26 @@ def origin(model: Model, data: Dataset, form: str, engine: str | None, baselines
         "model": model.ref,
         "form": form,
         "engine": engine,
+        "reads": catalogue.get("families", model.family).reads,
+        "digests": {"model": fingerprint(model, form)}
+        | {name: fingerprint(rival, served(rival)[0]) for name, rival in baselines.items() if name == AGAINST},
         "baseline_models": {name: baseline.ref for name, baseline in baselines.items()},
         "cost": cost(model, form),
         "machine": machine.facts(),
     }
+
+
+def fingerprint(model: Model, form: str) -> str:
+    """SHA-256 of what answers: the files of a form, its calibration, the labels and the mask policy."""
+    files = {name: digest(path) if isinstance(path, bytes) else sha256(Path(path)) for name, path in model.forms[form].items()}
+    calibration = model.calibrations.get(form, Calibration()).as_dict()
+    return digest(canonical([model.family, model.base_digest, files, calibration, list(model.labels), dict(model.mask)]))
+
+
+def served(model: Model) -> tuple[str, str | None]:
+    """The form and the engine a model serves with."""
+    chosen = model.facts.get("served") or {}
+    return chosen.get("form") or trained_form(model), chosen.get("engine")
 
 
 def cost(model: Model, form: str) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import Any
 from savile.base.page import Bar, Page, Point
 from savile.base.records import Model
 from savile.evaluation._gate import lower_is_better
-from savile.evaluation._words import BASELINES, METRICS, check_name, percent, shown
+from savile.evaluation._words import METRICS, called, check_name, percent, shown
 
 TONES = {"better": "good", "not_proven": "unsure", "worse": "bad", "refused": "bad"}
 _COSTS = {
@@ -28,7 +28,7 @@ def report_page(body: Mapping[str, Any], model: Model) -> str:
     verdict, *rest = body["summary"]
     page.text(verdict, TONES[body["verdict"]]).text(" ".join(rest))
     page.figures(_tiles(body))
-    for section in (_baselines, _business, _calibration, _confusion, _classes, _slices, _gate, _parity):
+    for section in (_baselines, _business, _calibration, _reasons, _confusion, _classes, _slices, _fairness, _gate, _parity):
         section(page, body)
     _training(page, model)
     _lineage(page, body, model)
@@ -51,7 +51,7 @@ def _tiles(body: Mapping[str, Any]) -> list[tuple[str, str, str]]:
 
 def _baselines(page: Page, body: Mapping[str, Any]) -> None:
     page.heading("Beside the baselines")
-    beside = {"this model": body["metrics"], **{BASELINES.get(n, n): found for n, found in body["baselines"].items()}}
+    beside = {"this model": body["metrics"], **{called(n, body): found for n, found in body["baselines"].items()}}
     for less, title in ((False, "Higher is better"), (True, "Lower is better")):
         chosen = [metric for metric in body["metrics"] if lower_is_better(metric) == less]
         groups = {METRICS.get(m, m): [_bar(name, found[m]) for name, found in beside.items() if m in found] for m in chosen}
@@ -61,7 +61,7 @@ def _baselines(page: Page, body: Mapping[str, Any]) -> None:
         rows = [
             [
                 METRICS.get(metric, metric),
-                BASELINES.get(name, name),
+                called(name, body),
                 figure["value"],
                 f"{figure['low']:+.4f} to {figure['high']:+.4f}",
             ]
@@ -153,6 +153,44 @@ def _slices(page: Page, body: Mapping[str, Any]) -> None:
     page.table(["slice", measured, "low", "high", "rows"], rows, f"All {len(rows)} slices", folded=len(rows) > TOP)
 
 
+def _fairness(page: Page, body: Mapping[str, Any]) -> None:
+    for table in body["tables"].get("fairness") or ():
+        page.heading(f"Are groups treated alike: {table['column']}")
+        page.text("How often each group gets the good answer, and how often those of it who should get it do.")
+        page.bars("Good answers by group", [_bar(one["group"], one["rate"]) for one in table["groups"]])
+        rows = [
+            [
+                one["group"],
+                one["n"],
+                one["rate"]["value"],
+                one["base_rate"],
+                "–" if one["recall"] is None else f"{one['recall']['value']:.3f}",
+            ]
+            for one in table["groups"]
+        ]
+        page.table(["group", "rows", "good answers", "good labels", "of those, good answers"], rows)
+        figures = [
+            [METRICS.get(name, name), figure["value"], figure["low"], figure["high"]]
+            for name, figure in table["figures"].items()
+        ]
+        page.table(["figure", "measured", "low", "high"], figures)
+
+
+def _reasons(page: Page, body: Mapping[str, Any]) -> None:
+    reasons = body["tables"].get("reasons")
+    if not reasons:
+        return
+    page.heading("What decides")
+    page.text(reasons["said"])
+    page.bars(
+        "Mean weight in an answer", [Bar(one["what"], one["weight"], one["weight"], one["weight"]) for one in reasons["most"]]
+    )
+    for example in reasons["examples"]:
+        rows = [[one["what"], one["value"], f"{one['weight']:+.3f}"] for one in example["reasons"]]
+        head = ["column or words", "value", "speaks for the answer"]
+        page.table(head, rows, f"Why a test row is answered {example['answer']}", folded=True)
+
+
 def _gate(page: Page, body: Mapping[str, Any]) -> None:
     page.heading("The gate")
     checks = body["gate"]["checks"]
@@ -205,6 +243,7 @@ def _lineage(page: Page, body: Mapping[str, Any], model: Model) -> None:
         ["data", body["data"]],
         ["data digest", body["data_digest"]],
         ["model", body["model"]],
+        *([f"digest of {name}", found] for name, found in body.get("digests", {}).items()),
         ["family and method", " ".join(part for part in (model.family, model.method) if part)],
     ]
     rows += [["base model", model.base], ["base digest", model.base_digest]] if model.base else []

@@ -7,7 +7,7 @@ from typing import Any
 
 from savile.evaluation._gate import PROVING_ROWS, gain
 
-BASELINES = {"linear": "the keyword model (TF-IDF)", "base": "the untuned base model"}
+BASELINES = {"linear": "the keyword model (TF-IDF)", "base": "the untuned base model", "against": "the other model"}
 METRICS = {
     "accuracy": "accuracy",
     "macro_f1": "macro F1",
@@ -23,9 +23,29 @@ METRICS = {
     "r2": "R squared",
     "pearson": "correlation (Pearson)",
     "coverage90": "share inside the 90 % interval",
+    "automated_share": "answered without a person",
+    "automated_accuracy": "accuracy without a person",
+    "four_fifths": "four-fifths ratio",
+    "demographic_parity_difference": "difference in good answers",
+    "equal_opportunity_difference": "difference in good answers where due",
 }
 CHECKS = {"floor": "the floor", "parity": "served as tested"}
-SHARES = ("accuracy", "macro_f1", "weighted_f1", "auc", "micro_f1", "exact_match", "coverage90")
+SHARES = (
+    "accuracy",
+    "macro_f1",
+    "weighted_f1",
+    "auc",
+    "micro_f1",
+    "exact_match",
+    "coverage90",
+    "automated_share",
+    "automated_accuracy",
+)
+
+
+def called(name: str, body: Mapping[str, Any]) -> str:
+    """A baseline in words; that of a table is no keyword model."""
+    return "a plain regression" if name == "linear" and body.get("reads") == "table" else BASELINES.get(name, name)
 
 
 def summary(body: Mapping[str, Any]) -> list[str]:
@@ -66,14 +86,14 @@ def _verdict(body: Mapping[str, Any]) -> str:
     caution = f" The test has {few} rows; a proof takes {PROVING_ROWS}." if few < PROVING_ROWS else ""
     if body["verdict"] == "worse":
         lost = {name: won for name, won in gains.items() if won["high"] < 0}
-        return f"Worse than {_against(lost, metric, -1)}; {figure}.{caution}"
+        return f"Worse than {_against(body, lost, -1)}; {figure}.{caution}"
     opening = "Better than" if body["verdict"] == "better" else "Not proven better than"
-    return f"{opening} {_against(gains, metric)}; {figure}.{caution}"
+    return f"{opening} {_against(body, gains)}; {figure}.{caution}"
 
 
-def _against(gains: Mapping[str, Mapping[str, float]], metric: str, sign: int = 1) -> str:
+def _against(body: Mapping[str, Any], gains: Mapping[str, Mapping[str, float]], sign: int = 1) -> str:
     """``the keyword model (TF-IDF) by 2.6 points (1.9 to 3.3) and …``; `sign` -1 says by how much it is worse."""
-    return " and ".join(f"{BASELINES.get(name, name)} by {_by(won, metric, sign)}" for name, won in gains.items())
+    return " and ".join(f"{called(name, body)} by {_by(won, body['metric'], sign)}" for name, won in gains.items())
 
 
 def _by(won: Mapping[str, float], metric: str, sign: int = 1) -> str:
@@ -106,7 +126,7 @@ def _automation(body: Mapping[str, Any]) -> str:
         return ""
     share, right = business["automated_share"], business["accuracy_when_automated"]
     if right is None:
-        return "Hands every item to a person: no answer is sure enough to pay."
+        return "Hands every item to a person: no answer is sure enough."
     if share == 1:
         return f"Answers every item without a person, {percent(right)} of them right."
     return f"Answers {percent(share)} without a person, {percent(right)} of them right."

@@ -8,16 +8,22 @@ column. Slices below 30 rows are left out: their intervals say nothing.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from savile.base import stats
 from savile.base.contracts import Predictions, Value
+from savile.base.errors import UnknownNameError
 from savile.models._calibrate import right
 
+if TYPE_CHECKING:
+    import pyarrow as pa
+
 LEAST_ROWS = 30
+BOUND = re.compile(r"^(?P<column>.+?)\s*<\s*(?P<bound>[+-]?\d+(?:\.\d+)?)$")
 MOST_VALUES = 50
 
 
@@ -43,6 +49,28 @@ def _figure(predictions: Predictions) -> tuple[str, np.ndarray, Callable[[np.nda
         return "mae", np.abs(choice - gold), stats.mean
     name = "accuracy" if gold.ndim == 1 else "exact_match"
     return name, right(choice, gold), lambda each: stats.wilson(int(each.sum()), len(each))
+
+
+def column(table: pa.Table, named: str) -> list[str]:
+    """The values of a column as strings, or which side of a bound they are on, as in ``age<26``.
+
+    Raises:
+        UnknownNameError: there is no such column.
+    """
+    if named in table.column_names:
+        return [str(value) for value in table.column(named).to_pylist()]
+    bounded = BOUND.match(named)
+    if bounded is None or bounded["column"] not in table.column_names:
+        raise UnknownNameError("column to slice by", named, table.column_names)
+    bound, sides = float(bounded["bound"]), (f"below {bounded['bound']}", f"{bounded['bound']} or more")
+    return [_side(value, bound, sides) for value in table.column(bounded["column"]).to_pylist()]
+
+
+def _side(value: Any, bound: float, sides: tuple[str, str]) -> str:
+    try:
+        return sides[float(value) >= bound]
+    except (TypeError, ValueError):
+        return "no number"
 
 
 def distinct(values: Sequence[str]) -> list[str]:

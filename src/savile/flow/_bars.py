@@ -12,6 +12,9 @@ from savile.base.records import Calibration, Dataset, Model, Report
 from savile.base.store import Store
 from savile.flow import _line, _refs
 
+FAIRNESS = ["four_fifths", "demographic_parity_difference", "equal_opportunity_difference"]  # of the watched columns
+AUTOMATED = ["automated_share", "automated_accuracy"]  # where an accuracy is asked for
+
 
 def check(recipe: Recipe, data: Dataset) -> None:
     """Every metric, column and slice the recipe names for evaluating is there.
@@ -20,17 +23,24 @@ def check(recipe: Recipe, data: Dataset) -> None:
         UnknownNameError: one is not; the message carries the nearest.
     """
     from savile import evaluation
+    from savile.evaluation import slices
 
     wanted = recipe.evaluate
     known = metrics(data)
+    known += FAIRNESS if recipe.task.good is not None and wanted.slices else []
+    known += AUTOMATED if wanted.value is not None and wanted.value.accuracy else []
     for name in (wanted.metric, *(bar.metric for bar in wanted.gates)):
         if name is not None and name not in known:
             raise UnknownNameError("metric", name, known)
     columns = [name for name in data.table.column_names if name not in (data.roles.get("text"), data.roles["label"])]
-    offered = [*columns, "text length"]
-    for name in (*wanted.slices, *(bar.slice.partition("=")[0] for bar in wanted.gates if bar.slice)):
+    offered = [*columns, "text length", *wanted.slices]
+    for name in wanted.slices:
+        slices.column(data.table.select(columns).slice(0, 0), name)
+    for name in (bar.slice.partition("=")[0] for bar in wanted.gates if bar.slice):
         if name not in offered:
             raise UnknownNameError("column to slice by", name, offered)
+    if recipe.task.good is not None and str(recipe.task.good) not in data.labels:
+        raise UnknownNameError("label", str(recipe.task.good), data.labels)
     evaluation.check(data, _line.bars(recipe))
 
 

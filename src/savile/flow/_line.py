@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, replace
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -88,11 +88,21 @@ def base(recipe: Recipe) -> str:
 
 
 def baselines(recipe: Recipe, data: Dataset) -> dict[str, Model]:
-    """The linear model and the untuned base with a new head; nothing is trained that `auto` has tried already."""
+    """The linear model and the untuned base with a new head; nothing is trained that `auto` has tried already.
+
+    Of a table without texts the linear model is a regression on its columns, and a base is compared with only when asked for.
+    """
     from savile import adaptation
 
     worth, seed = value(recipe), recipe.adapt.seed
-    found = {"linear": adaptation.adapt(data, "linear", settings=worth, seed=seed)}
+    if "text" not in data.roles:
+        named = {one.name for one in fields(catalogue.get("families", "tabular").Settings)}
+        own = {name: setting for name, setting in recipe.adapt.settings.items() if name in named}
+        found = {"linear": adaptation.adapt(data, "tabular", settings={**own, **worth, "kind": "logistic"}, seed=seed)}
+        if recipe.evaluate.must_beat not in ("base", "both"):
+            return found
+    else:
+        found = {"linear": adaptation.adapt(data, "linear", settings=worth, seed=seed)}
     try:
         found["base"] = adaptation.adapt(data, recipe.model.base, "head", settings=worth, seed=seed)
     except MachineError as error:
@@ -119,12 +129,15 @@ def served(model: Model) -> tuple[str | None, str | None]:
     return chosen.get("form"), chosen.get("engine")
 
 
-def evaluate(recipe: Recipe, model: Model, data: Dataset, form: str | None, engine: str | None) -> Report:
-    """Measure one form on the test part, beside both baselines, against the recipe's bars."""
+def evaluate(
+    recipe: Recipe, model: Model, data: Dataset, form: str | None, engine: str | None, against: Model | None = None
+) -> Report:
+    """Measure one form on the test part, beside both baselines and maybe another model, against the recipe's bars."""
     from savile import evaluation
 
     _rights.use(data, "evaluate", recipe.data.steps.get("rights"))
     rivals, settings = baselines(recipe, data), bars(recipe)
+    rivals |= {"against": against} if against is not None else {}
     refs = {name: rival.ref for name, rival in rivals.items()}
     key = _key("evaluate", model.ref, data.ref, data.name, form, engine, settings, refs)
     store = Store.open()
@@ -142,7 +155,8 @@ def evaluate(recipe: Recipe, model: Model, data: Dataset, form: str | None, engi
 def bars(recipe: Recipe) -> dict[str, Any]:
     """What `evaluation.evaluate` is asked for."""
     gates = [plain(bar) for bar in recipe.evaluate.gates]
-    return plain(recipe.evaluate) | ({"gates": gates} if gates else {})
+    good = {"good": str(recipe.task.good)} if recipe.task.good is not None else {}
+    return plain(recipe.evaluate) | value(recipe) | ({"gates": gates} if gates else {}) | good
 
 
 def release(model: Model, report: Report, data: Dataset, where: Serve | None = None, forced: bool = False) -> Release:
@@ -171,7 +185,7 @@ def release(model: Model, report: Report, data: Dataset, where: Serve | None = N
 def value(recipe: Recipe) -> dict[str, Any]:
     """What an item is worth, as a setting of adapting; nothing when the recipe does not say."""
     worth = recipe.evaluate.value
-    return {"value": {"right": worth.right, "wrong": worth.wrong, "person": worth.person}} if worth else {}
+    return {"value": {name: one for name, one in asdict(worth).items() if one not in (None, False)}} if worth else {}
 
 
 def _key(*parts: Any) -> str:

@@ -1,18 +1,22 @@
 """Calibration: what turns logits into answers that mean what they say, for each kind of answer.
 
-Labels get the temperature that makes probabilities honest and the threshold below which a person should answer; where any
-number of labels may be given, also the probability from which one is. Numbers get an interval that holds nine in ten.
+Labels get the map that makes probabilities honest (see `_maps`) and the threshold below which a person should answer (see
+`_thresholds`); where any number of labels may be given, also the probability from which one is. Numbers get an interval that
+holds nine in ten.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
 from savile.base.contracts import HeadSpec
 from savile.base.records import Calibration, Outputs
+from savile.models import _maps
+from savile.models._thresholds import accuracy_threshold, cost_threshold
 
 Decode = Callable[[np.ndarray], np.ndarray]
 COVERAGE = 0.9  # of the interval around a number
@@ -22,7 +26,7 @@ def calibrate(
     head: HeadSpec,
     logits: np.ndarray,
     gold: np.ndarray,
-    value: Mapping[str, float] | None = None,
+    value: Mapping[str, Any] | None = None,
     start: Calibration | None = None,
 ) -> Calibration:
     """The calibration that fits rows the model was not trained on.
@@ -31,7 +35,9 @@ def calibrate(
         head: of the task.
         logits: (n, outputs).
         gold: targets, see `savile.base.answers`; numbers in their own units.
-        value: worth of a ``right`` answer, a ``wrong`` one and one by a ``person``; without it nothing is left to a person.
+        value: worth of a ``right`` answer, a ``wrong`` one and one by a ``person``, or the ``accuracy`` asked of answers that
+            no person sees, or both; ``per_label`` true gives each label a threshold of its own. Without it nothing is left to
+            a person.
         start: what is kept where there is nothing to fit: units of a number, a threshold chosen before.
     """
     start = start or Calibration()
@@ -39,13 +45,38 @@ def calibrate(
         return start
     if head.loss == "squared_error":
         return replace(start, spread=conformal(np.abs(gold - decide(head, logits, start).choice)))
-    fitted = replace(start, temperature=_temperature(head, logits, gold))
-    if head.loss == "binary_cross_entropy":
+    if head.loss == "cross_entropy":
+        fitted = replace(start, **_maps.fields(_maps.choose(logits, gold)))
+    else:
+        fitted = replace(start, temperature=_temperature(logits, gold))
         fitted = replace(fitted, cut=best_cut(head.decode(logits / fitted.temperature), gold))
-    if value:
-        answers = decide(head, logits, fitted)
-        fitted = replace(fitted, threshold=cost_threshold(answers.confidence, right(answers.choice, gold), value))
-    return fitted
+    return replace(fitted, **_thresholds(head, logits, gold, value, fitted)) if value else fitted
+
+
+def _thresholds(
+    head: HeadSpec, logits: np.ndarray, gold: np.ndarray, value: Mapping[str, Any], fitted: Calibration
+) -> dict[str, Any]:
+    """The threshold, or one a label, that is worth most and as right as asked."""
+    answers = decide(head, logits, replace(fitted, threshold=0.0, thresholds=()))
+    sure, true = answers.confidence, right(answers.choice, gold)
+    unseen, unseen_true, label = sure, true, answers.choice
+    if head.loss == "cross_entropy" and len(gold) >= _maps.LEAST_ROWS:
+        # a promise needs confidences that do not know the row's own label
+        crossed = _maps.crossed(_maps.again(fitted), logits, gold)
+        label = crossed.argmax(axis=1)
+        unseen, unseen_true = crossed.max(axis=1), label == gold
+
+    def lowest(rows: np.ndarray, unseen_rows: np.ndarray) -> float:
+        costly = cost_threshold(sure[rows], true[rows], value) if "right" in value and rows.any() else 0.0
+        if not value.get("accuracy"):
+            return costly
+        return max(costly, accuracy_threshold(unseen[unseen_rows], unseen_true[unseen_rows], value["accuracy"]))
+
+    if value.get("per_label") and head.loss == "cross_entropy":
+        each = range(logits.shape[1])
+        return {"threshold": 0.0, "thresholds": tuple(lowest(answers.choice == one, label == one) for one in each)}
+    everything = np.ones(len(gold), dtype=bool)
+    return {"threshold": lowest(everything, everything), "thresholds": ()}
 
 
 def decide(head: HeadSpec, logits: np.ndarray, calibration: Calibration) -> Outputs:
@@ -55,14 +86,23 @@ def decide(head: HeadSpec, logits: np.ndarray, calibration: Calibration) -> Outp
         unsure, nobody = np.full(len(number), np.nan), np.zeros(len(number), dtype=bool)
         low, high = number - calibration.spread, number + calibration.spread
         return Outputs(logits, np.zeros((len(number), 0)), number, unsure, nobody, low, high)
-    probabilities = head.decode(logits / calibration.temperature)
+    probabilities = _probabilities(head, logits, calibration)
+    bar: float | np.ndarray = calibration.threshold
     if head.loss == "binary_cross_entropy":
         choice = probabilities >= calibration.cut
         sure = np.where(choice, probabilities, 1.0 - probabilities).min(axis=1, initial=1.0)
     else:
         choice = probabilities.argmax(axis=1)
         sure = probabilities[np.arange(len(choice)), choice]
-    return Outputs(logits, probabilities, choice, sure, sure < calibration.threshold)
+        bar = np.array(calibration.thresholds)[choice] if calibration.thresholds else bar
+    return Outputs(logits, probabilities, choice, sure, sure < bar)
+
+
+def _probabilities(head: HeadSpec, logits: np.ndarray, calibration: Calibration) -> np.ndarray:
+    """Logits (n, outputs) -> honest probabilities (n, outputs)."""
+    if calibration.slopes or calibration.steps:
+        return _maps.probabilities(logits, calibration)
+    return head.decode(logits / calibration.temperature)
 
 
 def log_loss(head: HeadSpec, logits: np.ndarray, gold: np.ndarray, calibration: Calibration) -> float:
@@ -76,7 +116,7 @@ def log_losses(head: HeadSpec, logits: np.ndarray, gold: np.ndarray, calibration
     """
     if head.loss == "squared_error":
         return np.asarray(np.square((gold - decide(head, logits, calibration).choice) / calibration.scale))
-    probabilities = np.clip(head.decode(logits / calibration.temperature), 1e-15, 1 - 1e-15)
+    probabilities = np.clip(_probabilities(head, logits, calibration), 1e-15, 1 - 1e-15)
     if head.loss == "binary_cross_entropy":
         return np.asarray(-np.log(np.where(gold > 0, probabilities, 1.0 - probabilities)).mean(axis=1))
     return np.asarray(-np.log(probabilities[np.arange(len(gold)), gold]))
@@ -108,9 +148,8 @@ def best_cut(probabilities: np.ndarray, gold: np.ndarray) -> float:
     return float(np.clip((sure[best] + lower) / 2, 0.05, 0.95))
 
 
-def _temperature(head: HeadSpec, logits: np.ndarray, gold: np.ndarray) -> float:
-    if head.loss == "cross_entropy":
-        return fit_temperature(logits, gold)
+def _temperature(logits: np.ndarray, gold: np.ndarray) -> float:
+    """The temperature with the lowest log loss over all labels, each by itself."""
     from scipy.optimize import minimize_scalar
 
     signed, logits = np.where(gold > 0, -1.0, 1.0), logits.astype(np.float64)
@@ -119,52 +158,3 @@ def _temperature(head: HeadSpec, logits: np.ndarray, gold: np.ndarray) -> float:
         return float(np.logaddexp(0.0, signed * logits / np.exp(log_temperature)).mean())
 
     return float(np.exp(minimize_scalar(loss, bounds=(np.log(0.05), np.log(20.0)), method="bounded").x))
-
-
-def fit_temperature(logits: np.ndarray, gold: np.ndarray) -> float:
-    """The temperature with the lowest log loss (Guo et al., ICML 2017).
-
-    Args:
-        logits: (n, outputs), of rows the model was not trained on.
-        gold: label index of each row, int64 (n,).
-
-    Returns:
-        A temperature in [0.05, 20]; 1 when there are no rows.
-    """
-    from scipy.optimize import minimize_scalar
-    from scipy.special import logsumexp
-
-    if not len(gold):
-        return 1.0
-    logits = logits.astype(np.float64)
-    chosen = logits[np.arange(len(gold)), gold]
-
-    def loss(log_temperature: float) -> float:
-        t = np.exp(log_temperature)
-        return float(np.mean(logsumexp(logits / t, axis=1) - chosen / t))
-
-    return float(np.exp(minimize_scalar(loss, bounds=(np.log(0.05), np.log(20.0)), method="bounded").x))
-
-
-def cost_threshold(confidence: np.ndarray, correct: np.ndarray, value: Mapping[str, float]) -> float:
-    """The confidence below which handing the text to a person pays.
-
-    Args:
-        confidence: calibrated probability of the chosen label on rows the model was not trained on, (n,).
-        correct: whether the chosen label was right, bool (n,).
-        value: worth of a ``right`` answer, a ``wrong`` one and one given by a ``person``, in any one currency.
-
-    Returns:
-        The threshold with the highest total value on these rows; 0 answers everything. Ties go to the lower threshold.
-    """
-    order = np.argsort(-confidence, kind="stable")
-    gains = np.where(correct[order], value["right"], value["wrong"]) - value["person"]
-    # answering the k surest rows is worth the sum of their gains over a person; rows of equal confidence go together
-    totals = np.concatenate([[0.0], np.cumsum(gains)])
-    sure = confidence[order]
-    ends = np.flatnonzero(np.append(sure[:-1] != sure[1:], True)) + 1
-    candidates = np.concatenate([[0], ends])
-    best = candidates[len(candidates) - 1 - int(np.argmax(totals[candidates][::-1]))]
-    if best == len(sure):
-        return 0.0
-    return float(np.nextafter(sure[0], 2.0)) if best == 0 else float((sure[best - 1] + sure[best]) / 2)

@@ -21,6 +21,8 @@ from savile.models._calibrate import decide
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from savile.models._reasons import Explained
+
 BATCH_ROWS, BATCH_TOKENS = 64, 4096
 LENGTH_STEP = 8  # lengths are padded up to a multiple of this, so engines see few shapes
 
@@ -46,8 +48,9 @@ class Predictor:
         files = {name: Path(str(path)) for name, path in model.forms[form].items()}
         family = catalogue.get("families", model.family)
         self.reads = family.reads
+        self.answerer: Any = None  # of the family itself; an engine has none
         if engine is None:
-            answerer = family.load(model, form)
+            answerer = self.answerer = family.load(model, form)
             self._logits: Callable[[Any], np.ndarray] = lambda inputs: family.predict(answerer, inputs)
         else:
             self._tokens = family.tokens(files)
@@ -85,6 +88,17 @@ class Predictor:
     def decide(self, logits: np.ndarray) -> Outputs:
         """Logits (n, outputs) -> calibrated answers."""
         return decide(self.head, logits, self.calibration)
+
+    def reasons(self, inputs: Inputs | Sequence[Mapping[str, Any]]) -> list[Explained]:
+        """Texts or rows -> why each is answered as it is: columns or words, the weightiest first (see `_reasons`)."""
+        from savile.models._reasons import explain
+
+        return explain(self, inputs)
+
+    @property
+    def exact(self) -> bool:
+        """Whether the weights of reasons sum to the score, or are found by asking again."""
+        return self.answerer is not None and hasattr(catalogue.get("families", self.model.family), "contributions")
 
     def tokens(self, texts: Sequence[str]) -> list[list[int]]:
         """Texts -> token ids, as the engine reads them."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -14,6 +15,7 @@ from savile.base import catalogue
 from savile.base.contracts import Reads, Rows
 from savile.base.errors import CorruptError
 from savile.base.records import Model, canonical
+from savile.models._reasons import Contributions
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
@@ -23,6 +25,7 @@ RIDGES, FOLDED_ROWS = (0.3, 1.0, 3.0, 10.0, 30.0), 4_000
 trains: Literal["loop", "own"] = "own"
 reads: Reads = "text"
 FORM = "linear"
+WORD = re.compile(r"(?u)\b\w+\b")  # one-letter words count
 
 
 @dataclass(frozen=True)
@@ -108,6 +111,53 @@ def predict(linear: Linear, texts: Sequence[str]) -> np.ndarray:
     return np.asarray(features @ linear.weight.T + linear.bias, dtype=np.float32)
 
 
+def contributions(linear: Linear, texts: Sequence[str]) -> Contributions:
+    """What each word adds to each output, exactly: an n-gram's weight is shared by the words it stands in, evenly.
+
+    Where characters are read and not words, n-grams are the words.
+    """
+    spreads = [_spread(linear, text) for text in texts]
+    features = _features(linear, texts).tocsr()
+    names, weights = [], []
+    for row, (words, owners) in enumerate(spreads):
+        found: dict[str, np.ndarray] = {word: np.zeros(len(linear.labels)) for word in words}
+        start, end = features.indptr[row : row + 2]
+        for column, value in zip(features.indices[start:end].tolist(), features.data[start:end].tolist(), strict=True):
+            added = linear.weight[:, column].astype(np.float64) * value
+            whose = owners[column]
+            for word in whose:
+                found[word] = found.get(word, 0.0) + added / len(whose)
+        names.append(list(found))
+        weights.append(np.stack(list(found.values())) if found else np.zeros((0, len(linear.labels))))
+    base = np.repeat(linear.bias.astype(np.float64)[None], len(texts), axis=0)
+    return Contributions(names, [[""] * len(one) for one in names], weights, base)
+
+
+def _spread(linear: Linear, text: str) -> tuple[list[str], dict[int, list[str]]]:
+    """The words of a text, and for each of its n-grams, by column, the words it stands in, as often as it does."""
+    owners: dict[int, list[str]] = {}
+    start = 0
+    for block, vocabulary in zip(linear.blocks, linear.vocabularies, strict=True):
+        for gram, words in _grams(block, text):
+            if gram in vocabulary:
+                owners.setdefault(start + vocabulary[gram], []).extend(words)
+        start += len(vocabulary)
+    whole = all(block["analyzer"] != "char" for block in linear.blocks)
+    return (list(dict.fromkeys(WORD.findall(text.lower()))) if whole else []), owners
+
+
+def _grams(block: Mapping[str, Any], text: str) -> Iterator[tuple[str, list[str]]]:
+    """Every n-gram of a block in a text, and the words it stands in; where characters are read it stands for itself."""
+    analyse = _vectoriser(block).build_analyzer()
+    if block["analyzer"] == "char":
+        yield from ((gram, [gram]) for gram in analyse(text))
+    elif block["analyzer"] == "word":
+        yield from ((gram, gram.split(" ")) for gram in analyse(text))
+    else:
+        for piece in text.lower().split():
+            yield from ((gram, WORD.findall(piece) or [piece]) for gram in analyse(piece))
+
+
 def _one_label(x: csr_matrix, targets: np.ndarray, strength: float, weight: np.ndarray, bias: np.ndarray) -> None:
     """One row of `weight` a label, by one-against-rest support vector machines; labels without rows get a low bias."""
     from sklearn.svm import LinearSVC
@@ -173,7 +223,7 @@ def _vectoriser(block: Mapping[str, Any], vocabulary: Mapping[str, int] | None =
     if vocabulary is not None:
         options["min_df"] = 1
     if options["analyzer"] == "word":
-        options["token_pattern"] = r"(?u)\b\w+\b"  # one-letter words count
+        options["token_pattern"] = WORD.pattern
     return TfidfVectorizer(**options, sublinear_tf=True, vocabulary=vocabulary)
 
 

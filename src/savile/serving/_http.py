@@ -11,6 +11,7 @@ import json
 import signal
 import socket
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from importlib.metadata import version
 from typing import Any
@@ -32,7 +33,7 @@ from savile.serving import _apps, _bundle, _schema
 from savile.serving._batching import Batcher, Busy
 from savile.serving._keys import Keys
 from savile.serving._metrics import Metrics
-from savile.serving._schema import MAX_BODY, MAX_LETTERS, MAX_TEXTS
+from savile.serving._schema import MAX_BODY, MAX_EXPLAINED, MAX_LETTERS, MAX_REASONS, MAX_TEXTS
 
 OPEN = frozenset({"/healthz", "/readyz"})
 BODY_SECONDS, DRAIN_SECONDS = 30, 30
@@ -65,8 +66,14 @@ class Service:
         self.metrics = Metrics()
         self.metrics.ready.set(int(proof["passed"]))
         self.batcher = Batcher(predictor, machine.available_threads(), self.metrics.batch)
+        self._explaining = ThreadPoolExecutor(1, thread_name_prefix="savile-reasons")  # reasons never hold up answers
         self._endings = [f',"abstain":{flag},"release":"{self.digest}"}}' for flag in ("false", "true")]
         self._labels = [json.dumps(label, ensure_ascii=False) for label in predictor.labels]
+
+    def close(self) -> None:
+        """Let the threads end."""
+        self.batcher.close()
+        self._explaining.shutdown(wait=True)
 
     async def answer(self, texts: Sequence[Any]) -> bytes:
         """The JSON of the answers to some texts or rows."""
@@ -81,6 +88,20 @@ class Service:
         )
         answers = (f'{{"label":{self._labels[c]},"probability":{p:.6f}{self._endings[a]}' for c, p, a in given)
         return f'{{"answers":[{",".join(answers)}]}}'.encode()
+
+    async def explained(self, texts: Sequence[Any], count: int) -> bytes:
+        """The JSON of the answers to some texts or rows, each with its `count` weightiest reasons."""
+        outputs, start = await self.batcher.ask(texts)
+        rows = slice(start, start + len(texts))
+        self.metrics.answered(outputs.abstain[rows])
+        loop = asyncio.get_running_loop()
+        why = await loop.run_in_executor(self._explaining, self.predictor.reasons, texts)
+        said = _bundle.said(self.predictor, outputs.rows(rows))
+        answers = [
+            one | {"reasons": [vars(each) for each in reasons.reasons[:count]], "score": reasons.score, "base": reasons.base}
+            for one, reasons in zip(said, why, strict=True)
+        ]
+        return json.dumps({"answers": [one | {"release": self.digest} for one in answers]}, ensure_ascii=False).encode()
 
     def refuse_unready(self) -> None:
         """Nothing is answered by a model that does not answer as it was released.
@@ -156,7 +177,7 @@ def _answers(api: FastAPI, service: Service) -> None:
         f"What the task {predictor.model.task} asks of each text or row, how sure that is, and whether a person should decide."
     )
     given: Any = {
-        "openapi_extra": {"requestBody": _schema.question(columns)},
+        "openapi_extra": {"requestBody": _schema.question(columns), "parameters": [_schema.REASONS]},
         "responses": _schema.answers(predictor.head.loss),
     }
 
@@ -165,7 +186,9 @@ def _answers(api: FastAPI, service: Service) -> None:
         """Answer by the served model."""
         texts = asked_rows(await _body(request), columns) if columns else asked(await _body(request))
         service.refuse_unready()
-        return Response(await service.answer(texts), media_type="application/json")
+        count = reasons_asked(request, predictor, len(texts))
+        said = await (service.explained(texts, count) if count else service.answer(texts))
+        return Response(said, media_type="application/json")
 
     @api.get("/v1/models", responses=_schema.MODELS)
     async def models() -> Response:
@@ -221,6 +244,20 @@ async def _body(request: Request) -> bytes:
     except TimeoutError:
         raise Problem(408, "timeout", f"A request is sent within {BODY_SECONDS} s.") from None
     return b"".join(chunks)
+
+
+def reasons_asked(request: Request, predictor: Predictor, texts: int) -> int:
+    """How many reasons a request wants with each answer, ``?reasons=3``; 0 without.
+
+    Raises:
+        Problem: no such number, or too many texts for a model that must be asked again without each word.
+    """
+    given = request.query_params.get("reasons", "0")
+    if not (given.isascii() and given.isdigit() and len(given) < 4 and int(given) <= MAX_REASONS):
+        raise Problem(422, "reasons", f"reasons is a number from 0 to {MAX_REASONS}.")
+    if int(given) and not predictor.exact and texts > MAX_EXPLAINED:
+        raise Problem(422, "reasons", f"This model explains at most {MAX_EXPLAINED} texts at once.")
+    return int(given)
 
 
 def asked_rows(body: bytes, columns: Mapping[str, str]) -> list[dict[str, Any]]:
@@ -348,5 +385,5 @@ def run(service: Service, listener: socket.socket, ready: Callable[[str], None] 
     try:
         server.run(sockets=[listener])
     finally:
-        service.batcher.close()
+        service.close()
     emit("note", text="Stopped; every request that was begun has been answered.")

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 MAX_BODY, MAX_TEXTS, MAX_LETTERS = 4 << 20, 256, 20_000
+MAX_REASONS, MAX_EXPLAINED = 50, 16
 
 
 def _object(**properties: Any) -> dict[str, Any]:
@@ -35,6 +36,25 @@ _KINDS: dict[str, dict[str, Any]] = {
         "high": {"type": "number"},
     },
 }
+REASONS = {
+    "name": "reasons",
+    "in": "query",
+    "required": False,
+    "description": "how many reasons come with each answer",
+    "schema": {"type": "integer", "minimum": 0, "maximum": MAX_REASONS, "default": 0},
+}
+WHY: dict[str, Any] = {
+    "reasons": {
+        "type": "array",
+        "description": "columns or words, the weightiest first",
+        "items": _object(what={"type": "string"}, value={"type": "string"}, weight={"type": "number"}),
+    },
+    "score": {"type": "number", "description": "of the answer, in log-odds before calibration; of a number, the number"},
+    "base": {
+        "type": ["number", "null"],
+        "description": "and all weights sum to the score; null if they do not",
+    },
+}
 _TYPES = {"string": ["string", "null"], "bool": ["boolean", "null"]}
 ERROR = _object(error=_object(code={"type": "string"}, message={"type": "string"}))
 _KEY: dict[int | str, dict[str, Any]] = {
@@ -57,6 +77,7 @@ def question(columns: Mapping[str, str]) -> dict[str, Any]:
 def answers(loss: str) -> dict[int | str, dict[str, Any]]:
     """What comes back, by the kind of answer."""
     answer = _object(**_KINDS[loss], abstain=ABSTAIN, release=RELEASE)
+    answer["properties"] |= WHY  # only when asked for
     return {200: _says("one answer each, in order", _object(answers={"type": "array", "items": answer})), **_REFUSALS}
 
 
