@@ -40,7 +40,8 @@ class Calibration:
     @classmethod
     def of_json(cls, said: Mapping[str, Any]) -> Calibration:
         """The calibration of its JSON form."""
-        return cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in said.items()})
+        given: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in said.items()}
+        return cls(**given)
 
     def as_dict(self) -> dict[str, Any]:
         """The JSON form: temperature and threshold always, the rest where it says something."""

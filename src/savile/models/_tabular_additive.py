@@ -171,11 +171,11 @@ def centred(model: Additive, rows: Binned) -> Additive:
         surface[counts.sum(axis=1) == 0], surface[:, counts.sum(axis=0) == 0] = 0.0, 0.0
         surfaces.append(surface)
     for j, curve in enumerate(curves):
-        counts = np.bincount(rows.fine[:, j], minlength=len(curve))
-        level = counts @ curve / counts.sum()
+        filled = np.bincount(rows.fine[:, j], minlength=len(curve))
+        level: np.ndarray = filled @ curve / filled.sum()
         curve -= level
         base += level
-        curve[counts == 0] = 0.0
+        curve[filled == 0] = 0.0
     return replace(model, curves=tuple(curves), surfaces=tuple(surfaces), base=base)
 
 
@@ -252,9 +252,10 @@ def _coarse(feature: Feature, edges: np.ndarray, column: np.ndarray) -> np.ndarr
 
 def _squeezed(column: np.ndarray) -> np.ndarray:
     """Coarse bins -> at most `CELLS` of about as many rows each."""
-    below = np.cumsum(np.bincount(column)) / len(column)
-    cell: np.ndarray = np.minimum((np.concatenate([[0.0], below[:-1]]) * CELLS).astype(np.int64), CELLS - 1)
-    return cell[column]
+    below: np.ndarray = np.cumsum(np.bincount(column)) / len(column)
+    cell = np.minimum((np.concatenate([[0.0], below[:-1]]) * CELLS).astype(np.int64), CELLS - 1)
+    found: np.ndarray = cell[column]
+    return found
 
 
 def _gain(sums: np.ndarray, rows: np.ndarray) -> float:

@@ -260,7 +260,7 @@ def _levels(feature: Feature, column: pa.Array) -> np.ndarray:
     if isinstance(said, pa.ChunkedArray):
         said = said.combine_chunks()
     index = pc.index_in(said, value_set=pa.array(feature.levels, pa.string()))
-    found = index.to_numpy(zero_copy_only=False).astype(np.float64)
+    found: np.ndarray = index.to_numpy(zero_copy_only=False).astype(np.float64)
     found[np.isnan(found)] = len(feature.levels)
     found[np.asarray(pc.or_(said.is_null(), pc.fill_null(pc.equal(pc.utf8_trim_whitespace(said), ""), True)))] = np.nan
     return found
