@@ -5,7 +5,7 @@ from dataclasses import fields, is_dataclass
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from savile.base import recipe as recipes
@@ -158,6 +158,7 @@ def test_a_setting_that_is_wrong_is_named(setting, said):
     assert said in str(caught.value)
 
 
+@settings(deadline=None)  # how long one takes says nothing on a busy machine
 @given(st.floats(0, 1), st.integers(1, 65535), st.text(st.characters(codec="utf-8", categories=["L", "N", "P"]), max_size=20))
 def test_any_recipe_survives_printing(floor, port, name):
     found = recipes.make({"evaluate.floor": floor, "serve.port": port, "name": name})

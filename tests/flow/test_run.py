@@ -189,7 +189,7 @@ def test_the_same_bytes_under_another_suffix_are_read_anew(tickets):
 
 def test_the_release_serves_as_its_recipe_says(tickets, monkeypatch):
     asked = []
-    monkeypatch.setattr("savile.serving.serve", lambda release, host, port, keys, ready: asked.append((host, port, keys)))
+    monkeypatch.setattr("savile.serving.serve", lambda release, host, port, keys, ready, apps: asked.append((host, port, keys)))
     said = {"serve.host": "127.0.0.2", "serve.port": 9009, "serve.keys": "none"}
     result = savile.run(tickets, settings={**LINEAR, **said})
     assert result.next == f"savile serve {result.json['release']}"  # no key is needed

@@ -103,7 +103,7 @@ def test_show_tells_what_is_stored(data, model):
     assert [row["ref"] for row in shown["records"]] == [data.ref, model.ref]
     assert savile.show(model.ref)["id"] == model.ref
     assert savile.show("audit", verify=True)["verified"] is True
-    assert savile.show("recipe", full=True)["recipe"].count("\n") == 11
+    assert savile.show("recipe", full=True)["recipe"].count("\n") == 12
     assert savile.show("schema")["schema_of_recipe"]["title"] == "Savile recipe"
 
 

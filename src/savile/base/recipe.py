@@ -173,6 +173,11 @@ def write(values: Mapping[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def documents(*values: Any) -> str:
+    """Plain values as YAML documents, keys in the order given; for files that other programs read."""
+    return str(yaml.safe_dump_all(values, sort_keys=False))
+
+
 def schema() -> dict[str, Any]:
     """The JSON schema of a recipe, for editors."""
     found: dict[str, Any] = _adapter().json_schema()

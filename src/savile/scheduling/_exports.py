@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from savile.base.errors import InputError
+from savile.base.recipe import documents
 from savile.base.work import WHOLE, Job, Node, Region
 
 LABEL = "savile.dev/region"
@@ -127,19 +128,17 @@ def written(
     kind: str, jobs: Sequence[Job], commands: Mapping[str, str], nodes: Sequence[Node], regions: Sequence[Region]
 ) -> dict[str, str]:
     """File name -> text: one for each job; ``kueue`` the objects of the cluster, too."""
-    import yaml
-
     order = [region.id for region in regions] or list(dict.fromkeys(node.region for node in nodes))
     if kind == "slurm":
         return {f"{name(job.id)}.sbatch": slurm(job, commands[job.id], order) for job in jobs}
     if kind == "skypilot":
         tasks = {job.id: skypilot(job, order, commands[job.id]) for job in jobs}
-        return {f"{name(job)}.sky.yaml": yaml.safe_dump(task, sort_keys=False) for job, task in tasks.items()}
+        return {f"{name(job)}.sky.yaml": documents(task) for job, task in tasks.items()}
     tenants = sorted({job.tenant for job in jobs})
     objects = kueue(nodes, regions, [(tenant, 1 / len(tenants)) for tenant in tenants])
     workloads = {job.id: workload(job, commands[job.id]) for job in jobs}
-    files = {f"{name(job)}.kueue.yaml": yaml.safe_dump(each, sort_keys=False) for job, each in workloads.items()}
-    return {"objects.kueue.yaml": yaml.safe_dump_all(objects, sort_keys=False), **files}
+    files = {f"{name(job)}.kueue.yaml": documents(each) for job, each in workloads.items()}
+    return {"objects.kueue.yaml": documents(*objects), **files}
 
 
 def name(text: str) -> str:
