@@ -43,6 +43,7 @@ __all__ = [
     "override",
     "plain",
     "schema",
+    "yaml_documents",
     "write",
 ]
 
@@ -173,7 +174,7 @@ def write(values: Mapping[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def documents(*values: Any) -> str:
+def yaml_documents(*values: Any) -> str:
     """Plain values as YAML documents, keys in the order given; for files that other programs read."""
     return str(yaml.safe_dump_all(values, sort_keys=False))
 
