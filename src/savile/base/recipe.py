@@ -43,7 +43,7 @@ __all__ = [
     "override",
     "plain",
     "schema",
-    "yaml_documents",
+    "as_yaml",
     "write",
 ]
 
@@ -174,7 +174,7 @@ def write(values: Mapping[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def yaml_documents(*values: Any) -> str:
+def as_yaml(*values: Any) -> str:
     """Plain values as YAML documents, keys in the order given; for files that other programs read."""
     return str(yaml.safe_dump_all(values, sort_keys=False))
 

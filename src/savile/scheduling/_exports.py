@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from savile.base.errors import InputError
-from savile.base.recipe import yaml_documents
+from savile.base.recipe import as_yaml
 from savile.base.work import WHOLE, Job, Node, Region
 
 LABEL = "savile.dev/region"
@@ -133,12 +133,12 @@ def written(
         return {f"{name(job.id)}.sbatch": slurm(job, commands[job.id], order) for job in jobs}
     if kind == "skypilot":
         tasks = {job.id: skypilot(job, order, commands[job.id]) for job in jobs}
-        return {f"{name(job)}.sky.yaml": yaml_documents(task) for job, task in tasks.items()}
+        return {f"{name(job)}.sky.yaml": as_yaml(task) for job, task in tasks.items()}
     tenants = sorted({job.tenant for job in jobs})
     objects = kueue(nodes, regions, [(tenant, 1 / len(tenants)) for tenant in tenants])
     workloads = {job.id: workload(job, commands[job.id]) for job in jobs}
-    files = {f"{name(job)}.kueue.yaml": yaml_documents(each) for job, each in workloads.items()}
-    return {"objects.kueue.yaml": yaml_documents(*objects), **files}
+    files = {f"{name(job)}.kueue.yaml": as_yaml(each) for job, each in workloads.items()}
+    return {"objects.kueue.yaml": as_yaml(*objects), **files}
 
 
 def name(text: str) -> str:
