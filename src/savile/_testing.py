@@ -100,7 +100,7 @@ def _job(rng: np.random.Generator, number: int) -> Job:
         Pod(int(rng.integers(1, 9)) * 1000, int(rng.integers(1, 17)) * 1024, milli, frozenset({"small"} if place == 1 else ())),
         release,
         work,
-        pods=int(rng.choice([1, 1, 1, 2, 3])),
+        pods=min(int(rng.choice([1, 1, 1, 2, 3])), 2 if place == 1 else 3),  # two nodes have all that place 1 asks for
         spread=0.3,
         deadline_s=release + work * float(rng.uniform(1, 20)) if rng.random() < 0.5 else None,
         tenant=f"t{rng.integers(3)}",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, fields, is_dataclass
+from math import isfinite
 from typing import Any, Literal
 
 from savile.base.errors import InputError
@@ -252,7 +253,9 @@ Decision = Start | Preempt | Resize | Migrate | Replicate | Reject | Price | Pow
 
 
 def plain(value: Any) -> Any:
-    """The JSON form of a record of this file: dictionaries without fields left at their defaults, sorted lists for sets."""
+    """The JSON form of a record of this file: no fields left at their defaults, sorted lists for sets, None for no limit."""
+    if isinstance(value, float) and not isfinite(value):
+        return None
     if is_dataclass(value):
         return {f.name: plain(each) for f in fields(value) if f.init and (each := getattr(value, f.name)) != _default(f)}
     if isinstance(value, frozenset):

@@ -41,7 +41,8 @@ def report(outcomes: Sequence[Outcome]) -> dict[str, Any]:
         figure: dict[str, Any] = interval([outcome.figures[name] for outcome in outcomes])
         figure["source"] = "real" if name in MEASURED else marks.get(name, "modelled" if name in PRICED else first.mark)
         known = [limit[name] for limit in limits if name in limit]
-        if len(known) == len(outcomes) and min(known) > 0:
+        whole = all(outcome.figures["finished"] == outcome.figures["jobs"] for outcome in outcomes)  # bounds are for all jobs
+        if whole and len(known) == len(outcomes) and min(known) > 0:
             figure["bound"] = float(np.mean(known))
             figure["gap"] = figure["value"] / figure["bound"] - 1
         figures[name] = figure
