@@ -36,7 +36,7 @@ SAMPLES = Path(os.environ.get("SAVILE_DATA", "../shared/data")).resolve() / "int
 SEEDS = (0, 1, 2)
 TRIALS = {"savile": [(2e-4, 2), (2e-4, 3), (4e-4, 2), (4e-4, 3)], "trainer": [(1e-4, 8), (3e-4, 4), (3e-4, 8), (6e-4, 4)]}
 SLACK = 0.003
-PATIENCE = {"bf16": 5.0, "fp32": 8.0}  # times our seconds; a run past it is stopped after that epoch and counts with its time
+PATIENCE = {"bf16": 5.0, "fp32": 6.0}  # times our seconds; a run past it is stopped after that epoch and counts with its time
 BATCH = 64
 LONGEST = 256
 
