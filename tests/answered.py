@@ -40,6 +40,9 @@ def hold(answer, folder, monkeypatch, capsys, kept=()):
         monkeypatch: pytest's own, undone before anything is looked at.
         capsys: pytest's own.
         kept: names of recipes that may have been written.
+
+    Returns:
+        The exit code.
     """
     make, code, exit_code, said = answer
     monkeypatch.chdir(folder)
@@ -55,6 +58,7 @@ def hold(answer, folder, monkeypatch, capsys, kept=()):
     assert new <= set(kept)
     assert {path: after[path] for path in before} == before
     nothing_half_written(folder / "home")
+    return got
 
 
 def contents(folder):

@@ -1,6 +1,7 @@
 """Every test has a home of its own and no hub; data sets are read from ``$SAVILE_DATA``."""
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ["HF_HUB_OFFLINE"] = "1"
 
 ROOT = Path(__file__).parents[1]
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 DATA = Path(os.environ.get("SAVILE_DATA", ROOT.parent / "shared" / "data"))
 
 
@@ -26,3 +28,15 @@ def data_dir():
     if not DATA.is_dir():
         pytest.skip(f"no data sets in {DATA}; set SAVILE_DATA to their folder")
     return DATA
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """A real browser without a window."""
+    if CHROMIUM is None:
+        pytest.skip("no chromium on this machine: apt-get install chromium")
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: pip install 'savile[test]'")
+    with playwright.sync_playwright() as driver:
+        opened = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
+        yield opened
+        opened.close()

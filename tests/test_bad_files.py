@@ -427,7 +427,7 @@ def a_zip_without_data(folder):
 
 @pytest.mark.parametrize("name", CASES)
 def test_a_file_that_cannot_be_used_is_answered(name, tmp_path, monkeypatch, capsys):
-    hold(CASES[name], tmp_path, monkeypatch, capsys)
+    assert hold(CASES[name], tmp_path, monkeypatch, capsys) == CASES[name][2]
 
 
 def test_there_are_enough_of_them():

@@ -55,7 +55,7 @@ GIVEN = [(path, words) for path in PAGES for words in commands(path)]
 def test_the_command_is_one_the_shell_takes(path, words):
     with click.Context(cli.shell(), info_name="savile") as context:
         name, command, rest = cli.shell().resolve_command(context, words[1:])
-        command.make_context(name, list(rest), parent=context)
+        assert command.make_context(name, list(rest), parent=context).command is command
 
 
 def test_a_command_that_does_not_exist_is_noticed():
@@ -70,7 +70,7 @@ def test_the_recipes_of_a_page_load_and_the_files_they_name_are_read(path, tmp_p
         written.write_text(block, encoding="utf-8")
         sections = recipes.document(written, "recipe").keys() & {section.name for section in fields(recipes.Recipe)}
         if sections:  # a block without any is a file that a recipe names
-            recipes.load(written)
+            assert isinstance(recipes.load(written), recipes.Recipe)
 
 
 PLUG_INS = [(path, block) for path in PAGES for block in blocks(path, "python") if block.startswith('"""')]
@@ -89,4 +89,4 @@ def test_the_plug_in_of_a_page_has_what_its_contract_asks_for(path, block, monke
 @pytest.mark.parametrize("path", PAGES, ids=shown)
 def test_the_python_of_a_page_compiles(path):
     for block in blocks(path, "python"):
-        compile(block, shown(path), "exec")
+        assert compile(block, shown(path), "exec").co_filename == shown(path)

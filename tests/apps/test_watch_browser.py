@@ -1,25 +1,12 @@
 """The page of the watch in a real browser, in both languages: nothing fails, nothing is fetched, alarms and rows are seen."""
 
 import os
-import shutil
 from pathlib import Path
 
 import pytest
 from test_sentiment_watch import TROUBLES, Reader, items, settings
 
 from savile.apps import sentiment_watch
-
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine: apt-get install chromium")
-
-
-@pytest.fixture(scope="module")
-def browser():
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: pip install 'savile[test]'")
-    with playwright.sync_playwright() as driver:
-        opened = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
-        yield opened
-        opened.close()
 
 
 @pytest.fixture(params=["en", "zh"])

@@ -1,14 +1,9 @@
 """The page of a run in a real browser: nothing is fetched, everything is drawn, the table of reasons is there."""
 
-import shutil
-
 import pytest
 
 from savile import scheduling
 from savile._testing import small_world
-
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine: apt-get install chromium")
 
 
 @pytest.fixture(scope="module")
@@ -20,25 +15,21 @@ def path(tmp_path_factory):
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_the_page_stands_on_its_own(path, scheme):
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: pip install 'savile[test]'")
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
-        page = browser.new_context(color_scheme=scheme, viewport={"width": 1100, "height": 900}).new_page()
-        problems, fetched = [], []
-        page.on("console", lambda message: problems.append(message.text))
-        page.on("pageerror", lambda error: problems.append(str(error)))
-        page.on("request", lambda request: fetched.append(request.url))
-        page.goto(path.as_uri())
-        assert problems == []
-        assert [url for url in fetched if not url.startswith("data:")] == [path.as_uri()]
-        for heading in ("By node", "By region", "Load and price", "What it cost", "Why this node", "All figures"):
-            assert page.get_by_role("heading", name=heading).is_visible()
-        plots = page.locator("svg").all()
-        assert len(plots) >= 7
-        assert all(plot.bounding_box()["width"] > 50 for plot in plots)
-        assert page.locator("rect.c1").count() > 5
-        assert page.get_by_text("has used least for its weight").first.is_visible()
-        page.set_viewport_size({"width": 400, "height": 800})
-        assert page.evaluate("document.documentElement.scrollWidth") <= 400
-        browser.close()
+def test_the_page_stands_on_its_own(path, scheme, browser):
+    page = browser.new_context(color_scheme=scheme, viewport={"width": 1100, "height": 900}).new_page()
+    problems, fetched = [], []
+    page.on("console", lambda message: problems.append(message.text))
+    page.on("pageerror", lambda error: problems.append(str(error)))
+    page.on("request", lambda request: fetched.append(request.url))
+    page.goto(path.as_uri())
+    assert problems == []
+    assert [url for url in fetched if not url.startswith("data:")] == [path.as_uri()]
+    for heading in ("By node", "By region", "Load and price", "What it cost", "Why this node", "All figures"):
+        assert page.get_by_role("heading", name=heading).is_visible()
+    plots = page.locator("svg").all()
+    assert len(plots) >= 7
+    assert all(plot.bounding_box()["width"] > 50 for plot in plots)
+    assert page.locator("rect.c1").count() > 5
+    assert page.get_by_text("has used least for its weight").first.is_visible()
+    page.set_viewport_size({"width": 400, "height": 800})
+    assert page.evaluate("document.documentElement.scrollWidth") <= 400
