@@ -147,6 +147,12 @@ def _chosen(room: Room, pod: Pod, chosen: int | tuple[int, tuple[int, ...]]) -> 
     return chosen if isinstance(chosen, tuple) else (int(chosen), room.devices(pod, int(chosen)))
 
 
+def may_read(state: State, job: Job, region: str) -> bool:
+    """Whether everything a job reads may be kept in a region."""
+    tags = {region, *state.regions[region].tags}
+    return all(not state.items[item].residency or state.items[item].residency & tags for item in job.data)
+
+
 def copies(room: Room, pod: Pod) -> np.ndarray:
     """How many such pods each node has room for, int64 (n,), types and regions apart."""
     many = np.full(len(room.cpu), np.iinfo(np.int64).max)

@@ -16,7 +16,7 @@ from savile.base.cluster import State
 from savile.base.work import WHOLE, Event, Start
 from savile.scheduling import best_fit
 from savile.scheduling._ledger import GBIT
-from savile.scheduling._place import DAY_S, place, spread
+from savile.scheduling._place import DAY_S, may_read, place, spread
 
 deterministic = True
 
@@ -93,9 +93,7 @@ def base(state: State, players: Sequence[int]) -> np.ndarray:
         may = state.allowed(job) & state.capacity.fits(job.pod)
         for site, region in enumerate(state.regions.values()):
             at = (may & (state.site == site)).nonzero()[0]
-            if not len(at) or any(
-                (item := state.items[d]).residency and not item.residency & {region.id, *region.tags} for d in job.data
-            ):
+            if not len(at) or not may_read(state, job, region.id):
                 continue
             far = [state.items[d] for d in job.data if region.id not in state.items[d].replicas]
             fetch = sum(item.gib for item in far) * GBIT / region.gbps

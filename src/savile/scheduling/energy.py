@@ -13,7 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from savile.base.cluster import Room, State
-from savile.base.work import WHOLE, Decision, Event, Job, Node, Pod, Power
+from savile.base.work import WHOLE, Decision, Event, Job, Pod, Power
+from savile.scheduling._ledger import idle_w
 from savile.scheduling._place import DAY_S, place
 
 deterministic = True
@@ -95,8 +96,3 @@ def _sleep(state: State, taken: set[str], keep: int) -> list[Decision]:
     bare = (on & (room.cpu == empty.cpu) & (room.total == empty.total) & (room.mem == empty.mem)).nonzero()[0]
     idle = sorted((idle_w(state.nodes[n]), n) for n in bare.tolist() if state.nodes[n].id not in taken)
     return [Power(state.nodes[n].id, False, "nothing to do") for _, n in idle[keep:]]
-
-
-def idle_w(node: Node) -> float:
-    """Watts of a node that is on and has nothing to do."""
-    return node.idle_w + node.devices * node.device.idle_w

@@ -17,7 +17,7 @@ from savile.base.cluster import Room, State
 from savile.base.work import Event, Job, Start
 from savile.scheduling import best_fit
 from savile.scheduling._ledger import GBIT
-from savile.scheduling._place import DAY_S, place, spread
+from savile.scheduling._place import DAY_S, may_read, place, spread
 
 deterministic = False
 HALF_LIFE_S = 6 * 3600.0  # after which a read of some data counts half in how often it will be read
@@ -78,7 +78,7 @@ def options(state: State, room: Room, number: int, settings: Settings) -> dict[s
     job, found = state.jobs[number], dict[str, tuple[float, float]]()
     for site, name in enumerate(state.regions):
         places = spread(state, room, job, best_fit.choose, state.site == site, take=False)
-        if places is None or not _allowed(state, job, name):
+        if places is None or not may_read(state, job, name):
             continue
         rate = state.rate(job, places)
         left = state.left_s(number)
@@ -143,12 +143,6 @@ def _saved(
         share = 1.0 / max(len(state.regions), 1)  # a later reader goes to this region with the chance of any other
         found[name] = sum(reads.get(item.id, 0.0) * share * item.gib * GBIT / gbps for item in far)
     return found
-
-
-def _allowed(state: State, job: Job, region: str) -> bool:
-    """Whether everything the job reads may be kept in a region."""
-    tags = {region, *state.regions[region].tags}
-    return all(not state.items[d].residency or state.items[d].residency & tags for d in job.data)
 
 
 def _start(state: State, room: Room, job: Job, names: Sequence[str]) -> Start | None:
