@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from clusters import job, node, simulate
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from savile.scheduling import _properties, _units
+from savile.base.work import Device, Node, Region
+from savile.scheduling import _properties, _units, policy
 from savile.scheduling._market import MECHANISMS, max_min, partial, proportional
-from savile.scheduling.two_stage import lend, preallocate
+from savile.scheduling._units import measured
+from savile.scheduling.two_stage import Settings, lend, parts, preallocate
 
 PROMISED = {
     "equal": {"sharing_incentive", "envy_free", "strategy_proof"},
@@ -116,3 +119,22 @@ def test_units_do_not_matter_and_measures_disagree_openly() -> None:
     assert np.allclose(_units.market_value(hours * [60.0, 1.0], price / [60.0, 1.0]), measures["market_value"])
     found = _units.rankings(measures)
     assert found["reversals"]["dominant_share", "market_value"] == [(0, 1)]
+
+
+def test_a_run_is_measured_in_all_three_ways() -> None:
+    quick, slow = Node("q", "here", 8000, 65_536, Device("quick", speed=2.0), 1), node("s", devices=3)
+    region = Region("here", rent={"quick": 1.0})
+    jobs = [job("a", work=7200.0, tenant="ann"), job("b", work=3600.0, tenant="bob", types=frozenset({"quick"}))]
+    found = measured(simulate("first_fit", [slow, quick], jobs, regions=(region,)))
+    assert found["reference_hours"] == pytest.approx({"ann": 2.0, "bob": 0.5 * 2.0})  # half an hour on a device twice as fast
+    assert found["dominant_share"]["ann"] == pytest.approx(2.0 / (4 * 2.0))
+    assert found["market_value"] == pytest.approx({"ann": 0.0, "bob": 0.5})
+
+
+def test_stage_one_divides_by_scenarios_of_need() -> None:
+    asked = Settings(needs={"large": (6.0, 8.0), "small": (1.0, 2.0)})
+    owned = parts(asked, ["large", "small"], 8.0)
+    assert owned["large"] > owned["small"] > 0
+    assert sum(owned.values()) <= 8.0 + 1e-6
+    jobs = [job(f"j{i}", work=600.0, tenant=("large", "small")[i % 2]) for i in range(8)]
+    assert simulate(policy("two_stage", needs=asked.needs), [node()], jobs).figures["finished"] == 8

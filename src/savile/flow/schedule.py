@@ -149,10 +149,7 @@ def _page(outcome: Outcome) -> str:
     from savile import scheduling
 
     html = scheduling.page(outcome)
-    path = Store.open().home / "pages" / f"schedule-{digest(html)[:12]}.html"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(html, encoding="utf-8")
-    return str(path.resolve())
+    return str(Store.open().page(f"schedule-{digest(html)[:12]}.html", html))
 
 
 def _export(found: Queue, kind: str, path: Path) -> list[str]:

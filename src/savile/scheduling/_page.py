@@ -9,6 +9,7 @@ from savile.base.work import WHOLE
 from savile.scheduling._fragmentation import fragmentation
 from savile.scheduling._outcome import Outcome
 from savile.scheduling._report import report
+from savile.scheduling._units import measured
 
 HOUR = 3600.0
 SAMPLES = 200
@@ -44,6 +45,7 @@ def page(outcome: Outcome) -> str:
     _gantts(made, outcome)
     _loads(made, outcome)
     _costs(made, outcome)
+    _tenants(made, outcome)
     _reasons(made, outcome)
     made.heading("All figures")
     rows = [[name, f["value"], f.get("bound"), f["source"]] for name, f in figures.items()]
@@ -120,6 +122,14 @@ def _costs(made: Page, outcome: Outcome) -> None:
         "EUR by tenant, for what its jobs held",
         [Bar(name, eur) for name, eur in sorted(held.items(), key=lambda x: -x[1])[:20]],
     )
+
+
+def _tenants(made: Page, outcome: Outcome) -> None:
+    """Who had how much, by three measures that need not agree."""
+    found = measured(outcome)
+    made.heading("Who had how much")
+    rows = [[tenant, *(values[tenant] for values in found.values())] for tenant in found["dominant_share"]]
+    made.table(["tenant", *(name.replace("_", " ") for name in found)], rows)
 
 
 def _reasons(made: Page, outcome: Outcome) -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 import numpy as np
 
@@ -25,32 +26,38 @@ PIECES = 8  # of the concave value of what a tenant is given
 
 @dataclass(frozen=True)
 class Settings:
-    """`owns`: tenant -> its share of the devices; tenants left out share the rest evenly."""
+    """Who owns what.
+
+    Attributes:
+        owns: tenant -> its share of the devices; tenants left out share the rest evenly.
+        needs: tenant -> devices it may need, one figure a scenario, as many for each; when given, stage one divides by them.
+        patience_s: when a job is overtaken no more.
+    """
 
     owns: dict[str, float] = field(default_factory=dict)
+    needs: dict[str, tuple[float, ...]] = field(default_factory=dict)
     patience_s: float = DAY_S
-
-    def __hash__(self) -> int:
-        return hash((tuple(sorted(self.owns.items())), self.patience_s))
 
 
 DEFAULT = Settings()
 
 
 def decide(state: State, event: Event, rng: np.random.Generator, settings: Settings = DEFAULT) -> Sequence[Decision]:
-    """Owners within their part first, then borrowers; where an owner waits, the youngest borrowers give way."""
+    """Whoever keeps to what is its own or lent to it comes first; where an owner waits, the youngest borrowers give way."""
     used = held(state)
     needs = dict(used)
     for number in state.pending.tolist():
         job = state.jobs[number]
         needs[job.tenant] = needs.get(job.tenant, 0.0) + devices(job)
-    owned = parts(settings, sorted(needs), float(state.capacity.total.sum()) / WHOLE)
+    tenants, capacity = sorted(needs), float(state.capacity.total.sum()) / WHOLE
+    owned = parts(settings, tenants, capacity)
+    lent = lend(np.array([owned[t] for t in tenants]), np.array([needs[t] for t in tenants]), capacity)
+    may = dict(zip(tenants, lent.tolist(), strict=True))
 
     def key(state: State, numbers: np.ndarray) -> np.ndarray:
-        """Whose tenant would stay within its part comes first, then whose tenant has borrowed least."""
+        """How far a job would take its tenant beyond what it may use now."""
         jobs = [state.jobs[n] for n in numbers.tolist()]
-        over = [used.get(job.tenant, 0.0) + devices(job) - owned[job.tenant] for job in jobs]
-        return np.array([max(0.0, each) for each in over])
+        return np.array([max(0.0, used.get(job.tenant, 0.0) + devices(job) - may[job.tenant]) for job in jobs])
 
     started = place(state, event, best_fit.choose, key, settings.patience_s, "within its part, or lent")
     # devices are asked back for a job that found no room; what was lent and what is free are not mixed at one event
@@ -94,11 +101,19 @@ def held(state: State) -> dict[str, float]:
 
 
 def parts(settings: Settings, tenants: Sequence[str], capacity: float) -> dict[str, float]:
-    """Tenant -> devices it owns: its share where one is set, else an even part of what is left."""
+    """Tenant -> devices it owns: by scenarios of need, else its share where one is set, else an even part of what is left."""
+    if settings.needs:
+        given = _divided(tuple(settings.needs), tuple(settings.needs.values()), capacity)
+        return {tenant: given.get(tenant, 0.0) for tenant in tenants}
     rest = max(0.0, 1.0 - sum(settings.owns.values()))
     others = [tenant for tenant in tenants if tenant not in settings.owns]
     even = rest / len(others) if others else 0.0
     return {tenant: capacity * settings.owns.get(tenant, even) for tenant in tenants}
+
+
+@lru_cache(maxsize=64)
+def _divided(tenants: tuple[str, ...], needs: tuple[tuple[float, ...], ...], capacity: float) -> dict[str, float]:
+    return dict(zip(tenants, preallocate(np.array(needs).T, capacity).tolist(), strict=True))
 
 
 def lend(owned: np.ndarray, need: np.ndarray, capacity: float) -> np.ndarray:
