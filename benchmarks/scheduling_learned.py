@@ -1,8 +1,8 @@
 """A learned policy against the best heuristic, on weeks that learning never saw: shipped only if it is better, told either way.
 
-Agents of six regions learn by the cross-entropy method on two weeks of Philly's jobs (see `_regions`), once for each of five seeds,
-and are tried on one other week each, beside every heuristic that needs no learning. The best heuristic is chosen on the training
-weeks. The figure is the mean completion time.
+Agents of six regions learn by the cross-entropy method on two weeks of Philly's jobs (see `_regions`), once for each of five
+seeds, and are tried on one other week each, beside every heuristic that needs no learning. The best heuristic is chosen on
+the training weeks. The figure is the mean completion time.
 """
 
 from __future__ import annotations
