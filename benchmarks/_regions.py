@@ -21,6 +21,7 @@ from savile.scheduling._traces import CARBON_OFFSET_H, carbon, philly, prices
 
 SAMPLES = Path(os.environ.get("SAVILE_DATA", "../shared/data")).resolve()
 CARD = Device("V100", 32, idle_w=60, peak_w=300)
+OTHERS = (CARD, Device("T4", 16, idle_w=14, peak_w=70, speed=0.4), Device("A100", 40, idle_w=80, peak_w=400, speed=2.0))
 SCALES = {"CA": 1.3, "NY": 1.1, "TX": 0.8, "VA": 0.9, "WA": 0.6, "GA": 0.8}
 YEARS_S = 1_735 * 86_400.0  # from 2017-10-02, a Monday, to 2022-07-04, a Monday
 WEEK_S = 7 * 86_400.0
@@ -30,13 +31,14 @@ EUR_PER_TONNE = 80.0  # of CO2
 DEVICES = 8  # of a machine
 
 
-def world(seed: int, jobs: int = 1000, nodes: int = 1) -> World:
+def world(seed: int, jobs: int = 1000, nodes: int = 1, mixed: bool = False) -> World:
     """A week of jobs in six regions.
 
     Args:
         seed: chooses the jobs, the week of 2022, the order of the nodes and the errors of the estimates.
         jobs: how many.
         nodes: machines of eight devices in each region.
+        mixed: regions have devices of three speeds, modelled, instead of one.
     """
     rng = np.random.default_rng(seed)
     week = float(rng.integers(-20, 20)) * WEEK_S
@@ -54,8 +56,13 @@ def world(seed: int, jobs: int = 1000, nodes: int = 1) -> World:
         due = at + real[job.id] * (1 + MARGIN) + SLACK_S
         estimate = {"work_s": guess, "spread": DOUBT, "ckpt_s": 60.0, "restart_s": 120.0}
         made.append(replace(job, release_s=at, deadline_s=due, **estimate))
-    shape = {"device": CARD, "devices": DEVICES, "idle_w": 200.0, "peak_w": 600.0}
-    machines = [Node(f"{name}{i}", name, 64_000, 524_288, **shape) for name in names for i in range(nodes)]
+    shape = {"devices": DEVICES, "idle_w": 200.0, "peak_w": 600.0}
+    cards = [OTHERS[r % 3] if mixed else CARD for r in range(len(names))]
+    machines = [
+        Node(f"{name}{i}", name, 64_000, 524_288, card, **shape)
+        for name, card in zip(names, cards, strict=True)
+        for i in range(nodes)
+    ]
     order = rng.permutation(len(machines)).tolist()
     marks = {"kwh": "modelled", "energy_eur": "modelled", "gco2": "modelled"}
     return World(tuple(machines[i] for i in order), tuple(made), regions(), (), real, marks=marks, name="philly in six regions")
