@@ -46,6 +46,7 @@ def measure(draw: int) -> dict[str, Any]:
     """Accuracy on the whole test set of what `auto` keeps, of the frozen probe and of the linear model."""
     from savile import data
     from savile.adaptation import adapt
+    from savile.base import catalogue
     from savile.models import Predictor
 
     with tempfile.TemporaryDirectory() as folder:
@@ -55,7 +56,7 @@ def measure(draw: int) -> dict[str, Any]:
         texts, gold = found.texts("test"), found.targets("test")
 
         def accuracy(model: Any) -> float:
-            form = "linear" if model.family == "linear" else "torch"
+            form = catalogue.get("families", model.family).FORM
             return float((Predictor(model, form)(texts).choice == gold).mean())
 
         auto = adapt(found)
