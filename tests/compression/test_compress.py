@@ -163,3 +163,14 @@ def test_what_cannot_be_done_is_said(small, technique, settings, error, sentence
 def test_the_data_must_be_known(small):
     with pytest.raises(InputError, match="Name the data"):
         compress(replace(small[1], parents=()))
+
+
+def test_the_steadiest_form_goes_before_the_fastest():
+    """Of forms that may serve, one that moves answers far enough to change a clear one comes last, however fast."""
+    from savile.compression._measure import Candidate
+
+    def one(form, speed, moved, reason=""):
+        return Candidate(form, "openvino", Calibration(), {"tokens_per_second": speed, "moved": moved}, reason)
+
+    tried = [one("a-int8", 300, 1.2), one("b-bf16", 200, 0.4), one("c-fp32", 100, 0.0), one("d-bf16", 400, 0.1, "too large")]
+    assert [each.form[0] for each in sorted(tried, key=lambda each: each.rank)] == ["b", "c", "a", "d"]

@@ -140,3 +140,23 @@ def test_close_calls_are_counted(outputs_of, simulated):
     expected = int((best[:, -1] - best[:, -2] < 0.05).sum())
     assert proof.measure(answers) == {"close_calls": {"rows": expected, "share": expected / 500}}
     assert expected > 0
+
+
+@given(st.integers(0, 10_000), st.floats(0.0, 3.0))
+@settings(deadline=None)
+def test_what_changes_a_clear_answer_has_moved_that_far(outputs_of, seed, noise):
+    rng = np.random.default_rng(seed)
+    logits = rng.normal(size=(200, 3))
+    trained, served = outputs_of(logits), outputs_of(logits + noise * rng.normal(size=logits.shape))
+    found = parity({"onnx-int8": lambda _: served}, range(200), lambda _: trained)["onnx-int8"]
+    assert proof.moved(trained, trained) == 0.0
+    if found["wide_flips"]:
+        assert proof.moved(trained, served) >= 1.0
+
+
+def test_a_form_may_have_moved_far_before_it_changes_a_clear_answer(outputs_of):
+    logits = np.log([[0.8, 0.2], [0.54, 0.46]])
+    served = np.log([[0.7, 0.3], [0.54, 0.46]])
+    found = parity({"onnx-int8": lambda _: outputs_of(served)}, range(2), lambda _: outputs_of(logits))["onnx-int8"]
+    assert found["flips"] == 0
+    assert proof.moved(outputs_of(logits), outputs_of(served)) == pytest.approx(0.2 / proof.CLOSE)  # a margin of 0.6 became 0.4

@@ -60,7 +60,7 @@ class Candidate:
     Attributes:
         form, engine: their names.
         calibration: refitted on calibration rows.
-        facts: JSON-able figures: speed, size, flips, agreement, drop.
+        facts: JSON-able figures: speed, size, flips, agreement, drop, how far answers moved (see `parity.moved`).
         reason: why it may not serve; empty when it may.
     """
 
@@ -70,12 +70,17 @@ class Candidate:
     facts: Mapping[str, Any]
     reason: str = ""
 
+    @property
+    def rank(self) -> tuple[bool, bool, float]:
+        """What may serve first, of those what moves no answer far enough to change a clear one, of those the fastest."""
+        return bool(self.reason), self.facts["moved"] >= 1.0, -self.facts["tokens_per_second"]
+
 
 def candidate(model: Model, form: str, engine: str, checked: Checked, limits: Mapping[str, float]) -> Candidate:
     """Measure one form on one engine against the trained form and the limits ``max_size_mb`` and ``max_drop``."""
     predictor = Predictor(model, form, engine, threads=1)
-    answers = predictor(checked.texts)
-    proof = catalogue.get("metrics", "parity").parity({form: lambda _: answers}, checked.texts, lambda _: checked.trained)[form]
+    answers, parity = predictor(checked.texts), catalogue.get("metrics", "parity")
+    proof = parity.parity({form: lambda _: answers}, checked.texts, lambda _: checked.trained)[form]
     score, unseen = catalogue.get("tasks", model.task).score, slice(checked.unseen)
     before, now = (score(outputs.choice[unseen], checked.gold[unseen]) for outputs in (checked.trained, answers))
     facts = {
@@ -84,6 +89,7 @@ def candidate(model: Model, form: str, engine: str, checked: Checked, limits: Ma
         "flips": proof["flips"],
         "rows": proof["n"],
         "agreement": 1.0 - proof["share"],
+        "moved": parity.moved(checked.trained, answers),
         "drop": before - now,
         "size_mb": size_mb(model, form),
     }

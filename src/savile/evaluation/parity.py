@@ -82,6 +82,30 @@ def margins(outputs: Outputs) -> np.ndarray:
     return margin
 
 
+def moved(trained: Outputs, served: Outputs) -> float:
+    """How far a form moves its answers at most, where 1 is as far as it takes to change one that is not in doubt.
+
+    Flips are few, and whether the next thousand rows hold one that is not allowed can hardly be told from them; every row
+    tells how far answers move. Both sides are calibrated alike. By label: the most that the best label loses on the second
+    best, over `CLOSE`; with any number of labels the most that a probability moves, over half of that; of numbers over `FAR`.
+    """
+    if is_number(trained):
+        return float(np.abs(trained.logits - served.logits).max(initial=0.0)) / FAR
+    if trained.choice.ndim == 2:
+        return float(np.abs(trained.probabilities - served.probabilities).max(initial=0.0)) / (CLOSE / 2)
+    rows = np.arange(len(trained.choice))
+    lead = [_lead(outputs.probabilities, trained.choice, rows) for outputs in (trained, served)]
+    return float((lead[0] - lead[1]).max(initial=0.0)) / CLOSE
+
+
+def _lead(probabilities: np.ndarray, choice: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Probability of the chosen label minus the highest of the others, (n,)."""
+    others = probabilities.copy()
+    others[rows, choice] = -np.inf
+    lead: np.ndarray = probabilities[rows, choice] - others.max(axis=1)
+    return lead
+
+
 def _distances(outputs: Outputs) -> np.ndarray:
     """Twice the distance of each label's probability from the cut, (n, labels): the cut lies between what is given and not."""
     given, probabilities = outputs.choice, outputs.probabilities
