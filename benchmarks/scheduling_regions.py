@@ -37,6 +37,7 @@ def main() -> None:
         runs=share,
         baseline="oracle saving against first_fit",
         baseline_value=statistics.median(1 - one["oracle"] / one["first_fit"]["eur"] for one in seeds),
+        ratio=statistics.median(share),
     )
     met = [one["region_lp"]["deadlines_met"] - one["first_fit"]["deadlines_met"] for one in seeds]
     report("regions_deadlines_met_above_fifo", min(met), "share", bar=0.0, seeds=list(SEEDS), runs=met)
@@ -52,6 +53,7 @@ def main() -> None:
                 runs=saved,
                 baseline=name,
                 baseline_value=statistics.median(one[name][kind] for one in seeds),
+                ratio=1 / (1 - statistics.median(saved)),
             )
 
 
