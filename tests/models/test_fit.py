@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from conftest import rows
 from savile.base.errors import InputError
 from savile.base.events import listening
-from savile.models import FitSettings, _checkpoint, encoder, fit
+from savile.models import FitSettings, _checkpoint, _within, encoder, fit
 from savile.models._fit import rate
 
 PLAIN = FitSettings(precision="fp32", epochs=3, learning_rate=3e-3, batch_rows=16)
@@ -129,6 +129,16 @@ def test_the_budget_cuts_the_steps(network):
     train = rows(120)
     assert fit(network(), train, dataclasses.replace(PLAIN, epochs=50, minutes=1e-6)).steps == 1
     assert fit(network(), train, dataclasses.replace(PLAIN, epochs=1, minutes=10)).steps == 8
+
+
+def test_a_budget_too_short_for_all_rows_takes_a_share_of_each_label(network):
+    train = rows(1_500)
+    fitted = fit(network(), train, dataclasses.replace(PLAIN, minutes=1e-6))
+    assert fitted.settings.most_rows == _within.LEAST
+    assert fit(network(), train, dataclasses.replace(PLAIN, most_rows=64, batch_rows=64)).steps == PLAIN.epochs
+    chosen = _within.drawn(np.repeat([0, 1, 2], [900, 99, 1]), 100, seed=0)
+    assert np.bincount(np.repeat([0, 1, 2], [900, 99, 1])[chosen]).tolist() == [90, 9, 1]
+    assert len(np.unique(_within.drawn(np.linspace(0.0, 1.0, 1_000), 100, seed=0))) == 100
 
 
 def test_the_budget_is_settled_once_and_found_again(network, tmp_path):

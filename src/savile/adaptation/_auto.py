@@ -23,6 +23,7 @@ TUNED = "full"
 TABLES, BY_LANGUAGE = "tabular", "auto"
 LEAST_SECONDS = 5.0  # a tuned method is not begun with less than this left
 SURE = 1.28  # standard errors by which the log loss must fall for two models to answer together: nine chances in ten
+HEAD_SHARE = 0.4  # share of what is left that a new head may take
 RESERVE = 0.85  # share of what is left that the tuned method may plan with; the rest is for answering validation rows
 
 
@@ -93,14 +94,16 @@ def candidates(data: Dataset, recipe: Recipe) -> list[Recipe]:
     found = [Recipe("linear", "", shared, recipe.seed)]
     if set(data.features().column_names) - {data.roles.get("text")} and TABLES in catalogue.names("families"):
         found.append(Recipe(TABLES, "", shared, recipe.seed))
-    return [*found, replace(recipe, method="head", settings=shared, minutes=None), replace(recipe, method=TUNED)]
+    return [*found, replace(recipe, method="head", settings=shared), replace(recipe, method=TUNED)]
 
 
 def share(recipe: Recipe, candidate: Recipe, spent: float) -> float | None:
     """Minutes for one candidate when so many seconds are spent: 0 when too few are left, None without a budget of its own."""
-    if recipe.minutes is None or candidate.minutes is None:
+    if recipe.minutes is None or not candidate.method:
         return None
     left = recipe.minutes * 60 - spent
+    if candidate.method == "head":  # tried in any case: on few rows it takes seconds
+        return max(left, LEAST_SECONDS) * HEAD_SHARE / 60
     return left * RESERVE / 60 if left > LEAST_SECONDS else 0.0
 
 

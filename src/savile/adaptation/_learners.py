@@ -15,6 +15,8 @@ from savile.base.contracts import HeadSpec, Inputs, Rows
 from savile.base.errors import InputError, UnknownNameError
 from savile.base.records import Dataset
 
+MOST = ("most_steps", "most_rows")  # what a budget comes to
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -148,7 +150,7 @@ class LoopLearner:
         self.shape = Shape(**chosen["network"])
         self.method_settings = asdict(method.Settings(**chosen["method"]))
         self.fit_settings = FitSettings(**{**habits, "seed": recipe.seed, **chosen["fit"]})
-        self.most_steps = 0  # what the first probe says the budget allows
+        self.most: dict[str, Any] = {}  # what the first probe says the budget allows
 
     def identity(self) -> dict[str, Any]:
         """Everything the result depends on beside the data."""
@@ -174,15 +176,16 @@ class LoopLearner:
 
         network = self.network()
         settings = self.fit_settings if rows.minutes is None else replace(self.fit_settings, minutes=rows.minutes)
-        if self.most_steps:
-            settings = replace(settings, minutes=0.0, most_steps=self.most_steps)
+        if any(self.most.values()):
+            settings = replace(settings, minutes=0.0, **self.most)
         train: tuple[Sequence[str], np.ndarray] = list(rows.inputs), rows.targets
         if self.few:
             train = _folds.with_label_names(*train, self.labels)
         valid = None if rows.valid is None else (list(rows.valid.inputs), rows.valid.targets)
         score = catalogue.get("tasks", self.task).score
         fitted = fit(network, train, settings, valid=valid, checkpoint=checkpoint, score=score)
-        self.most_steps = fitted.settings.most_steps  # the folds that follow take no more, however fast the machine is then
+        # the folds that follow take no more, however fast the machine is then
+        self.most = {name: getattr(fitted.settings, name) for name in MOST}
         learning = sum(p.numel() for _, p in network.trainable())
         notes = {
             "trainable_share": learning / sum(p.numel() for p in network.parameters()),
@@ -202,11 +205,11 @@ class LoopLearner:
 
         found = _checkpoint.newest(folder)
         if found is not None:
-            self.most_steps = found[1]["most_steps"]
+            self.most = {name: found[1][name] for name in MOST}
             kept: np.ndarray = found[0]["logits"].numpy()
             return kept
         logits = answers()
-        _checkpoint.save(folder, 0, {"logits": torch.from_numpy(logits)}, {"most_steps": self.most_steps})
+        _checkpoint.save(folder, 0, {"logits": torch.from_numpy(logits)}, {**dict.fromkeys(MOST, 0), **self.most})
         return logits
 
     def predict(self, answerer: Any, inputs: Inputs) -> np.ndarray:

@@ -169,6 +169,8 @@ class _Loop:
 
     def cost(self, on: Prober, minutes: float | None) -> Cost:
         """Its cost on all rows."""
+        from savile.models._within import LEAST
+
         rates, rows = self.rates, on.rows
         if on.few:
             share = None if minutes is None else minutes / (_folds.FOLDS + 1)
@@ -187,15 +189,18 @@ class _Loop:
             answer=rates.answer,
             weights=rates.weights,
             score=guessed(self.past, rows["train"]),
-            least=fits * (self.load + rates.source * rows["train"] + rates.step),
+            least=fits * (self.load + rates.source * min(rows["train"], LEAST) + rates.step),
             rates=self.past,
         )
 
     def _fit(self, rows: float, valid: float, minutes: float | None) -> float:
         """Seconds of one call of the training loop."""
         from savile.models._probe import solving
+        from savile.models._within import most_rows
 
         rates, settings = self.rates, self.candidate.fit_settings
+        if minutes is not None:
+            rows = min(rows, most_rows(minutes, rates.source, not rates.step))
         ready = (rows + valid) * rates.source
         if not rates.step:
             return self.load + ready + solving(rows, rates)

@@ -108,7 +108,7 @@ def forecast(recipe: Recipe, data: Dataset, prober: Prober | None = None) -> For
     prober = prober or Prober(data)
     tried = prober.costs(_asked(recipe, _line.base(recipe), recipe.adapt.method))
     network, alone, chance = _ends(tried)
-    rivals = [one for one in _rivals(recipe, prober) if one.key not in {cost.key for cost in tried}]
+    rivals = [one for one in _rivals(recipe, prober) if one.key not in {cost.key for cost in tried}]  # a budget changes no key
     rows = {part: len(data.parts.get(part, ())) for part in ("train", "valid", "calib", "test")}
     learned = sum(rows[part] for part in ("train", "valid", "calib"))
     answered = _evaluate(network, rows["test"]), _evaluate(alone, rows["test"])
@@ -148,7 +148,7 @@ def _rivals(recipe: Recipe, prober: Prober) -> list[Cost]:
     found = []
     for base, method in (("linear", ""), (recipe.model.base, "head")):
         try:
-            found.append(prober.cost(_asked(recipe, base, method), None))
+            found.append(prober.cost(_asked(recipe, base, method), recipe.adapt.budget.minutes))
         except SavileError:  # a base that is not here, or reads nothing of this, is not compared with
             continue
     return found

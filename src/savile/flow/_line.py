@@ -87,14 +87,14 @@ def base(recipe: Recipe) -> str:
     return family if family and catalogue.get("families", family).trains == "own" else recipe.model.base
 
 
-def baselines(recipe: Recipe, data: Dataset) -> dict[str, Model]:
-    """The linear model and the untuned base with a new head; nothing is trained that `auto` has tried already.
+def baselines(recipe: Recipe, data: Dataset, model: Model) -> dict[str, Model]:
+    """The linear model and the untuned base with a new head; nothing is trained that was tried for `model` already.
 
     Of a table without texts the linear model is a regression on its columns, and a base is compared with only when asked for.
     """
     from savile import adaptation
 
-    worth, seed = value(recipe), recipe.adapt.seed
+    worth, seed, minutes = value(recipe), recipe.adapt.seed, recipe.adapt.budget.minutes
     if "text" not in data.roles:
         named = {one.name for one in fields(catalogue.get("families", "tabular").Settings)}
         own = {name: setting for name, setting in recipe.adapt.settings.items() if name in named}
@@ -103,8 +103,11 @@ def baselines(recipe: Recipe, data: Dataset) -> dict[str, Model]:
             return found
     else:
         found = {"linear": adaptation.adapt(data, "linear", settings=worth, seed=seed)}
+    tried = next((one["model"] for one in model.facts.get("tried", ()) if one["candidate"] == "head"), None)
+    if tried is not None:
+        return {**found, "base": Store.open().load(tried)}
     try:
-        found["base"] = adaptation.adapt(data, recipe.model.base, "head", settings=worth, seed=seed)
+        found["base"] = adaptation.adapt(data, recipe.model.base, "head", minutes, worth, seed)
     except MachineError as error:
         if base(recipe) != "linear" or recipe.evaluate.must_beat in ("base", "both"):
             raise
@@ -136,7 +139,7 @@ def evaluate(
     from savile import evaluation
 
     _rights.use(data, "evaluate", recipe.data.steps.get("rights"))
-    rivals, settings = baselines(recipe, data), bars(recipe)
+    rivals, settings = baselines(recipe, data, model), bars(recipe)
     rivals |= {"against": against} if against is not None else {}
     refs = {name: rival.ref for name, rival in rivals.items()}
     key = _key("evaluate", model.ref, data.ref, data.name, form, engine, settings, refs)

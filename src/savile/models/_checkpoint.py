@@ -15,7 +15,7 @@ from safetensors.torch import load_file, save_file
 from savile.base.records import canonical, digest
 from savile.models._bases import sha256
 
-MANIFEST, SETTLED = "manifest.json", "most_steps"
+MANIFEST = "manifest.json"
 
 
 def save(root: Path, step: int, tensors: Mapping[str, torch.Tensor], state: Mapping[str, Any]) -> None:
@@ -51,20 +51,21 @@ def newest(root: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]] | None:
     return None
 
 
-def settle(root: Path | None, measure: Callable[[], int]) -> int:
+def settle(root: Path | None, name: str, measure: Callable[[], int]) -> int:
     """A number that is measured once for a run, and found again by the run that goes on from it.
 
     Args:
         root: the run's folder; None measures every time.
+        name: of the number.
         measure: measures it.
     """
-    path = root / SETTLED if root is not None else None
+    path = root / name if root is not None else None
     if path is not None and path.exists():
         return int(path.read_text())
     number = measure()
     if path is not None:
         path.parent.mkdir(parents=True, exist_ok=True)
-        aside = path.with_name(f".{SETTLED}-{os.getpid()}")
+        aside = path.with_name(f".{name}-{os.getpid()}")
         aside.write_text(str(number))
         _flush(aside)
         aside.replace(path)

@@ -21,6 +21,7 @@ from savile.models._network import TextEncoder
 from savile.models._rows import shuffled_batches
 from savile.models._settings import FitSettings, Fitted
 from savile.models._source import Rows, Source, best_device, predict_rows
+from savile.models._within import within
 
 PROBE_STEPS = 4
 
@@ -58,6 +59,7 @@ def fit(
     network.set_dropout(settings.dropout)
     network.to(best_device())
     try:
+        train, settings = within(network, train, settings, checkpoint)
         rows = Source(network, train, settings)
         if rows.depth == len(network.layers):
             return _fit_head(network, rows, settings, started)
@@ -121,7 +123,7 @@ class _Loop:
         total = settings.steps or max(1, settings.least_steps, round(settings.epochs * self.per_epoch))
         self.most = settings.most_steps
         if settings.minutes:
-            affordable = _checkpoint.settle(checkpoint, lambda: self._affordable(started))
+            affordable = _checkpoint.settle(checkpoint, "most_steps", lambda: self._affordable(started))
             self.most = min(self.most or affordable, affordable)
         return min(total, self.most) if self.most else total
 

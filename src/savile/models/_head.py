@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -52,33 +55,50 @@ def convex_head(
     Returns:
         Weight (outputs, d) and bias (outputs,).
     """
-    weight = torch.zeros(outputs, features.shape[1], requires_grad=True)
-    bias = torch.zeros(outputs, requires_grad=True)
-    optimiser = torch.optim.LBFGS(
-        [weight, bias], max_iter=150, history_size=10, tolerance_grad=1e-5, tolerance_change=1e-8, line_search_fn="strong_wolfe"
-    )
-
-    def closure() -> torch.Tensor:
-        optimiser.zero_grad()
-        total = row_loss(loss, F.linear(features, weight, bias), targets, weights)
-        total = total + weight.square().sum() / (2 * strength * len(features))
-        total.backward()  # type: ignore[no-untyped-call]
-        return total
-
-    optimiser.step(closure)  # type: ignore[no-untyped-call]
-    return weight.detach(), bias.detach()
+    weight, bias = torch.zeros(outputs, features.shape[1]), torch.zeros(outputs)
+    _minimise(partial(row_loss, loss, targets=targets, weights=weights), features, weight, bias, strength)
+    return weight, bias
 
 
 def best_strength(
     features: torch.Tensor, targets: torch.Tensor, outputs: int, seed: int, loss: Loss = "cross_entropy", rows: int = 4000
 ) -> float:
-    """The penalty with the lowest three-fold loss, on at most `rows` rows."""
+    """The penalty with the lowest three-fold loss, on at most `rows` rows.
+
+    In a fold every penalty is begun where the stronger one before it ended, which takes a third of the steps.
+    """
     chosen = np.random.default_rng(seed).permutation(len(features))[:rows]
     losses = dict.fromkeys(STRENGTHS, 0.0)
     for fold in np.array_split(chosen, 3):
         train = torch.from_numpy(np.setdiff1d(chosen, fold))
+        inside, wanted = features[train], targets[train]
+        weight, bias = torch.zeros(outputs, features.shape[1]), torch.zeros(outputs)
         for strength in STRENGTHS:
-            weight, bias = convex_head(features[train], targets[train], outputs, strength, loss=loss)
+            _minimise(partial(row_loss, loss, targets=wanted), inside, weight, bias, strength)
             held = row_loss(loss, F.linear(features[fold], weight, bias), targets[fold])
             losses[strength] += held.item() * len(fold)
     return min(STRENGTHS, key=lambda strength: losses[strength])
+
+
+def _minimise(
+    loss: Callable[[torch.Tensor], torch.Tensor],
+    features: torch.Tensor,
+    weight: torch.Tensor,
+    bias: torch.Tensor,
+    strength: float,
+) -> None:
+    """Move weight (outputs, d) and bias (outputs,) to the least penalised loss of the logits, from wherever they are."""
+    moved = [weight.requires_grad_(), bias.requires_grad_()]
+    optimiser = torch.optim.LBFGS(
+        moved, max_iter=150, history_size=10, tolerance_grad=1e-5, tolerance_change=1e-8, line_search_fn="strong_wolfe"
+    )
+
+    def closure() -> torch.Tensor:
+        optimiser.zero_grad()
+        total = loss(F.linear(features, weight, bias)) + weight.square().sum() / (2 * strength * len(features))
+        total.backward()  # type: ignore[no-untyped-call]
+        return total
+
+    optimiser.step(closure)  # type: ignore[no-untyped-call]
+    for one in moved:
+        one.requires_grad_(False).grad = None

@@ -19,7 +19,7 @@ from savile.models._source import Rows, Source, best_device, predict_rows
 
 STEPS = 4  # batches that are timed
 STRENGTH = 30.0  # of the head that is timed; how long one takes hardly depends on it
-FIT_SEARCH = 10.0  # rows that a search for the penalty reads, as a multiple of the rows it is on: 5 strengths, 2/3 of 3 folds
+FIT_SEARCH = 4.0  # rows that a search for the penalty reads, as a multiple of the rows it is on: 3 folds of 2/3, warm starts
 CONVEX_ROWS = 4_000  # rows the search is on at most
 
 

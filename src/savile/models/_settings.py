@@ -14,6 +14,7 @@ class FitSettings:
         epochs: passes over the rows; `steps`, when given, overrides it.
         least_steps: as many steps at least, however few the rows are.
         most_steps: as many steps at most, whatever else is asked; 0 sets no limit.
+        most_rows: as many rows at most, drawn at random; 0 sets no limit.
         learning_rate: peak of the schedule.
         optimizer: ``adamw`` (decoupled weight decay, Loshchilov and Hutter 2019) or ``sgd`` with momentum 0.9.
         schedule: how the rate falls after warm-up.
@@ -31,7 +32,7 @@ class FitSettings:
         evaluations: how often the validation rows are scored, evenly spaced, when they are given.
         patience: evaluations without a better score before training stops; 0 never stops early.
         strength: inverse L2 penalty when only the head learns; 0 chooses it by cross-validation.
-        minutes: time budget; becomes `most_steps` by a measured probe before step 1, and is forgotten.
+        minutes: time budget; becomes `most_rows` and `most_steps` by measured probes before step 1, and is forgotten.
         checkpoint_seconds: least time between two checkpoints.
         seed: of the order of rows and of dropout.
     """
@@ -40,6 +41,7 @@ class FitSettings:
     steps: int = 0
     least_steps: int = 0
     most_steps: int = 0
+    most_rows: int = 0
     learning_rate: float = 4e-4
     optimizer: Literal["adamw", "sgd"] = "adamw"
     schedule: Literal["one_cycle", "cosine", "linear", "constant"] = "one_cycle"

@@ -1,0 +1,69 @@
+"""A time budget that is too short for all rows: as many are learned from as can be made ready in a part of it."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from savile.base.events import emit
+from savile.models import _checkpoint
+from savile.models._rows import TokenRows, embed
+from savile.models._settings import FitSettings
+from savile.models._source import Rows, precision
+
+if TYPE_CHECKING:
+    from savile.models._network import TextEncoder
+
+READY, READY_ALONE = 0.4, 0.7  # share of the budget for making rows ready: before the loop, and where the head alone learns
+LEAST = 512  # rows, however short the budget
+SAMPLE = 64  # rows that are timed
+
+
+def most_rows(minutes: float, seconds: float, alone: bool) -> int:
+    """How many rows fit.
+
+    Args:
+        minutes: the budget.
+        seconds: of making a row ready: tokens, and a pass through what is frozen.
+        alone: whether the head alone learns, which takes little beside.
+    """
+    return max(LEAST, int(minutes * 60 * (READY_ALONE if alone else READY) / max(seconds, 1e-9)))
+
+
+def within(network: TextEncoder, train: Rows, settings: FitSettings, checkpoint: Path | None) -> tuple[Rows, FitSettings]:
+    """The rows to learn from, each label with its share of them, and the settings with `most_rows` measured."""
+    texts, targets = train
+    if settings.minutes and len(texts) > LEAST:
+        most = _checkpoint.settle(checkpoint, "most_rows", lambda: _most(network, texts, settings))
+        settings = replace(settings, most_rows=min(most, settings.most_rows or most))
+    if not 0 < settings.most_rows < len(texts):
+        return train, settings
+    chosen = drawn(np.asarray(targets), settings.most_rows, settings.seed)
+    emit("note", text=f"{len(chosen):,} of {len(texts):,} rows are learned from: no more fit the budget.")
+    return ([texts[row] for row in chosen], np.asarray(targets)[chosen]), settings
+
+
+def drawn(targets: np.ndarray, most: int, seed: int) -> np.ndarray:
+    """About `most` row numbers in order, at random; where a row has one label, the same share of each and at least one."""
+    order = np.random.default_rng(seed).permutation(len(targets))
+    if targets.ndim != 1 or targets.dtype.kind not in "iu":
+        return np.sort(order[:most])
+    share = most / len(targets)
+    labels, counts = np.unique(targets, return_counts=True)
+    wanted = dict(zip(labels.tolist(), np.maximum(1, np.floor(counts * share)).astype(int).tolist(), strict=True))
+    rows = [order[targets[order] == label][: wanted[label]] for label in wanted]
+    return np.sort(np.concatenate(rows))
+
+
+def _most(network: TextEncoder, texts: Any, settings: FitSettings) -> int:
+    """Rows that fit, from a timed pass over a few."""
+    sample = [texts[row] for row in np.random.default_rng(settings.seed).permutation(len(texts))[:SAMPLE]]
+    depth, kind = network.frozen_depth(), precision(settings, network.device)
+    embed(network, TokenRows(network.encode(sample[:4]), network.pad_id), depth, kind)  # pays for kernel caches
+    clock = time.perf_counter()
+    embed(network, TokenRows(network.encode(sample), network.pad_id), depth, kind)
+    return most_rows(settings.minutes, (time.perf_counter() - clock) / len(sample), depth == len(network.layers))
