@@ -1,4 +1,4 @@
-"""The public text sets as a person would hand them over: a file to learn from and one to be tested on, in a folder.
+"""Public sets as a person would hand them over: a file to learn from and one to be tested on, in a folder.
 
 "80-20 seed 0" is `train_test_split(test_size=0.2, random_state=0, stratify=label)` on the rows in file order.
 """
@@ -41,6 +41,12 @@ def _csv(path: str, text: str) -> pd.DataFrame:
     return rows[rows["text"].notna()]
 
 
+def _table(path: str, label: str) -> tuple[pd.DataFrame, pd.DataFrame]:
+    import pandas as pd
+
+    return _divided(pd.read_csv(SAMPLES / path).rename(columns={label: "label"}))
+
+
 def _zh_news() -> tuple[pd.DataFrame, pd.DataFrame]:
     titles, articles = (_csv(f"fin-zh-news/{name}.csv.gz", "title") for name in ("titles_7046", "articles_2400"))
     return titles[~titles["text"].isin(set(articles["text"]))], articles
@@ -63,4 +69,8 @@ SETS: dict[str, Callable[[], tuple[pd.DataFrame, pd.DataFrame]]] = {
     "hotel": lambda: _divided(_csv("zh-reviews/ChnSentiCorp_htl_all.csv.gz", "review")),
     "zh_news": _zh_news,
     "clinc": _clinc,
+    "german": lambda: _table("credit-german/german.csv", "target"),
+    "telco": lambda: _table("churn-telco/telco_churn.csv.gz", "Churn"),
+    "heloc": lambda: _table("credit-heloc/heloc.csv.gz", "RiskPerformance"),
+    "taiwan": lambda: _table("credit-taiwan/taiwan_default.csv.gz", "default"),
 }
