@@ -174,12 +174,13 @@ def check_family(family: Any, model: Model, texts: Sequence[str] = TEXTS) -> Non
         _require(np.allclose(alone, logits, atol=1e-4), "an answer must not depend on the other texts")
 
 
-def check_method(method: Any, network: Callable[[], Any]) -> None:
+def check_method(method: Any, network: Callable[[], Any], settings: Any = None) -> None:
     """What is frozen stays frozen, attached it answers as before, steps lower the loss, merged it answers as attached.
 
     Args:
-        method: the method, with its default settings.
+        method: the method.
         network: makes a small network of a loop family, fresh but equal each time, with at least two labels.
+        settings: of the method; None is its defaults.
     """
     import torch
 
@@ -190,8 +191,10 @@ def check_method(method: Any, network: Callable[[], Any]) -> None:
     plain, attached = network().eval(), network().eval()
     for one in (plain, attached):
         _wake(one)
-    method.attach(attached, method.Settings())
-    _require(_differ(plain, attached) < 1e-5, "attach() must leave every answer as it is")
+    method.attach(attached, settings or method.Settings())
+    attached.eval()  # what was added, too
+    kept = _differ(plain, attached) < 1e-5 or not getattr(method, "KEEPS", True)
+    _require(kept, "attach() must leave every answer as it is")
     learning = method.parameters(attached)
     _require(len(learning) > 0 and all(p.requires_grad for p in learning), "parameters() must give what learns")
     learns = {id(p) for p in learning}

@@ -163,24 +163,28 @@ class LoopLearner:
             "value": self.value,
         }
 
-    def network(self) -> Any:
+    def network(self, settings: Any = None) -> Any:
         """A fresh network with the method attached."""
+        chosen = self.method_settings if settings is None else asdict(settings)
         shape = {"cosine": self.cosine, "max_length": self.shape.max_length}
+        import torch
+
         network = self.plugin.create(self.base, self.labels, self.head.loss, **shape)
-        self.plugin.attach(network, self.method, self.method_settings)
+        torch.manual_seed(self.seed)  # what a method adds may start at random
+        self.plugin.attach(network, self.method, chosen)
         return network
 
     def fit(self, rows: Rows, checkpoint: Path) -> tuple[Any, dict[str, Any]]:
         """Attach the method to a fresh network and train it."""
         from savile.models import fit
 
-        network = self.network()
         settings = self.fit_settings if rows.minutes is None else replace(self.fit_settings, minutes=rows.minutes)
         if any(self.most.values()):
             settings = replace(settings, minutes=0.0, **self.most)
         train: tuple[Sequence[str], np.ndarray] = list(rows.inputs), rows.targets
         if self.few:
             train = _folds.with_label_names(*train, self.labels)
+        network = self.network(self._searched(train))
         valid = None if rows.valid is None else (list(rows.valid.inputs), rows.valid.targets)
         score = catalogue.get("tasks", self.task).score
         fitted = fit(network, train, settings, valid=valid, checkpoint=checkpoint, score=score)
@@ -196,6 +200,13 @@ class LoopLearner:
             "fit_seconds": round(fitted.seconds, 2),
         }
         return network, notes
+
+    def _searched(self, train: tuple[Sequence[str], np.ndarray]) -> Any:
+        """The settings a method finds for itself on the training rows; None where it looks for none."""
+        method = catalogue.get("methods", self.method)
+        if not hasattr(method, "search"):
+            return None
+        return method.search(train, method.Settings(**self.method_settings), self.network, self.seed)
 
     def kept(self, folder: Path, answers: Callable[[], np.ndarray]) -> np.ndarray:
         """The logits that `answers` gives, or those it gave a run that was killed since."""

@@ -1,12 +1,17 @@
-"""LoRA: low-rank updates beside frozen linear layers (Hu et al., ICLR 2022), by peft."""
+"""LoRA: low-rank updates beside frozen linear layers (Hu et al., ICLR 2022), and its kin, by peft.
+
+Settings make it rsLoRA (Kalajdzievski 2023), DoRA (Liu et al., ICML 2024) or PiSSA (Meng et al., NeurIPS 2024), and give each
+layer a rank of its own.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
-from torch import nn
-
+from savile.adaptation import _peft
+from savile.adaptation._places import learning, linears
 from savile.base.errors import InputError
 
 if TYPE_CHECKING:
@@ -25,6 +30,10 @@ class Settings:
         dropout: probability on the input of A.
         targets: ``all`` linear layers of the trunk, or ``attention`` only (queries and values, as in the paper).
         freeze: number of lowest layers without an update; their output is computed once.
+        rslora: whether the scale is alpha / sqrt(rank), so that a high rank learns as fast as a low one.
+        dora: whether the length of each row of W learns apart from its direction.
+        start: ``zero`` leaves W as it is; ``pissa`` takes the largest singular values out of W and lets those learn.
+        ranks: end of a linear layer's name -> its rank, 0 for none; alpha / rank stays the same. Others have `rank`.
     """
 
     rank: int = 8
@@ -32,6 +41,10 @@ class Settings:
     dropout: float = 0.0
     targets: Literal["all", "attention"] = "all"
     freeze: int = 0
+    rslora: bool = False
+    dora: bool = False
+    start: Literal["zero", "pissa"] = "zero"
+    ranks: Mapping[str, int] = field(default_factory=dict)
 
 
 HEAD: Literal["cosine", "linear"] = "cosine"
@@ -44,39 +57,55 @@ def attach(network: TextEncoder, settings: Settings) -> None:
     """Freeze the trunk and put an update, zero at the start, beside each target.
 
     Raises:
-        InputError: the trunk has no linear layer of the kind asked for.
+        InputError: the trunk has no linear layer of the kind asked for, or `ranks` names none.
     """
-    from peft import LoraConfig, inject_adapter_in_model
+    from peft import LoraConfig
 
-    network.trunk.requires_grad_(False)
-    names = [
-        f"{network.layer_path}.{depth}.{name}"
-        for depth, layer in enumerate(network.layers)
-        for name, module in layer.named_modules()
-        if isinstance(module, nn.Linear) and depth >= settings.freeze
-        if settings.targets == "all" or name.endswith(ATTENTION_NAMES)
-    ]
+    _peft.inject(network, LoraConfig(**shape(network, settings)))
+
+
+def shape(network: TextEncoder, settings: Settings) -> dict[str, Any]:
+    """The arguments of peft's ``LoraConfig``, each target by its full name."""
+    names = targets(network, settings.targets, settings.freeze)
+    ranks = {name: _rank(name, settings) for name in names}
+    unused = [end for end in settings.ranks if not any(name.endswith(end) for name in names)]
+    if unused:
+        raise InputError(f"ends of names such as {names[0]}", ", ".join(unused), "Correct the setting ranks.")
+    if settings.start == "pissa" and settings.dora:
+        raise InputError("one start", "pissa and dora", "Leave out one of the two.")
+    scale = settings.alpha / settings.rank
+    own = {name: rank for name, rank in ranks.items() if rank and rank != settings.rank}
+    return {
+        "r": settings.rank,
+        "lora_alpha": settings.alpha,
+        "lora_dropout": settings.dropout,
+        "target_modules": [name for name in names if ranks[name]],
+        "bias": "none",
+        "use_rslora": settings.rslora,
+        "use_dora": settings.dora,
+        "init_lora_weights": True if settings.start == "zero" else settings.start,
+        "rank_pattern": own,
+        "alpha_pattern": {name: scale * rank for name, rank in own.items()},
+    }
+
+
+def targets(network: TextEncoder, kind: str, freeze: int) -> list[str]:
+    """Names in the trunk of the linear layers to adapt."""
+    names = [name for name, _ in linears(network, freeze) if kind == "all" or name.endswith(ATTENTION_NAMES)]
     if not names:
-        raise InputError("linear layers to adapt", f"none for targets {settings.targets!r}", "Set targets to all.")
-    config = LoraConfig(
-        r=settings.rank, lora_alpha=settings.alpha, lora_dropout=settings.dropout, target_modules=names, bias="none"
-    )
-    inject_adapter_in_model(config, network.trunk)
-    network.trunk.peft_config = {"default": config}
+        raise InputError("linear layers to adapt", f"none for targets {kind!r}", "Set targets to all.")
+    return names
+
+
+def _rank(name: str, settings: Settings) -> int:
+    return next((rank for end, rank in settings.ranks.items() if name.endswith(end)), settings.rank)
 
 
 def parameters(network: TextEncoder) -> list[torch.nn.Parameter]:
     """A and B of every target, and the head."""
-    return [parameter for parameter in network.parameters() if parameter.requires_grad]
+    return learning(network)
 
 
 def merge(network: TextEncoder) -> None:
     """Add every update to its linear layer and take the adapter off."""
-    from peft.tuners.tuners_utils import BaseTunerLayer
-
-    for name, layer in list(network.trunk.named_modules()):
-        if isinstance(layer, BaseTunerLayer):
-            layer.merge(safe_merge=True)
-            parent, _, child = name.rpartition(".")
-            setattr(network.trunk.get_submodule(parent), child, layer.get_base_layer())
-    del network.trunk.peft_config
+    _peft.fold(network)

@@ -160,6 +160,11 @@ class Method(Protocol):
         HEAD: whether the classifier starts as class means (``cosine``) or as a logistic regression (``linear``).
         FIT: training settings (fields of `savile.models.FitSettings`) that suit the method.
         FIT_SMALL: the same where rows are so few that out-of-fold answers take the place of a validation part.
+
+    Optional: ``KEEPS = False`` where attaching itself changes answers, as quantising does; ``penalty(network)``, added to each
+    loss; ``before_step`` and ``after_step(network, step, total)``, while the gradients of a step are there; ``memory(network)``
+    and ``remember(network, tensors)``, what a resumed run needs beside the weights; ``search(train, settings, fresh)``, which
+    gives better settings before training begins.
     """
 
     Settings: type

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+from savile.base import catalogue
 from savile.base.errors import InputError
 from savile.base.events import emit
 from savile.models import _checkpoint
@@ -87,6 +88,7 @@ class _Loop:
         self.best: float | None = None
         self.best_key = (-math.inf, -math.inf)
         self.best_weights: dict[str, torch.Tensor] = {}
+        self.method: Any = catalogue.get("methods", network.method) if network.method else None
 
     def run(self, checkpoint: Path | None, started: float) -> Fitted:
         """Train to the last step or to the end of patience, and restore the best weights."""
@@ -169,17 +171,28 @@ class _Loop:
         if not math.isfinite(self.loss):
             do = f"Lower the learning rate ({settings.learning_rate:g})."
             raise InputError("a loss that is a number", f"{self.loss} at step {self.step + 1}", do)
+        self._tell("before_step")
         if settings.clip:
             torch.nn.utils.clip_grad_norm_(self.named.values(), settings.clip)
         self.optimizer.step()
+        self._tell("after_step")
         self.optimizer.zero_grad(set_to_none=True)
         self.step += 1
         emit("progress", stage="train", done=self.step, total=self.total, loss=round(self.loss, 4))
 
+    def _tell(self, moment: str) -> None:
+        """Let a method that wants to know have its way with this step, counted from 1."""
+        act = getattr(self.method, moment, None)
+        if act is not None:
+            act(self.network, self.step + 1, self.total)
+
     def _backward(self, batch: np.ndarray, share: int) -> float:
         targets = self.rows.targets[batch].to(self.network.device)
         smoothing = self.settings.label_smoothing
-        loss = row_loss(self.network.loss, self.rows.logits(batch), targets, self.weights, smoothing) / share
+        loss = row_loss(self.network.loss, self.rows.logits(batch), targets, self.weights, smoothing)
+        if hasattr(self.method, "penalty"):
+            loss = loss + self.method.penalty(self.network)
+        loss = loss / share
         loss.backward()  # type: ignore[no-untyped-call]
         self.tokens += int(self.rows.tokens.lengths[batch].sum())
         return float(loss.detach())
@@ -205,6 +218,8 @@ class _Loop:
         tensors |= {f"best/{name}": tensor for name, tensor in self.best_weights.items()}
         for name, p in self.named.items():
             tensors |= {f"state/{name}/{key}": value for key, value in self.optimizer.state[p].items()}
+        if hasattr(self.method, "memory"):
+            tensors |= {f"method/{name}": tensor for name, tensor in self.method.memory(self.network).items()}
         state = {name: getattr(self, name) for name in ("tokens", "stale", "total", "history", "best")}
         state["best_key"] = None if self.best is None else list(self.best_key)  # JSON has no infinity
         _checkpoint.save(folder, self.step, tensors, state)
@@ -221,6 +236,9 @@ class _Loop:
             kept = {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
             self.optimizer.state[p] = {k: v.to(p.device) for k, v in kept.items()}
         self.best_weights = {k.removeprefix("best/"): v for k, v in tensors.items() if k.startswith("best/")}
+        if hasattr(self.method, "remember"):
+            kept = {k.removeprefix("method/"): v for k, v in tensors.items() if k.startswith("method/")}
+            self.method.remember(self.network, kept)
         self.best_key = tuple(state.pop("best_key") or self.best_key)
         for name, value in state.items():
             setattr(self, name, value)
