@@ -9,6 +9,7 @@ from savile.base.contracts import Rows
 from savile.base.errors import SavileError
 
 PAGE = Path(__file__).parents[1] / "docs" / "matrix.md"
+BASES = {"encoder": "minilm", "sentence": "use-m"}
 HEAD = """# What combines with what
 
 Made by `scripts/matrix.py`; every cell is run by `tests/test_matrix.py`. A cell that does not combine refuses, with a reason.
@@ -26,14 +27,24 @@ def page() -> str:
         family = catalogue.get("families", name)
         cells, notes = _cells(name, tasks)
         reasons += notes
-        methods = [f"`{method}`" for method in catalogue.names("methods")] if family.trains == "loop" else ["–"]
         serves = "openvino-bf16, onnx-fp32, onnx-int8" if family.trains == "loop" else family.FORM
-        rows += [
-            f"| `{name}` | {method if method == '–' else f'`{method}`'} | {' | '.join(cells)} | {serves} |"
-            for method in methods
-        ]
+        for method in catalogue.names("methods") if family.trains == "loop" else ["–"]:
+            reason = _attached(name, method) if family.trains == "loop" else ""
+            reasons += [f"- `{name}` with the method `{method}`: {reason}"] if reason else []
+            kept = ["no" for _ in tasks] if reason else cells
+            rows.append(f"| `{name}` | {method if method == '–' else f'`{method}`'} | {' | '.join(kept)} | {serves} |")
     head = HEAD.format(tasks=" | ".join(f"`{task}`" for task in tasks), rules="|".join("---" for _ in tasks))
     return head + "\n".join(rows) + "\n\n## Does not combine\n\n" + "\n".join(reasons) + "\n"
+
+
+def _attached(name: str, method: str) -> str:
+    """The reason a method gives when it cannot be attached to the base of a family, empty when it can."""
+    family, plugin = catalogue.get("families", name), catalogue.get("methods", method)
+    try:
+        plugin.attach(family.create(BASES[name], ("a", "b")), plugin.Settings())
+    except SavileError as refused:
+        return f"wanted {refused.wanted}; received {refused.received}. {refused.do}"
+    return ""
 
 
 def _cells(name: str, tasks: list[str]) -> tuple[list[str], list[str]]:

@@ -165,10 +165,10 @@ class LoopLearner:
 
     def network(self, settings: Any = None) -> Any:
         """A fresh network with the method attached."""
-        chosen = self.method_settings if settings is None else asdict(settings)
-        shape = {"cosine": self.cosine, "max_length": self.shape.max_length}
         import torch
 
+        chosen = self.method_settings if settings is None else asdict(settings)
+        shape = {"cosine": self.cosine, "max_length": self.shape.max_length}
         network = self.plugin.create(self.base, self.labels, self.head.loss, **shape)
         torch.manual_seed(self.seed)  # what a method adds may start at random
         self.plugin.attach(network, self.method, chosen)

@@ -42,7 +42,8 @@ class Front(nn.Module):
 
     def given(self, rows: int) -> tuple[torch.Tensor, torch.Tensor]:
         """Keys and values, each (rows, kv heads, p, head size)."""
-        assert self.keys is not None and self.values is not None
+        assert self.keys is not None
+        assert self.values is not None
         pair = (self.keys, self.values)
         keys, values = (one.transpose(0, 1).unsqueeze(0).expand(rows, -1, -1, -1) for one in pair)
         return keys, values
@@ -79,7 +80,9 @@ def attend(
     gate = front.gate.float().view(1, -1, 1, 1)
     total = own.sum(-1, keepdim=True) + gate.abs() * before.sum(-1, keepdim=True)
     weights = (own / total).to(value.dtype), (gate * before / total).to(value.dtype)
-    mixed = F.dropout(weights[0], dropout, module.training) @ value + F.dropout(weights[1], dropout, module.training) @ front_value
+    mixed = (
+        F.dropout(weights[0], dropout, module.training) @ value + F.dropout(weights[1], dropout, module.training) @ front_value
+    )
     return mixed.transpose(1, 2).contiguous(), None
 
 
@@ -126,4 +129,8 @@ def sizes(network: TextEncoder) -> tuple[int, int, int]:
     """Heads of queries, heads of keys, size of a head."""
     config: Any = network.trunk.config
     heads: int = getattr(config, "num_attention_heads", 0) or config.n_heads
-    return heads, getattr(config, "num_key_value_heads", None) or heads, getattr(config, "head_dim", None) or network.width // heads
+    return (
+        heads,
+        getattr(config, "num_key_value_heads", None) or heads,
+        getattr(config, "head_dim", None) or network.width // heads,
+    )

@@ -75,20 +75,21 @@ def parameters(network: TextEncoder) -> list[torch.nn.Parameter]:
     return learning(network)
 
 
-def penalty(network: TextEncoder) -> torch.Tensor:
+def penalty(network: Any) -> torch.Tensor:
     """How far P and Q are from orthogonal, weighted."""
     import torch
 
-    total, several = torch.zeros(()), 0
+    total, several = torch.zeros((), device=network.device), 0
+    weight: float = network.tuner[1].orthogonal
     for name, p in network.trunk.named_parameters():
         if "lora_A" in name or "lora_B" in name:
             square = p @ p.T if "lora_A" in name else p.T @ p
-            total = total.to(p.device) + torch.linalg.matrix_norm(square - torch.eye(len(square), device=p.device))
+            total = total + torch.linalg.matrix_norm(square - torch.eye(len(square), device=p.device))
             several += 1
-    return _settings(network).orthogonal * total / max(1, several)
+    return weight * total / max(1, several)
 
 
-def after_step(network: TextEncoder, step: int, total: int) -> None:
+def after_step(network: Any, step: int, total: int) -> None:
     """Weigh the ranks by this step's gradients, and take away those beyond the budget."""
     tuner, settings = network.tuner
     config = tuner.peft_config["default"]
@@ -96,7 +97,7 @@ def after_step(network: TextEncoder, step: int, total: int) -> None:
     tuner.update_and_allocate(step)
 
 
-def memory(network: TextEncoder) -> dict[str, torch.Tensor]:
+def memory(network: Any) -> dict[str, torch.Tensor]:
     """What the next allocation depends on beside the weights: the averages of importance, and which ranks are left."""
     import torch
 
@@ -107,27 +108,23 @@ def memory(network: TextEncoder) -> dict[str, torch.Tensor]:
     return kept | {f"left/{name}": torch.tensor(mask) for name, mask in pattern.items()}
 
 
-def remember(network: TextEncoder, kept: dict[str, torch.Tensor]) -> None:
+def remember(network: Any, kept: dict[str, torch.Tensor]) -> None:
     """Go on from what `memory` gave."""
     import torch
 
     tuner, _ = network.tuner
-    allocator = tuner.rankallocator
+    allocator, left = tuner.rankallocator, {}
     for name, tensor in kept.items():
         kind, _, of = name.partition("/")
         if kind == "left":
-            tuner.peft_config["default"].rank_pattern[of] = tensor.tolist()
+            left[of] = tensor.tolist()
             continue
         {"importance": allocator.exp_avg_ipt, "uncertainty": allocator.exp_avg_unc}[kind][of] = tensor.to(network.device)
         allocator.ipt[of] = torch.zeros_like(tensor)
+    tuner.peft_config["default"].rank_pattern = left or None
 
 
 def merge(network: TextEncoder) -> None:
     """Add every update to its linear layer and take the adapter off."""
     _peft.fold(network)
     del network.tuner
-
-
-def _settings(network: TextEncoder) -> Settings:
-    settings: Settings = network.tuner[1]
-    return settings

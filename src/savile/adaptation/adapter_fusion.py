@@ -129,8 +129,8 @@ def penalty(network: TextEncoder) -> torch.Tensor:
     values = [m.value.weight for m in network.trunk.modules() if isinstance(m, Fusion) and m.value is not None]
     total = torch.zeros((), device=network.device)
     for weight in values:
-        total = total + (weight - torch.eye(len(weight), device=weight.device)).square().sum()
-    return pull * total
+        total = total + pull * (weight - torch.eye(len(weight), device=weight.device)).square().sum()
+    return total
 
 
 def merge(network: TextEncoder) -> None:

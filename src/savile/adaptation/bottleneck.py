@@ -1,4 +1,4 @@
-"""Bottleneck adapters inside each layer: two (Houlsby et al., ICML 2019), or one behind the feed-forward block (Pfeiffer 2021)."""
+"""Bottleneck adapters in each layer: two (Houlsby et al., ICML 2019), or one behind the feed-forward block (Pfeiffer 2021)."""
 
 from __future__ import annotations
 

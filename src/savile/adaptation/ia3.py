@@ -1,4 +1,4 @@
-"""IA3: keys, values and the inside of each feed-forward block are scaled, a factor a unit (Liu et al., NeurIPS 2022), by peft."""
+"""IA3: keys, values and the inside of feed-forward blocks are scaled, a factor a unit (Liu et al., NeurIPS 2022), by peft."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def attach(network: TextEncoder, settings: Settings) -> None:
     from peft import IA3Config
 
     inside = [name for name, _ in found(network, "feed_out")]
-    outside = [name for place in ("key", "value") for name, _ in found(network, place)]
+    outside = [name for name, _ in (*found(network, "key"), *found(network, "value"))]
     names = list(dict.fromkeys([*outside, *inside]))  # one projection may serve keys and values
     _peft.inject(network, IA3Config(target_modules=names, feedforward_modules=inside))
 

@@ -1,4 +1,4 @@
-"""Prefix-tuning: learned keys and values in front of every layer's own (Li and Liang, ACL 2021), gated so that they start mute."""
+"""Prefix-tuning: learned keys and values in front of every layer's own (Li and Liang, ACL 2021), mute at the start."""
 
 from __future__ import annotations
 
@@ -41,9 +41,10 @@ def attach(network: TextEncoder, settings: Settings) -> None:
     import torch
 
     network.trunk.requires_grad_(False)
+    pairs = list(zip(found(network, "key"), found(network, "value"), strict=True))
     heads, kept, size = sizes(network)
     fronts = []
-    for (_, key), (_, value) in zip(found(network, "key"), found(network, "value"), strict=True):
+    for (_, key), (_, value) in pairs:
         noise = torch.randn(settings.length, key.in_features)
         pair = [_heads(linear, noise, kept, size) for linear in (key, value)]
         front = Front(heads, settings.length, *pair)
@@ -57,7 +58,8 @@ def _heads(linear: torch.nn.Linear, noise: torch.Tensor, heads: int, size: int) 
     import torch
 
     with torch.no_grad():
-        return linear(noise)[:, -heads * size :].reshape(len(noise), heads, size)
+        made: torch.Tensor = linear(noise)
+    return made[:, -heads * size :].reshape(len(noise), heads, size)
 
 
 def parameters(network: TextEncoder) -> list[torch.nn.Parameter]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from savile.adaptation._places import learning
+from savile.adaptation._places import found, learning
 from savile.adaptation._prefix import Front, hang, sizes
 from savile.base.errors import InputError
 
@@ -50,8 +50,8 @@ def attach(network: TextEncoder, settings: Settings) -> None:
         do = "Use prefix on this base."
         raise InputError("a base that adds positions to its embeddings", f"{network.base.name}, which turns keys", do)
     network.trunk.requires_grad_(False)
-    heads = sizes(network)[0] if config is not None else 0
-    fronts = [Front(heads, settings.length, None, None) for _ in network.layers]
+    found(network, "key")
+    fronts = [Front(sizes(network)[0], settings.length, None, None) for _ in network.layers]
     hang(network, fronts)
     for depth, (layer, front) in enumerate(zip(network.layers, fronts, strict=True)):
         torch.nn.init.constant_(front.gate, settings.gate)

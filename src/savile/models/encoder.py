@@ -74,6 +74,8 @@ def save(network: TextEncoder) -> dict[str, Path | bytes]:
     if adapter:
         config = network.trunk.peft_config["default"].to_dict()
         config["base_model_name_or_path"] = network.base.name
+        if config["peft_type"] == "ADALORA":
+            config["rank_pattern"] = None  # files hold every rank; those that were taken away are zero
         files["adapter_config.json"] = json.dumps(config, default=_listed, indent=1, sort_keys=True).encode()
         files["adapter_model.safetensors"] = to_bytes({_outside(name): tensor for name, tensor in adapter.items()})
     return files
@@ -185,7 +187,8 @@ def _fill(network: TextEncoder, files: Mapping[str, Path]) -> None:
 
 
 def _outside(name: str) -> str:
-    return f"base_model.model.{ADAPTER.sub('', name)}"
+    """The name a tensor has in peft's files, where DoRA's lengths are called by their module."""
+    return f"base_model.model.{ADAPTER.sub('', name)}".replace("lora_magnitude_vector.weight", "lora_magnitude_vector")
 
 
 def _listed(value: Any) -> Any:
