@@ -55,12 +55,11 @@ def attend(
     key: torch.Tensor,
     value: torch.Tensor,
     attention_mask: torch.Tensor | None,
-    scaling: float | None = None,
-    dropout: float = 0.0,
-    **_: Any,
+    **more: Any,
 ) -> tuple[torch.Tensor, None]:
-    """Attention as transformers calls it: (n, heads, s, size) each -> (n, s, heads, size)."""
+    """Attention as transformers calls it, with `scaling` and `dropout`: (n, heads, s, size) each -> (n, s, heads, size)."""
     front: Front = module.front
+    dropout: float = more.get("dropout", 0.0)
     if front.keys is None:
         front_key, key = key[:, :, : front.length], key[:, :, front.length :]
         front_value, value = value[:, :, : front.length], value[:, :, front.length :]
@@ -71,7 +70,7 @@ def attend(
         key, value, front_key, front_value = (
             one.repeat_interleave(groups, dim=1) for one in (key, value, front_key, front_value)
         )
-    scale = query.shape[-1] ** -0.5 if scaling is None else scaling
+    scale = more.get("scaling") or query.shape[-1] ** -0.5
     own = (query @ key.transpose(2, 3)).float() * scale
     own = own + _additive(attention_mask, own, front.length if front.keys is None else 0)
     before = (query @ front_key.transpose(2, 3)).float() * scale
