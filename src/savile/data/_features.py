@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from savile.base import catalogue
 from savile.base.events import emit
 
 DIMENSIONS = 128
@@ -21,7 +22,7 @@ def of_texts(texts: Sequence[str], base: str | None = None) -> np.ndarray:
 
     Args:
         texts: at least one.
-        base: a base model by name or folder, such as ``minilm``; None for TF-IDF.
+        base: a base model by name or folder, such as ``minilm`` or ``use-m``; None for TF-IDF.
 
     Raises:
         MissingBaseError: the base is not on this machine.
@@ -64,13 +65,14 @@ def _latent(texts: Sequence[str]) -> np.ndarray:
 
 
 def _embedded(texts: Sequence[str], base: str) -> np.ndarray:
-    from savile.models import FitSettings, encoder
+    from savile.models import FitSettings
+    from savile.models._bases import locate
     from savile.models._rows import TokenRows, embed
     from savile.models._source import best_device, precision
 
     emit("progress", stage=f"read texts with {base}", done=0, total=1)
     device = best_device()
-    network = encoder.create(base, ("no", "yes")).to(device)
+    network = catalogue.get("families", locate(base).kind).create(base, ("no", "yes")).to(device)
     tokens = TokenRows(network.encode(texts), network.pad_id)
     pooled, _ = embed(network, tokens, 0, precision(FitSettings(), device))
     return np.asarray(pooled.cpu().numpy(), dtype=np.float32)

@@ -38,6 +38,10 @@ HEADINGS = {
     "empty_column": "Columns without values",
     "blank_number": "Empty cells among numbers",
     "split": "How the rows were divided",
+    "label_error": "Labels that are probably wrong",
+    "label_error_test": "Test rows whose label is probably wrong",
+    "relabelled": "Training rows given another label",
+    "dropped_by_label": "Training rows left out for their label",
     "negative_value": "Training rows that make answers worse",
     "dropped_by_value": "Training rows left out for their value",
 }

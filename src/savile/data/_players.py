@@ -125,7 +125,7 @@ def alliances(shares: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def trial(draft: Draft, players: Players, labels: np.ndarray, seed: int) -> Trial:
     """Questions from the validation part and a curve on the calibration part; from folds of training where there are none."""
     everybody, rng = np.arange(len(players.rows)), np.random.default_rng(seed)
-    number = _folds(draft.units[players.rows], labels[players.rows], rng)
+    number = folds(draft.units[players.rows], labels[players.rows], rng)
     each = [everybody[number == fold] for fold in range(FOLDS)]
     asked = [rng.permutation(inside)[:PRACTICE] for inside in each]
     rounds = [Round(np.setdiff1d(everybody, inside), players.rows[few]) for inside, few in zip(each, asked, strict=True)]
@@ -135,8 +135,8 @@ def trial(draft: Draft, players: Players, labels: np.ndarray, seed: int) -> Tria
     return Trial(later, everybody[number != 0], players.rows[number == 0])
 
 
-def _folds(units: np.ndarray, labels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Fold number of each player; those of nearly the same text are together, each label is spread."""
+def folds(units: np.ndarray, labels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Fold number of each row, int64 (n,); those of nearly the same text are together, each label is spread."""
     number = np.zeros(len(units), dtype=np.int64)
     left = np.arange(len(units))
     for fold in range(FOLDS - 1, 0, -1):

@@ -21,13 +21,15 @@ class OnFile(Common, total=False):
 class OnData(OnFile, total=False):
     """Governing: `value` and `budget` for what rows are worth, `rights` and `purpose` for what they may be used for.
 
-    `erase` takes a person out of data that is stored, instead of governing a file.
+    `check_labels` looks for wrong ones, by words or by a base. `erase` takes a person out of data that is stored, instead of
+    governing a file.
     """
 
     value: str
     budget: float
     rights: str
     purpose: str
+    check_labels: str
     erase: str
 
 

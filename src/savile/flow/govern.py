@@ -35,6 +35,7 @@ def govern(
         budget: a sum to share out among those owners.
         rights: YAML or JSON file with sources and the rights to them; default: STEM.rights.yaml beside the file, if there.
         purpose: what the data is used for, held against the rights.
+        check_labels: look for wrong labels, by words alone (words), by a base such as minilm beside them, or auto.
         erase: take a person, as an identifier or COLUMN=VALUE, out of stored data (source: a reference, or data for all).
         settings: dotted keys of the recipe and their values.
 
@@ -75,6 +76,7 @@ def _settled(source: str | Path, *rest: Any) -> _order.Order:
     named = {"task.label": label, "task.text": text, "data.test": test, "data.pii": pii, "task.kind": more.get("task")}
     named |= {"data.steps.value.owner": more.get("value"), "data.steps.value.budget": more.get("budget")}
     named |= {"data.steps.rights.file": _absolute(more.get("rights")), "data.steps.rights.purpose": more.get("purpose")}
+    named |= {"data.steps.labels.base": more.get("check_labels")}
     return _order.settle(source, named, more.get("settings"))
 
 

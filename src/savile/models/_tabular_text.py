@@ -74,7 +74,7 @@ def fit(column: str, rows: Rows, task: str, base: str, dimensions: int) -> tuple
         part = replace(rows, inputs=[texts[i] for i in inside], targets=rows.targets[inside], valid=None)
         scores[outside] = words.predict(words.fit(part, task), [texts[i] for i in outside])[:, list(outputs)]
     block = TextBlock(column, words.fit(replace(rows, inputs=texts, valid=None), task), outputs)
-    name = _base(base, texts)
+    name = base_for(base, texts)
     if not name:
         return block, scores
     embedded = _embed(name, texts)
@@ -130,7 +130,7 @@ def load(files: Mapping[str, Any], number: int) -> TextBlock:
     return replace(block, **load_file(str(files[f"text-{number}.safetensors"])))
 
 
-def _base(asked: str, texts: Sequence[str]) -> str:
+def base_for(asked: str, texts: Sequence[str]) -> str:
     """The base to embed with: as asked; ``auto`` takes the one for the language, and none when this machine lacks it."""
     if asked != "auto":
         return asked
