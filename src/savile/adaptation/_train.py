@@ -164,6 +164,10 @@ class Parts:
         self.gold = {part: data.targets(part) for part in names}
         number = self.gold["train"].ndim == 1 and self.gold["train"].dtype.kind == "f"
         self.targets = {part: (gold - start.shift) / start.scale if number else gold for part, gold in self.gold.items()}
+        soft = getattr(catalogue.get("families", candidate.family), "SOFT", False)
+        said = data.shares("train") if soft and self.gold["train"].dtype.kind == "i" else None
+        if said is not None:
+            self.targets["train"] = said
 
     def rows(
         self, part: str, chosen: np.ndarray | None = None, minutes: float | None = None, valid: Rows | None = None

@@ -36,6 +36,22 @@ def targets(task: str, values: Sequence[Any], labels: Sequence[str]) -> np.ndarr
     return np.array([index[str(value)] for value in values], dtype=np.int64)
 
 
+def shares(cells: Sequence[Any], targets: np.ndarray, labels: Sequence[str]) -> np.ndarray:
+    """Cells with shares as JSON, such as ``{"refund": 0.7, "login": 0.3}``, as float32 (n, L); the target alone where empty."""
+    import json
+
+    import numpy as np
+
+    index = {label: i for i, label in enumerate(labels)}
+    found: np.ndarray = np.eye(len(labels), dtype=np.float32)[targets]
+    for row, cell in enumerate(cells):
+        said = {index[name]: share for name, share in json.loads(cell).items() if name in index} if cell else {}
+        if sum(said.values()) > 0:
+            found[row] = 0.0
+            found[row, list(said)] = np.array(list(said.values())) / sum(said.values())
+    return found
+
+
 def strata(targets: np.ndarray) -> np.ndarray:
     """Targets -> a class of each row, int64 (n,), to divide rows by: the label, the rarest label given, or the tenth."""
     import numpy as np

@@ -75,7 +75,8 @@ class Rows:
     Attributes:
         inputs: n texts, or a table of n rows with the feature columns.
         targets: what is right, one a row: label index, int64 (n,); a row of 0 and 1 a label, float32 (n, L); or a number in
-            standard units (mean 0, deviation 1), float64 (n,).
+            standard units (mean 0, deviation 1), float64 (n,). Families with ``SOFT = True`` may be given shares of one label
+            instead of its index, float32 (n, L), where people disagreed.
         labels: name of each label; one name for a number.
         valid: rows to stop or choose by, never to learn from; None where there are none.
         minutes: budget, or None.

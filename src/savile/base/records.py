@@ -154,6 +154,14 @@ class Dataset:
 
         return answers.targets(self.task, self.column("label", part), self.labels if labels is None else labels)
 
+    def shares(self, part: str) -> np.ndarray | None:
+        """What share of people would give each label in a part, float32 (n, L), where several did; None where nobody says."""
+        from savile.base import answers
+
+        if "shares" not in self.roles:
+            return None
+        return answers.shares(self.column("shares", part), self.targets(part), self.labels)
+
     def select(self, part: str, rows: np.ndarray) -> Dataset:
         """The same data with one part narrowed or replaced by `rows`."""
         return replace(self, parts={**self.parts, part: rows})

@@ -63,7 +63,7 @@ Values = Mapping[str, "pa.Array"]
 
 
 def infer(options: Options, columns: Columns, values: Values, hints: Mapping[str, str]) -> dict[str, str]:
-    """role -> column, among ``text label time group``.
+    """role -> column, among ``text label time group``, and ``shares`` where a step has written them.
 
     Args:
         options: the caller's names.
@@ -99,7 +99,7 @@ def infer(options: Options, columns: Columns, values: Values, hints: Mapping[str
         roles["label"] = _only_few(free(), values)
     if "text" not in roles:
         _check_features(free(), values)
-    return {role: roles[role] for role in ("text", "label", "time", "group") if role in roles}
+    return {role: roles[role] for role in ("text", "label", "time", "group", "shares") if role in roles}
 
 
 def reading(options: Options, columns: Columns, values: Values) -> dict[str, str]:

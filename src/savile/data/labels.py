@@ -239,6 +239,10 @@ def _repaired(draft: Draft, used: np.ndarray, labels: tuple[np.ndarray, Judged],
             dropped.append(row)
     place = draft.table.column_names.index(draft.roles["label"])
     table = draft.table.set_column(place, draft.roles["label"], pa.array(values, column.type))
+    if "shares" in draft.roles and mended:  # people's shares are of the label they gave
+        said, where = table.column(draft.roles["shares"]).to_pylist(), table.column_names.index(draft.roles["shares"])
+        told = [None if row in set(mended) else one for row, one in enumerate(said)]
+        table = table.set_column(where, draft.roles["shares"], pa.array(told, pa.string()))
     parts = {**draft.parts, "train": np.setdiff1d(draft.parts["train"], dropped)}
     draft = replace(draft, table=table, parts=parts)
     for rule, rows, said in (("relabelled", mended, "given the label proposed"), ("dropped_by_label", dropped, "left out")):

@@ -42,8 +42,8 @@ def fit(
 
     Args:
         network: ready to train: a method has frozen and added what it wants.
-        train: texts and targets, as `network.loss` reads them: label indices, int64 (n,); 0 and 1 a label, (n, L); or numbers
-            in standard units, (n,).
+        train: texts and targets, as `network.loss` reads them: label indices, int64 (n,), or shares of labels, float32 (n, L);
+            0 and 1 a label, (n, L); or numbers in standard units, (n,).
         settings: how.
         valid: rows that choose the weights to keep; without them the last weights are kept.
         checkpoint: folder for checkpoints; a run that finds one there goes on from it, bit for bit. It is left there: whoever
@@ -296,7 +296,7 @@ def _class_weights(network: TextEncoder, targets: torch.Tensor, settings: FitSet
     if network.loss == "binary_cross_entropy":
         given = targets.sum(0).clamp(min=1)
         return (len(targets) - given).clamp(min=1) / given
-    counts = torch.bincount(targets, minlength=outputs).clamp(min=1).float()
+    counts = (targets.sum(0) if targets.ndim == 2 else torch.bincount(targets, minlength=outputs)).clamp(min=1).float()
     weights: torch.Tensor = len(targets) / (outputs * counts)
     return weights
 
@@ -325,7 +325,7 @@ def _check(network: TextEncoder, train: Rows) -> None:
         raise InputError(
             "as many texts as targets, at least one", f"{len(texts)} texts, {len(targets)} targets", "Check the rows."
         )
-    if network.loss == "cross_entropy" and (min(targets) < 0 or max(targets) >= outputs):
+    if network.loss == "cross_entropy" and np.ndim(targets) == 1 and (min(targets) < 0 or max(targets) >= outputs):
         raise InputError(f"targets from 0 to {outputs - 1}", f"{min(targets)} to {max(targets)}", "Check the labels.")
     if not any(True for _ in network.trainable()):
         raise InputError("something to train", "a network with every parameter frozen", "Attach a method first.")

@@ -23,7 +23,7 @@ class Source:
         texts, targets = rows
         self.network = network
         self.precision = precision(settings, network.device)
-        kind = np.int64 if network.loss == "cross_entropy" else np.float32
+        kind = np.int64 if network.loss == "cross_entropy" and np.ndim(targets) == 1 else np.float32
         self.targets = torch.from_numpy(np.asarray(targets, dtype=kind))
         self.tokens = TokenRows(network.encode(texts), network.pad_id)
         self.pooled: torch.Tensor | None = None
@@ -84,7 +84,10 @@ def start_at_class_means(network: TextEncoder, pooled: torch.Tensor, targets: to
     """Set each row of a cosine head to the mean unit embedding of its class (prototypes, Snell et al. 2017)."""
     unit = F.normalize(pooled, dim=-1)
     with torch.no_grad():
-        network.head.weight.zero_().index_add_(0, targets.to(unit.device), unit)
+        if targets.ndim == 2:
+            network.head.weight.copy_(targets.to(unit.device).T @ unit)
+        else:
+            network.head.weight.zero_().index_add_(0, targets.to(unit.device), unit)
         network.head.weight.copy_(F.normalize(network.head.weight, dim=-1))
 
 

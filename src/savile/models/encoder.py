@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 trains: Literal["loop", "own"] = "loop"
 reads: Reads = "text"
 FORM = "torch"
+SOFT = True
 
 # peft names the parameters of an attached adapter "….default.…"; its files leave that out and start from base_model.model
 ADAPTER = re.compile(r"\.default(?=\.|$)")

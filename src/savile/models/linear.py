@@ -20,11 +20,13 @@ from savile.models._reasons import Contributions
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
+LEAST_SHARE = 0.02  # of a label, from which a row is learnt from as one of it
 RIDGES, FOLDED_ROWS = (0.3, 1.0, 3.0, 10.0, 30.0), 4_000
 
 trains: Literal["loop", "own"] = "own"
 reads: Reads = "text"
 FORM = "linear"
+SOFT = True
 WORD = re.compile(r"(?u)\b\w+\b")  # one-letter words count
 
 
@@ -162,7 +164,11 @@ def _one_label(x: csr_matrix, targets: np.ndarray, strength: float, weight: np.n
     """One row of `weight` a label, by one-against-rest support vector machines; labels without rows get a low bias."""
     from sklearn.svm import LinearSVC
 
-    machine = LinearSVC(C=strength, random_state=0).fit(x, targets)
+    parts = None
+    if targets.ndim == 2:  # a row for each label somebody gave, with the share of those who did
+        rows, labels = np.nonzero(targets > LEAST_SHARE)
+        x, targets, parts = x[rows], labels, targets[rows, labels]
+    machine = LinearSVC(C=strength, random_state=0).fit(x, targets, sample_weight=parts)
     bias[:] = machine.intercept_.min() - 1.0
     if len(machine.classes_) == 2:  # scikit-learn keeps one row for two classes
         coefficients, intercepts = np.vstack([-machine.coef_, machine.coef_]), np.r_[-machine.intercept_, machine.intercept_]

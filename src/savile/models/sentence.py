@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 trains: Literal["loop", "own"] = "loop"
 reads: Reads = "text"
 FORM = "torch"
+SOFT = True
 __all__ = ["FORM", "attach", "create", "load", "module", "predict", "reads", "save", "tokens", "tokenizer_files", "trains"]
 
 # beyond two or three passes its validation loss rises, on Chinese reviews as early as after the first
