@@ -8,20 +8,53 @@ changed here: `find` says what is wrong and what it should be.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
+from pydantic import ConfigDict
 
 from savile.base.errors import DataError, InputError
+from savile.base.recipe import SECTION
 from savile.data import _cell_loop, _cell_table
 from savile.data._cell_loop import ASKED, Cleaned
 from savile.data._cell_repair import Repair
+from savile.data._draft import Draft, counted, finding
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
+AFTER = "sources"
 SURE = 0.8  # doubt times trust from which a repair is made without anybody having corrected rows
-__all__ = ["Cleaned", "Repair", "ask", "find"]
+LOOKED_AT = 20_000  # rows of a larger table, drawn evenly
+__all__ = ["Cleaned", "Repair", "apply", "ask", "find"]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How cells are looked at: `corrected` has the right cells of rows a person corrected, by row number from 0."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = SECTION
+    corrected: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
+
+
+def apply(draft: Draft, settings: Settings) -> Draft:
+    """Note the columns with cells that are probably wrong; no cell changes."""
+    step = max(1, -(-draft.table.num_rows // LOOKED_AT))
+    rows = np.arange(0, draft.table.num_rows, step)
+    found = find(draft.table.take(rows), settings.corrected if step == 1 else None)
+    outcome = {}
+    for place, name in enumerate(draft.table.column_names):
+        wrong = rows[np.flatnonzero(found.doubt[:, place] > 0.5)]
+        if not len(wrong):
+            continue
+        mended = sum(one.column == place for one in found.repairs)
+        outcome[name] = {"doubtful": len(wrong), "repairs": mended}
+        evidence = f"{counted(len(wrong), 'cell')} of {name!r} probably wrong, {draft.where(wrong)}."
+        draft = draft.noting(
+            finding("wrong_cell", "warning", wrong, evidence, "See what each should hold: savile govern FILE.")
+        )
+    return draft.telling("cells", outcome)
 
 
 def find(table: pa.Table, corrected: Mapping[int, Sequence[str]] | None = None, least: float = 0.4, seed: int = 0) -> Cleaned:
