@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 
 from savile.adaptation import _held
-from savile.adaptation._folds import few
 from savile.adaptation._learners import Recipe, family_of
 from savile.adaptation._train import EDITION, Usage, judged, recalled, train, units
 from savile.base import catalogue, events
@@ -137,7 +136,7 @@ def _fused(data: Dataset, tried: Sequence[Model], value: Any) -> tuple[Model | N
     if any(one is None for one in held):
         return None, ""
     start = units(data, head)
-    rows = [_all(one, data) for one in held if one]  # the more rows, the surer the weights and the gain
+    rows = [one[1] for one in held if one]  # the more rows, the surer the weights and the gain
     gold = rows[0].gold
     joint = np.zeros_like(rows[0].logits)
     for half in (0, 1):
@@ -151,9 +150,7 @@ def _fused(data: Dataset, tried: Sequence[Model], value: Any) -> tuple[Model | N
     if gain < SURE or valid["score"] < best.facts["valid"]["low"]:
         return None, f"Linear and {_name(members[1])} together score {valid['score']:.3f} and are not surely better."
     weights = fusion.best_weights(head, [one.logits for one in rows], gold, start)
-    calibrated_on = [one[1] for one in held if one]
-    fused = fusion.together([one.logits for one in calibrated_on], weights)
-    calibration = calibrate(head, fused, calibrated_on[0].gold, value, start)
+    calibration = calibrate(head, fusion.together([one.logits for one in rows], weights), gold, value, start)
     facts = {**members[1].facts, "valid": valid, "weights": [round(float(weight), 4) for weight in weights]}
     facts["seconds"] = round(sum(member.facts["seconds"] for member in members), 2)
     model = replace(
@@ -168,13 +165,6 @@ def _fused(data: Dataset, tried: Sequence[Model], value: Any) -> tuple[Model | N
         ref="",
     )
     return store.save(model), ""
-
-
-def _all(held: tuple[_held.Held, _held.Held], data: Dataset) -> _held.Held:
-    """Every row a candidate was chosen or calibrated on, once; out of fold the two are the same rows."""
-    if few(data):
-        return held[0]
-    return _held.Held(*(np.concatenate([getattr(one, name) for one in held]) for name in ("logits", "gold")))
 
 
 def _gain(

@@ -20,6 +20,11 @@ class Held:
     gold: np.ndarray
 
 
+def joined(first: Held, second: Held) -> Held:
+    """The rows of both."""
+    return Held(*(np.concatenate([getattr(one, name) for one in (first, second)]) for name in ("logits", "gold")))
+
+
 def keep(store: Store, model: Model, chosen_on: Held, calibrated_on: Held) -> None:
     """Keep what a candidate answered on the rows it is chosen on and on those it is calibrated on."""
     from safetensors.numpy import save_file

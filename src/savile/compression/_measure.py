@@ -28,7 +28,7 @@ class Checked:
     Attributes:
         texts: validation rows, calibration rows, and training rows up to `CHECKED_ROWS` in all.
         gold: what is right in each, as the task's targets are.
-        calib: where among them the calibration rows are; temperatures are refitted on those.
+        calib: where among them the rows are that temperatures are refitted on: validation and calibration rows.
         unseen: how many come first that the model has not learned from; all when there are none.
         trained: the trained form's answers.
         speed: training texts that speed is measured on.
@@ -50,7 +50,7 @@ class Checked:
         texts = [*valid, *calib, *(train[row] for row in rows)]
         gold = np.concatenate([data.targets("valid"), data.targets("calib"), data.targets("train")[rows]])
         speed = [train[row] for row in _spread(len(train), SPEED_TEXTS)]
-        return cls(texts, gold, slice(len(valid), unseen), unseen or len(texts), Predictor(model, form)(texts), speed)
+        return cls(texts, gold, slice(unseen), unseen or len(texts), Predictor(model, form)(texts), speed)
 
 
 @dataclass(frozen=True)
