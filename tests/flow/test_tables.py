@@ -14,7 +14,7 @@ from savile.serving import _bundle, _http
 
 pytestmark = pytest.mark.usefixtures("no_bases")
 
-TABLE = {"model.family": "tabular", "adapt.settings.kind": "logistic", "evaluate.must_beat": "linear"}
+TABLE = {"model.family": "tabular", "adapt.settings.kind": "logistic"}
 NOTES = {
     "kept": ("friendly and quick", "all fine again", "happy with the branch"),
     "left": ("too expensive", "cheaper somewhere else", "nobody called back"),
@@ -71,6 +71,5 @@ def test_a_table_is_served_with_reasons(customers):
     made = Store.open().load(run.json["release"])
     client = TestClient(_http.app(_http.Service(_bundle.opened(made), made, {"passed": True, "reason": ""}, None)))
     body = {"row": {"months": 12, "plan": "basic", "note": "too expensive"}}
-    answer = client.post("/v1/classify?reasons=2", json=body).json()
-    assert answer["label"] == "left"
-    assert len(answer["reasons"]) == 2
+    answer = client.post("/v1/classify?reasons=2", json=body).json()["answers"][0]
+    assert (answer["label"], [reason["what"] for reason in answer["reasons"]]) == ("left", ["note", "months"])

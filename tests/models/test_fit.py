@@ -176,6 +176,30 @@ def test_a_run_that_was_stopped_goes_on_bit_for_bit(network, tmp_path, dropout):
     assert _checkpoint.newest(tmp_path)[1]["step"] == 18  # left for whoever keeps the weights to remove
 
 
+def test_the_mean_of_several_runs_is_kept_and_what_is_done_outlasts_a_kill(network, tmp_path):
+    train, settings = rows(60), dataclasses.replace(PLAIN, batch_rows=8, runs=3)
+    ends = []
+    for seed in range(3):
+        alone = network()
+        fit(alone, train, dataclasses.replace(settings, runs=1, seed=seed))
+        ends.append(weights(alone))
+    mean = {name: torch.stack([end[name] for end in ends]).double().mean(0).float() for name in ends[0]}
+    whole = network()
+    fitted = fit(whole, train, settings)
+    assert largest_difference(weights(whole), mean) < 1e-6
+    assert fitted.steps == 3 * fit(network(), train, dataclasses.replace(settings, runs=1)).steps
+
+    def stop(event):
+        if event.kind == "progress" and event.facts["done"] == 5 and (tmp_path / "run-1").exists():
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt), listening(stop):
+        fit(network(), train, dataclasses.replace(settings, checkpoint_seconds=0.0), checkpoint=tmp_path)
+    resumed = network()
+    fit(resumed, train, dataclasses.replace(settings, checkpoint_seconds=0.0), checkpoint=tmp_path)
+    assert largest_difference(weights(resumed), weights(whole)) == 0.0
+
+
 def test_a_damaged_checkpoint_is_passed_over(tmp_path):
     for step in (1, 2, 3):
         _checkpoint.save(tmp_path, step, {"a": torch.full((3,), float(step))}, {"best": None})

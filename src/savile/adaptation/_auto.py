@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from savile.adaptation import _held
+from savile.adaptation._folds import few
 from savile.adaptation._learners import Recipe, family_of
 from savile.adaptation._train import EDITION, Usage, judged, recalled, train, units
 from savile.base import catalogue, events
@@ -22,6 +23,7 @@ TUNED = "full"
 TABLES, BY_LANGUAGE = "tabular", "auto"
 LEAST_SECONDS = 5.0  # a tuned method is not begun with less than this left
 SURE = 1.28  # standard errors by which the log loss must fall for two models to answer together: nine chances in ten
+RUNS, RUN_ROWS = 3, 8_000  # runs of the tuned method whose mean is kept, and up to how many rows: with more, runs differ less
 HEAD_SHARE = 0.4  # share of what is left that a new head may take
 RESERVE = 0.85  # share of what is left that the tuned method may plan with; the rest is for answering validation rows
 
@@ -93,7 +95,9 @@ def candidates(data: Dataset, recipe: Recipe) -> list[Recipe]:
     found = [Recipe("linear", "", shared, recipe.seed)]
     if set(data.features().column_names) - {data.roles.get("text")} and TABLES in catalogue.names("families"):
         found.append(Recipe(TABLES, "", shared, recipe.seed))
-    return [*found, replace(recipe, method="head", settings=shared), replace(recipe, method=TUNED)]
+    few_enough = recipe.minutes is None and not few(data) and len(data.parts["train"]) <= RUN_ROWS
+    tuned = {"runs": RUNS, **recipe.settings} if few_enough else recipe.settings
+    return [*found, replace(recipe, method="head", settings=shared), replace(recipe, method=TUNED, settings=tuned)]
 
 
 def share(recipe: Recipe, candidate: Recipe, spent: float) -> float | None:

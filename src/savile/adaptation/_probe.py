@@ -178,7 +178,7 @@ class _Loop:
             seconds = _folds.FOLDS * (self._fit(inside, 0, share) + outside * rates.answer) + self._fit(rows["train"], 0, share)
         else:
             seconds = self._fit(rows["train"], rows["valid"], minutes) + (rows["valid"] + rows["calib"]) * rates.answer
-        fits = _folds.FOLDS + 1 if on.few else 1
+        fits = (_folds.FOLDS + 1 if on.few else 1) * self.candidate.fit_settings.runs
         return Cost(
             name=self.candidate.name,
             loop=True,
@@ -200,6 +200,7 @@ class _Loop:
 
         rates, settings = self.rates, self.candidate.fit_settings
         if minutes is not None:
+            minutes /= settings.runs
             rows = min(rows, most_rows(minutes, rates.source, not rates.step))
         ready = (rows + valid) * rates.source
         if not rates.step:
@@ -210,7 +211,8 @@ class _Loop:
         if minutes is not None:
             spent = ready + PROBED * rates.step
             training = spent - ready + min(training, max(rates.step, minutes * 60 - spent))
-        return self.load + ready + training + (settings.evaluations * valid * rates.judge if valid else 0.0)
+        judging = settings.evaluations * valid * rates.judge if valid else 0.0
+        return self.load + settings.runs * (ready + training + judging)
 
 
 class _Own:

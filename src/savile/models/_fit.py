@@ -21,6 +21,7 @@ from savile.models._head import best_strength, convex_head, row_loss
 from savile.models._network import TextEncoder
 from savile.models._rows import shuffled_batches
 from savile.models._settings import FitSettings, Fitted
+from savile.models._soup import soup
 from savile.models._source import Rows, Source, best_device, predict_rows
 from savile.models._within import within
 
@@ -56,6 +57,9 @@ def fit(
     """
     settings = settings or FitSettings()
     _check(network, train)
+    if settings.runs > 1:
+        more: dict[str, Any] = {"valid": valid, "score": score}
+        return soup(network, settings, checkpoint, lambda one, folder: fit(network, train, one, checkpoint=folder, **more))
     started = time.perf_counter()
     network.set_dropout(settings.dropout)
     network.to(best_device())

@@ -15,6 +15,7 @@ class FitSettings:
         least_steps: as many steps at least, however few the rows are.
         most_steps: as many steps at most, whatever else is asked; 0 sets no limit.
         most_rows: as many rows at most, drawn at random; 0 sets no limit.
+        runs: how many times to train from the same start, each with a seed of its own; the mean of the weights is kept.
         learning_rate: peak of the schedule.
         optimizer: ``adamw`` (decoupled weight decay, Loshchilov and Hutter 2019) or ``sgd`` with momentum 0.9.
         schedule: how the rate falls after warm-up.
@@ -42,6 +43,7 @@ class FitSettings:
     least_steps: int = 0
     most_steps: int = 0
     most_rows: int = 0
+    runs: int = 1
     learning_rate: float = 4e-4
     optimizer: Literal["adamw", "sgd"] = "adamw"
     schedule: Literal["one_cycle", "cosine", "linear", "constant"] = "one_cycle"
