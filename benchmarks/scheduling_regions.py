@@ -20,8 +20,8 @@ from _report import cached, report
 from savile.scheduling import SimBackend, policy, run
 
 SEEDS = (0, 1, 2)
-JOBS, ROUND_S = 600, 3600.0
-OURS: dict[str, dict[str, Any]] = {"region_lp": {"stop": False}}
+JOBS, ROUND_S = 600, 900.0
+OURS: dict[str, dict[str, Any]] = {"region_lp": {}}
 BASELINES = ("first_fit", "best_fit", "srpt")
 
 

@@ -195,6 +195,19 @@ def test_an_interrupt_ends_with_130(tickets):
     assert json.loads(done.stdout)["error"]["code"] == "interrupted"
 
 
+def test_what_a_library_writes_to_stdout_itself_does_not_mix_with_the_answer():
+    code = "import ctypes, os, sys, savile\nfrom savile import cli\nimport savile.flow.names as n\n"
+    code += (
+        "def names(*a, **k):\n    ctypes.CDLL(None).puts(b'solving')\n    os.write(1, b'solved')\n    return {'names': {}}\n"
+    )
+    code += "names.__doc__ = savile.names.__doc__\nimport inspect\nnames.__signature__ = inspect.signature(savile.names)\n"
+    code += "n.names = names\nsys.exit(cli.main(['names', '--json']))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert json.loads(done.stdout)["names"] == {}
+    assert "solving" in done.stderr
+    assert "solved" in done.stderr
+
+
 def test_a_reader_that_goes_away_is_no_error():
     reader, writer = os.pipe()
     os.close(reader)

@@ -42,6 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command line; the exit code."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     as_json = "--json" in arguments
+    _keep_stdout()
     os.environ.setdefault("TQDM_DISABLE", "1")  # libraries' own progress bars would mix with ours
     try:
         code = shell().main(arguments, prog_name="savile", standalone_mode=False)
@@ -68,6 +69,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _failed(told.as_dict(), told.exit_code, as_json)
     except Exception as error:
         return _bug(error, as_json)
+
+
+def _keep_stdout() -> None:
+    """Only answers go to stdout: what libraries write to file 1 themselves, as solvers do, now or at exit, goes to stderr."""
+    if sys.stdout is not sys.__stdout__ or sys.stdout is None or sys.stdout.fileno() != 1:
+        return  # it is somebody else's already
+    sys.stdout.flush()
+    sys.stdout = os.fdopen(os.dup(1), "w", encoding=sys.stdout.encoding, errors=sys.stdout.errors, buffering=1)
+    os.dup2(2, 1)
 
 
 def _failed(said: Mapping[str, str], code: int, as_json: bool) -> int:

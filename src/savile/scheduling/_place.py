@@ -72,9 +72,13 @@ class Placing:
         self.failed: set[tuple[int, int]] = set()
         self.starts: list[Start] = []
         if overdue >= 0:
-            self.tried = self.tried[self.tried != overdue]
-            if self.start(overdue, "waited longest") is None:
-                self.free = ~_keep(state, self.room, state.jobs[overdue])
+            self.hold(overdue)
+
+    def hold(self, number: int) -> None:
+        """Start a job that may be overtaken no more, or keep nodes free for it."""
+        self.tried = self.tried[self.tried != number]
+        if self.start(number, "waited longest") is None:
+            self.free = ~_keep(self.state, self.room, self.state.jobs[number])
 
     def apart(self) -> None:
         """Go on in a copy of the room, when that has not been done already."""
