@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from savile.adaptation._learners import reads_pairs
 from savile.base import catalogue
 from savile.base.contracts import Rows
 from savile.base.errors import SavileError
@@ -66,6 +67,10 @@ def _tried(name: str, task: str) -> str:
     family = catalogue.get("families", name)
     if family.trains == "loop":
         return ""
+    try:
+        reads_pairs(family, name, task)
+    except SavileError as refused:
+        return f"wanted {refused.wanted}; received {refused.received}. {refused.do}"
     loss = catalogue.get("tasks", task).head(2).loss
     number = np.arange(60) % 2
     targets = {"cross_entropy": number, "binary_cross_entropy": np.eye(2, dtype=np.float32)[number]}.get(loss, number - 0.5)

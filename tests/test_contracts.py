@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 
 from savile import data, testing
-from savile.base import catalogue
+from savile.base import answers, catalogue
 from savile.base.contracts import HeadSpec, Loss, Method, Rows, Task, Tracked, Value
 from savile.base.records import Model
 from savile.tasks import classify
@@ -77,7 +77,15 @@ def _tabular(base):
     return tabular.save(tabular.fit(Rows(table, targets, LABELS), "classify", tabular.Settings(base="")))
 
 
+def _retriever(base):
+    from savile.models import retriever
+
+    texts = [answers.pair(f"card\ncase {i % 7}", f"card {i % 3} charger" if i % 2 else f"game {i}") for i in range(40)]
+    return retriever.save(retriever.fit(Rows(texts, np.arange(40) % 2, LABELS[:2]), "rank"))
+
+
 TRAINED = {
+    "retriever": _retriever,
     "tabular": _tabular,
     "fusion": _fusion,
     "encoder": _encoder,
@@ -118,7 +126,8 @@ def test_policies(name):
 def test_families(name, base):
     assert name in TRAINED, f"say in TRAINED how a small {name} is trained"
     family = catalogue.get("families", name)
-    model = Model(name, LABELS, forms={family.FORM: TRAINED[name](base)})
+    labels = LABELS[:2] if name == "retriever" else LABELS
+    model = Model(name, labels, forms={family.FORM: TRAINED[name](base)})
     testing.check_family(name, model, *([_table()] if family.reads == "table" else []))
 
 

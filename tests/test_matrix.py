@@ -9,7 +9,7 @@ import pytest
 
 from savile import testing
 from savile.adaptation import adapt
-from savile.base import catalogue
+from savile.base import answers, catalogue
 from savile.base.errors import InputError
 from savile.base.records import Dataset
 from savile.models import Predictor
@@ -23,7 +23,12 @@ FILLER = ("please", "the", "my", "is", "today")
 PLAIN = [name for name in catalogue.names("families") if catalogue.get("families", name).trains == "own"]
 TRAINED = [name for name in catalogue.names("families") if name not in PLAIN]
 BASES = {"sentence": "use-m"}
-REFUSES = {("any", "fusion"): "trained models to fuse"}  # cell -> the reason it gives
+REFUSES = {
+    ("any", "fusion"): "trained models to fuse",
+    ("match", "tabular"): "reads two texts",
+    ("rank", "tabular"): "reads two texts",
+}
+REFUSES |= {(task, "retriever"): "two texts" for task in ("classify", "multilabel", "score")}  # cell -> the reason it gives
 WITHOUT_ATTENTION = dict.fromkeys(("bottleneck", "ia3", "parallel", "prefix", "prefix_propagation"), "projection in each layer")
 REFUSED = {  # family -> method -> the reason the method gives
     "encoder": {"adapter_fusion": "two adapters"},
@@ -44,16 +49,21 @@ def dataset(task, rows=150):
     rng, names = np.random.default_rng(0), sorted(WORDS)
     texts, cells = [], []
     for row in range(rows + 60):
-        about = [names[row % 3]] if task == "classify" else [name for name in names if rng.random() < 0.4]
+        about = [names[row % 3]] if task in ("classify", "match", "rank") else [name for name in names if rng.random() < 0.4]
         said = [word for name in about for word in rng.choice(WORDS[name], 2)]
         texts.append(" ".join(rng.permutation([*said, *rng.choice(FILLER, 3)])))
         number = 10.0 + 5.0 * ("card" in about) - 3.0 * ("order" in about) + 0.2 * rng.normal()
-        cells.append({"classify": about[0] if about else "", "multilabel": "|".join(about), "score": f"{number:.4f}"}[task])
+        if task in ("match", "rank"):
+            other = names[(row + (row % 2) * (1 + row % 4 // 2)) % 3]  # every second pair is of two subjects
+            said = list(rng.choice(WORDS[names[row % 3]], 2))
+            second = " ".join([*rng.choice(WORDS[other], 2), *rng.choice(FILLER, 1)])
+            texts[-1] = answers.pair(" ".join([*said, *rng.choice(FILLER, 1)]), second)
+        same = ("alike", "apart")[row % 2]
+        cell = {"match": same, "rank": str(int(same == "alike")), "classify": about[0] if about else ""}
+        cells.append((cell | {"multilabel": "|".join(about), "score": f"{number:.4f}"})[task])
     parts = {"train": np.arange(rows), "test": np.arange(rows, rows + 60), "valid": np.arange(0), "calib": np.arange(0)}
     table = pa.table({"text": texts, "label": cells, "length": [len(text) for text in texts]})
     roles = {"text": "text", "label": "label"}
-    from savile.base import answers
-
     return Dataset(table, roles, parts, task, answers.labels(task, cells))
 
 
@@ -142,7 +152,7 @@ def test_served_forms_answer_as_trained_and_over_http(task, family, tiny, monkey
     assert served["engine"] is not None, model.facts["forms"]
     report = evaluation.evaluate(model, data, served["form"], served["engine"])
     assert report.body["parity"][served["form"]]["passed"]
-    first = {"classify": "accuracy", "multilabel": "micro_f1", "score": "mae"}[task]
+    first = {"classify": "accuracy", "match": "accuracy", "rank": "ndcg_10", "multilabel": "micro_f1", "score": "mae"}[task]
     assert report.body["metric"] == first
     assert (report.body["business"] is None) == (task == "score")
     release = serving.release(model, served["form"], served["engine"], report, data, "tester")
@@ -155,8 +165,14 @@ def test_served_forms_answer_as_trained_and_over_http(task, family, tiny, monkey
     async def ask():
         return json.loads(await service.answer(["my card was stolen, the courier is late", "hello"]))
 
-    answers = asyncio.run(ask())["answers"]
+    said = asyncio.run(ask())["answers"]
     service.batcher.close()
-    keys = {"classify": {"label", "probability"}, "multilabel": {"labels", "probability"}, "score": {"value", "low", "high"}}
-    assert all(set(answer) == keys[task] | {"abstain", "release"} for answer in answers)
-    assert answers[0]["release"] == release.digest
+    keys = {
+        "classify": {"label", "probability"},
+        "match": {"label", "probability"},
+        "rank": {"label", "probability"},
+        "multilabel": {"labels", "probability"},
+        "score": {"value", "low", "high"},
+    }
+    assert all(set(answer) == keys[task] | {"abstain", "release"} for answer in said)
+    assert said[0]["release"] == release.digest

@@ -63,4 +63,5 @@ def simulated_predictions(rows: int = 400, labels: int = 4, seed: int = 0, task:
         gold = (outputs.probabilities.cumsum(axis=1) > draws).argmax(axis=1)
     regions = {"region": [("north", "south")[i % 2] for i in range(rows)]}
     good = 0 if head.loss == "cross_entropy" else None
-    return Predictions(gold, outputs, tuple(f"label {i}" for i in range(head.outputs)), regions, ("region",), good)
+    queries = np.arange(rows) // 10 if getattr(catalogue.get("tasks", task), "RANKED", False) else None
+    return Predictions(gold, outputs, tuple(f"label {i}" for i in range(head.outputs)), regions, ("region",), good, queries)

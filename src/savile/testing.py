@@ -356,7 +356,8 @@ def check_tracker(tracker: Any, tracked: Tracked, folder: Path) -> None:
 def _reordered(predictions: Predictions, order: np.ndarray) -> Predictions:
     slices = {name: [column[i] for i in order] for name, column in predictions.slices.items()}
     outputs = predictions.outputs.rows(order)
-    return dataclasses.replace(predictions, gold=predictions.gold[order], outputs=outputs, slices=slices)
+    queries = None if predictions.queries is None else predictions.queries[order]
+    return dataclasses.replace(predictions, gold=predictions.gold[order], outputs=outputs, slices=slices, queries=queries)
 
 
 def _on_disk(model: Model, form: str, folder: Path) -> Model:

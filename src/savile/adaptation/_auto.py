@@ -49,8 +49,9 @@ def choose(data: Dataset, recipe: Recipe) -> Model:
             tried += _tried(data, candidate, budget, skipped)
     if not tried:  # what stood in the way of the plainest is told
         tried.append(train(data, candidates(data, recipe)[0]))
-    best = max(tried, key=_surest if table else _merit)
-    fused, why_not = (None, "") if table else _fused(data, tried, recipe.settings.get("value"))
+    ranked = getattr(catalogue.get("tasks", data.task), "RANKED", False)
+    best = max(tried, key=_surest if table or ranked else _merit)
+    fused, why_not = (None, "") if table or ranked else _fused(data, tried, recipe.settings.get("value"))
     skipped += [why_not] if why_not else []
     tried += [fused] if fused else []
     best = fused or best
@@ -93,6 +94,8 @@ def candidates(data: Dataset, recipe: Recipe) -> list[Recipe]:
         return _kinds(recipe)
     shared = {"value": recipe.settings["value"]} if "value" in recipe.settings else {}
     found = [Recipe("linear", "", shared, recipe.seed)]
+    own = getattr(catalogue.get("tasks", data.task), "FAMILY", None)
+    found += [Recipe(own, "", shared, recipe.seed)] if own else []
     if set(data.features().column_names) - {data.roles.get("text")} and TABLES in catalogue.names("families"):
         found.append(Recipe(TABLES, "", shared, recipe.seed))
     few_enough = recipe.minutes is None and not few(data) and len(data.parts["train"]) <= RUN_ROWS

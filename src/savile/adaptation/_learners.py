@@ -100,6 +100,7 @@ class OwnLearner:
 
     def __init__(self, data: Dataset, recipe: Recipe, family: str) -> None:
         self.plugin = catalogue.get("families", family)
+        reads_pairs(self.plugin, family, data.task)
         self.family = self.name = family
         self.task, self.reads, self.form = data.task, self.plugin.reads, self.plugin.FORM
         self.seed = recipe.seed
@@ -138,6 +139,7 @@ class LoopLearner:
 
         self.plugin, method = catalogue.get("families", family), catalogue.get("methods", recipe.method)
         self.family, self.reads, self.form = family, self.plugin.reads, self.plugin.FORM
+        self.pairs = reads_pairs(self.plugin, family, data.task)
         self.labels, self.method, self.name, self.task = data.labels, recipe.method, recipe.method, data.task
         self.head: HeadSpec = catalogue.get("tasks", data.task).head(len(data.labels))
         self.seed, self.base, self.base_digest = recipe.seed, recipe.base, locate(recipe.base).sha256
@@ -168,7 +170,7 @@ class LoopLearner:
         import torch
 
         chosen = self.method_settings if settings is None else asdict(settings)
-        shape = {"cosine": self.cosine, "max_length": self.shape.max_length}
+        shape = {"cosine": self.cosine, "max_length": self.shape.max_length, **({"pairs": True} if self.pairs else {})}
         network = self.plugin.create(self.base, self.labels, self.head.loss, **shape)
         torch.manual_seed(self.seed)  # what a method adds may start at random
         self.plugin.attach(network, self.method, chosen)
@@ -182,7 +184,7 @@ class LoopLearner:
         if any(self.most.values()):
             settings = replace(settings, minutes=0.0, **self.most)
         train: tuple[Sequence[str], np.ndarray] = list(rows.inputs), rows.targets
-        if self.few:
+        if self.few and not self.pairs:
             train = _folds.with_label_names(*train, self.labels)
         network = self.network(self._searched(train))
         valid = None if rows.valid is None else (list(rows.valid.inputs), rows.valid.targets)
@@ -231,6 +233,19 @@ class LoopLearner:
     def files(self, answerer: Any) -> Any:
         """What is stored."""
         return self.plugin.save(answerer)
+
+
+def reads_pairs(plugin: Any, family: str, task: str) -> bool:
+    """Whether rows are of two texts.
+
+    Raises:
+        InputError: they are, and the family reads one.
+    """
+    pairs: bool = getattr(catalogue.get("tasks", task), "PAIRS", False)
+    if pairs and not getattr(plugin, "PAIRS", False):
+        do = "Use minilm, use-m, a BERT-like base of your own, or linear."
+        raise InputError(f"a family that reads two texts, for the task {task}", f"{family}, which does not", do)
+    return pairs
 
 
 @dataclass(frozen=True)

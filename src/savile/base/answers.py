@@ -6,6 +6,7 @@ that do not have one label a row. The kind shows in the targets: int64 (n,), flo
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
     from savile.base.contracts import Inputs
 
+PAIR = " \u241e "  # between the two texts of a row that has two
 BINS = 10  # numbers are divided evenly by tenths
 
 
@@ -50,6 +52,35 @@ def shares(cells: Sequence[Any], targets: np.ndarray, labels: Sequence[str]) -> 
             found[row] = 0.0
             found[row, list(said)] = np.array(list(said.values())) / sum(said.values())
     return found
+
+
+def pair(first: str, second: str) -> str:
+    """Two texts in one; the sign between them is one that texts do not have."""
+    sign = PAIR.strip()
+    return PAIR.join(" ".join(text.replace(sign, " ").split(" ")) for text in (str(first), str(second)))
+
+
+def parted(text: str) -> tuple[str, str]:
+    """What `pair` joined; of a single text, the second is empty."""
+    first, _, second = text.partition(PAIR)
+    return first, second
+
+
+def compared(text: str) -> str:
+    """Two texts in one -> a text of the words ``shared`` and ``apart``, as often as their words or pairs of characters are.
+
+    What families that count words read instead of the pair. A single text is left as it is.
+    """
+    if PAIR not in text:
+        return text
+    one, other = (Counter(_pieces(part)) for part in parted(text))
+    shared, apart = (one & other).total(), ((one - other) + (other - one)).total()
+    return " ".join(["shared"] * shared + ["apart"] * apart)
+
+
+def _pieces(text: str) -> list[str]:
+    words = text.casefold().split()
+    return words if len(words) > 1 else [text[i : i + 2] for i in range(len(text) - 1)]
 
 
 def strata(targets: np.ndarray) -> np.ndarray:

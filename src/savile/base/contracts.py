@@ -223,6 +223,7 @@ class Predictions:
 
     `slices` maps a column name to that column's values, row by row, as strings. `watched` are those among them whose groups
     must be treated alike, and `good` is the index of the label that is good for whoever a row is about, None where none is.
+    Where candidates are ranked, `queries` says which query a row is of, int64 (n,).
     """
 
     gold: np.ndarray
@@ -231,6 +232,7 @@ class Predictions:
     slices: Mapping[str, Sequence[str]] = field(default_factory=dict)
     watched: tuple[str, ...] = ()
     good: int | None = None
+    queries: np.ndarray | None = None
 
 
 class Metric(Protocol):

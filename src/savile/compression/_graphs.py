@@ -135,6 +135,10 @@ def _graph(network: Any, rows: Sequence[Sequence[int]]) -> Packed | Padded:
 
     Networks without attention have nothing to pack.
     """
+    if network.pairs:
+        if hasattr(network.trunk, "config"):
+            _explicit(network)
+        return Whole(network).eval()
     if not hasattr(network.trunk, "config"):
         return Whole(network).eval()
     rows = rows[:CHECKED_ROWS]

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from savile.base import events
+from savile.models._pairs import BETWEEN
 
 SMOOTHING = 0.85  # how much of the spread between channels moves into the weights
 SAMPLED_TOKENS = 2_048  # of each activation, to measure what rounding does
@@ -114,7 +115,12 @@ def _batches(rows: Sequence[Sequence[int]]) -> Iterator[tuple[dict[str, np.ndarr
         texts = np.where(real, np.arange(len(batch))[:, None], -1)
         pool = np.zeros((len(batch), real.size), dtype=np.float32)
         pool[texts[real], np.flatnonzero(real)] = 1.0
-        yield {"ids": ids, "mask": real.astype(np.int64), "positions": positions, "texts": texts, "pool": pool}, real
+        feeds = {"ids": ids, "mask": real.astype(np.int64), "positions": positions, "texts": texts, "pool": pool}
+        between = ids == BETWEEN
+        if between.any():  # the graph reads the first texts of all rows, then the second ones
+            first = between.argmax(axis=1)[:, None]
+            real = np.arange(real.shape[1]) < np.concatenate([first, lengths[:, None] - first - 1])
+        yield feeds, real
 
 
 def _smoothing(seen: _Seen, weights: Sequence[np.ndarray]) -> np.ndarray:

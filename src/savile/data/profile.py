@@ -10,7 +10,7 @@ import numpy as np
 from savile.base.errors import DataError, InputError, UnknownNameError
 from savile.base.events import emit
 from savile.base.records import Finding
-from savile.data import _columns, _numbers, _roles, privacy
+from savile.data import _columns, _numbers, _pairs, _roles, privacy
 from savile.data._draft import SCORE, Draft, counted, finding
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ def apply(draft: Draft) -> Draft:
     """
     import pyarrow as pa
 
+    draft = _pairs.joined(draft)
     values = {name: _columns.trimmed(draft.table.column(name)) for name in draft.table.column_names}
     values, spelled = _plainly(draft, values)
     privacy.check_names(draft)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from savile.base import catalogue, machine
+from savile.base import answers, catalogue, machine
 from savile.base.contracts import Inputs, Predictions, Reads, Value
 from savile.base.errors import DataError, InputError, UnknownNameError
 from savile.base.records import Calibration, Dataset, Model, canonical, digest
@@ -84,6 +84,10 @@ class TestPart:
             raise DataError(f"labels among {', '.join(labels[:10])}", ", ".join(unknown[:5]), do)
         self.gold = data.targets("test", labels)
         self.slices = self._slices(data, columns)
+        ranked = getattr(catalogue.get("tasks", data.task), "RANKED", False)
+        self.queries = (
+            np.unique([answers.parted(text)[0] for text in data.texts("test")], return_inverse=True)[1] if ranked else None
+        )
         self.watched = tuple(name for name in columns or () if name in self.slices) if good is not None else ()
 
     def inputs(self, reads: Reads) -> Inputs:
@@ -93,7 +97,7 @@ class TestPart:
     def answers(self, predict: Any) -> Predictions:
         """What a `Predictor` answers on these rows, beside what is right."""
         outputs = predict(self.inputs(predict.reads))
-        return Predictions(self.gold, outputs, self.labels, self.slices, self.watched, self.good)
+        return Predictions(self.gold, outputs, self.labels, self.slices, self.watched, self.good, self.queries)
 
     def _slices(self, data: Dataset, columns: Sequence[str] | None) -> dict[str, list[str]]:
         table = data.table.take(data.parts["test"])
@@ -159,7 +163,7 @@ def slice_rows(slices: Mapping[str, Sequence[str]], gates: Sequence[Mapping[str,
 def figures(task: str, ours: Predictions, theirs: Mapping[str, Predictions], settings: Mapping[str, Any]) -> dict[str, Any]:
     """Everything measured: the model's figures, the baselines', the paired differences, slices, business and tables."""
     found, tables = measures(task, ours, settings.get("value"))
-    metric = settings.get("metric") or next(iter(found))
+    metric = settings.get("metric") or getattr(catalogue.get("tasks", task), "METRIC", None) or next(iter(found))
     if metric not in found:
         raise UnknownNameError("metric", metric, found)
     return {
@@ -213,4 +217,5 @@ def cost(model: Model, form: str) -> dict[str, Any]:
 
 
 def _subset(predictions: Predictions, rows: np.ndarray) -> Predictions:
-    return Predictions(predictions.gold[rows], predictions.outputs.rows(rows), predictions.labels)
+    queries = None if predictions.queries is None else predictions.queries[rows]
+    return Predictions(predictions.gold[rows], predictions.outputs.rows(rows), predictions.labels, queries=queries)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ import torch.nn.functional as F
 from savile.base import catalogue
 from savile.base.errors import InputError
 from savile.base.events import emit
-from savile.models import _checkpoint
+from savile.models import _checkpoint, _robust
 from savile.models._head import best_strength, convex_head, row_loss
 from savile.models._network import TextEncoder
 from savile.models._rows import shuffled_batches
@@ -57,6 +58,7 @@ def fit(
     """
     settings = settings or FitSettings()
     _check(network, train)
+    _robust.check(settings)
     if settings.runs > 1:
         more: dict[str, Any] = {"valid": valid, "score": score}
         return soup(network, settings, checkpoint, lambda one, folder: fit(network, train, one, checkpoint=folder, **more))
@@ -92,6 +94,7 @@ class _Loop:
         self.best: float | None = None
         self.best_key = (-math.inf, -math.inf)
         self.best_weights: dict[str, torch.Tensor] = {}
+        self.average = None if settings.average == "last" else _robust.Average(self.named, settings)
         self.method: Any = catalogue.get("methods", network.method) if network.method else None
 
     def run(self, checkpoint: Path | None, started: float) -> Fitted:
@@ -104,13 +107,17 @@ class _Loop:
         self._train_mode()
         while self.step < self.total:
             self._advance()
-            if self.valid is not None and self.step in marks and self._evaluate():
-                break
+            if self.valid is not None and self.step in marks:
+                with self.average.worn() if self.average else nullcontext():
+                    tired = self._evaluate()
+                if tired:
+                    break
             if checkpoint is not None and time.perf_counter() - saved >= self.settings.checkpoint_seconds:
                 self._save(checkpoint)
                 saved = time.perf_counter()
-        if self.best_weights:
-            self._restore(self.best_weights)
+        kept = self.best_weights or (self.average.kept if self.average else None)
+        if kept:
+            self._restore(kept)
         self.network.eval()
         return Fitted(
             self.step,
@@ -180,6 +187,8 @@ class _Loop:
             torch.nn.utils.clip_grad_norm_(self.named.values(), settings.clip)
         self.optimizer.step()
         self._tell("after_step")
+        if self.average is not None:
+            self.average.update(self.step + 1, self.total)
         self.optimizer.zero_grad(set_to_none=True)
         self.step += 1
         emit("progress", stage="train", done=self.step, total=self.total, loss=round(self.loss, 4))
@@ -191,15 +200,20 @@ class _Loop:
             act(self.network, self.step + 1, self.total)
 
     def _backward(self, batch: np.ndarray, share: int) -> float:
-        targets = self.rows.targets[batch].to(self.network.device)
-        smoothing = self.settings.label_smoothing
-        loss = row_loss(self.network.loss, self.rows.logits(batch), targets, self.weights, smoothing)
-        if hasattr(self.method, "penalty"):
-            loss = loss + self.method.penalty(self.network)
-        loss = loss / share
-        loss.backward()  # type: ignore[no-untyped-call]
+        targets, settings = self.rows.targets[batch].to(self.network.device), self.settings
+
+        def loss_of(disturb: _robust.Disturb | None) -> torch.Tensor:
+            passes = [self.rows.logits(batch, disturb) for _ in range(2 if settings.rdrop else 1)]
+            several = [row_loss(self.network.loss, one, targets, self.weights, settings.label_smoothing) for one in passes]
+            loss = torch.stack(several).mean()
+            if settings.rdrop:
+                loss = loss + settings.rdrop * _robust.agreement(passes[0], passes[1], self.network.loss)
+            if hasattr(self.method, "penalty"):
+                loss = loss + self.method.penalty(self.network)
+            return loss / share
+
         self.tokens += int(self.rows.tokens.lengths[batch].sum())
-        return float(loss.detach())
+        return _robust.backward(loss_of, settings)
 
     def _evaluate(self) -> bool:
         """Score the validation rows and keep the best weights; True when patience has run out."""
@@ -222,6 +236,8 @@ class _Loop:
         tensors |= {f"best/{name}": tensor for name, tensor in self.best_weights.items()}
         for name, p in self.named.items():
             tensors |= {f"state/{name}/{key}": value for key, value in self.optimizer.state[p].items()}
+        if self.average is not None:
+            tensors |= {f"average/{name}": tensor for name, tensor in self.average.kept.items()}
         if hasattr(self.method, "memory"):
             tensors |= {f"method/{name}": tensor for name, tensor in self.method.memory(self.network).items()}
         state = {name: getattr(self, name) for name in ("tokens", "stale", "total", "history", "best")}
@@ -240,6 +256,8 @@ class _Loop:
             kept = {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
             self.optimizer.state[p] = {k: v.to(p.device) for k, v in kept.items()}
         self.best_weights = {k.removeprefix("best/"): v for k, v in tensors.items() if k.startswith("best/")}
+        if self.average is not None:
+            self.average.kept = {name: tensors[f"average/{name}"].to(p.device) for name, p in self.named.items()}
         if hasattr(self.method, "remember"):
             kept = {k.removeprefix("method/"): v for k, v in tensors.items() if k.startswith("method/")}
             self.method.remember(self.network, kept)

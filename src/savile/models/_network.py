@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Iterator, Sequence
+from inspect import signature
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -13,6 +14,7 @@ from torch import nn
 
 from savile.base.contracts import Loss
 from savile.base.errors import InputError
+from savile.models import _pairs
 from savile.models._bases import Base
 
 if TYPE_CHECKING:
@@ -74,6 +76,7 @@ class TextEncoder(nn.Module):
         self.trunk = AutoModel.from_pretrained(base.folder, dtype=torch.float32, attn_implementation="eager")
         self.base, self.labels = base, tuple(labels)
         self.loss: Loss = "cross_entropy"
+        self.pairs = False
         self.pooling = _pooling(base)
         self.width: int = config.hidden_size
         self.head = Head(self.width, outputs, cosine)
@@ -91,7 +94,10 @@ class TextEncoder(nn.Module):
         return self.head.weight.device
 
     def encode(self, texts: Sequence[str]) -> list[list[int]]:
-        """Token ids of each text, special tokens included, cut to `max_length`."""
+        """Token ids of each text, special tokens included, cut to `max_length`; of pairs, of both texts."""
+        return _pairs.encode(self._read, texts) if self.pairs else self._read(texts)
+
+    def _read(self, texts: Sequence[str]) -> list[list[int]]:
         return [encoding.ids for encoding in self.tokenizer.encode_batch(list(texts))]
 
     def forward(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
@@ -100,9 +106,20 @@ class TextEncoder(nn.Module):
         return logits
 
     def pooled(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-        """Ids and mask (n, s) -> embeddings (n, d)."""
+        """Ids and mask (n, s) -> embeddings (n, d); of pairs, their angles (n, 2)."""
+        return _pairs.embedded(self, self._single, ids, mask) if self.pairs else self._single(ids, mask)
+
+    def _single(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         choose_attention(self.trunk, ids.shape[1])
-        return self.pool(self.trunk(input_ids=ids, attention_mask=mask).last_hidden_state, mask)
+        given = self._positions(ids) if torch.compiler.is_exporting() else {}
+        return self.pool(self.trunk(input_ids=ids, attention_mask=mask, **given).last_hidden_state, mask)
+
+    def _positions(self, ids: torch.Tensor) -> dict[str, torch.Tensor]:
+        """Positions for a graph whose rows of pairs are longer than a text may be; what lies beyond is padding."""
+        if "position_ids" not in signature(self.trunk.forward).parameters:
+            return {}
+        first = getattr(self.trunk.embeddings, "padding_idx", -1) + 1  # RoBERTa and its kin count from behind the padding's id
+        return {"position_ids": torch.arange(ids.shape[1]).clamp(max=self.max_length - 1).unsqueeze(0) + first}
 
     def pool(self, hidden: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         """Hidden states (n, s, d) -> embeddings (n, d), as the base was trained to be pooled."""
@@ -113,11 +130,17 @@ class TextEncoder(nn.Module):
 
     def frozen_depth(self) -> int:
         """How many of the lowest layers, with the embeddings under them, learn nothing."""
+        if self.pairs:  # nothing between tokens and angles is worth keeping
+            return 0 if any(p.requires_grad for p in self.trunk.parameters()) else len(self.layers)
         lowest = {id(p) for layer in self.layers for p in layer.parameters()}
         if any(p.requires_grad for p in self.trunk.parameters() if id(p) not in lowest):
             return 0
         frozen = [not any(p.requires_grad for p in layer.parameters()) for layer in self.layers]
         return next((depth for depth, still in enumerate(frozen) if not still), len(frozen))
+
+    def pair_up(self) -> None:
+        """From now on read two texts a row."""
+        self.pairs, self.head = True, Head(_pairs.WIDTH, len(self.labels), self.head.cosine)
 
     def upper(self, depth: int) -> Upper:
         """The part of the network above `depth` layers; parameters are shared."""
@@ -196,7 +219,9 @@ def _pooling(base: Base) -> str:
 
 
 def choose_attention(trunk: nn.Module, length: int) -> None:
-    """Explicit attention scores for short rows, torch's fused attention for long ones."""
+    """Explicit attention scores for short rows, torch's fused attention for long ones; a graph has chosen already."""
+    if torch.compiler.is_exporting():
+        return
     trunk.config._attn_implementation = (  # type: ignore[union-attr]
         "eager" if length <= EXPLICIT_ATTENTION_UP_TO else "sdpa"
     )

@@ -96,7 +96,7 @@ def embed(
 ) -> tuple[torch.Tensor, HiddenRows | None]:
     """One pass over all rows: embeddings (n, d), float32, and, when `depth` > 0, the hidden states after that many layers."""
     width, device = network.width, network.device
-    pooled = torch.empty(len(tokens), width, device=device)
+    pooled = torch.empty(len(tokens), network.head.weight.shape[1], device=device)
     below = HiddenRows(tokens, width, precision, device) if 0 < depth < len(network.layers) else None
     seen: list[torch.Tensor] = []
     hook = network.layers[depth - 1].register_forward_hook(_keep(seen)) if below is not None else None

@@ -17,6 +17,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from savile.base.contracts import Loss
+from savile.models import _pairs
 from savile.models._bases import Base
 from savile.models._network import Head
 from savile.models._unigram import Unigram
@@ -141,6 +142,7 @@ class SentenceEncoder(nn.Module):
         super().__init__()
         self.base, self.labels, self.max_length = base, tuple(labels), max_length
         self.loss: Loss = "cross_entropy"
+        self.pairs = False
         self.trunk = Trunk(base.folder)
         self.head = Head(WIDTH, outputs, cosine)
         self.pieces = (base.folder / PIECES).read_bytes()
@@ -159,13 +161,17 @@ class SentenceEncoder(nn.Module):
         return self.head.weight.device
 
     def encode(self, texts: Sequence[str]) -> list[list[int]]:
-        """Token ids of each text, both ends marked, cut to `max_length`."""
-        return self.tokenizer(texts)
+        """Token ids of each text, both ends marked, cut to `max_length`; of pairs, of both texts."""
+        return _pairs.encode(self.tokenizer, texts) if self.pairs else self.tokenizer(texts)
+
+    def pair_up(self) -> None:
+        """From now on read two texts a row."""
+        self.pairs, self.head = True, Head(_pairs.WIDTH, len(self.labels), self.head.cosine)
 
     def see(self, ids: np.ndarray) -> None:
         """What is learned from, token ids (t,): where a method asks for it, these tokens get a correction."""
         if self.trunk.embeddings.corrected and self.trunk.embeddings.correction is None:
-            self.trunk.embeddings.correct(np.unique(ids).astype(np.int64))
+            self.trunk.embeddings.correct(np.unique(ids[ids >= 0]).astype(np.int64))
 
     def forward(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         """Ids and mask, int64 (n, s) -> logits, float32 (n, outputs)."""
@@ -173,8 +179,8 @@ class SentenceEncoder(nn.Module):
         return logits
 
     def pooled(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-        """Ids and mask (n, s) -> embeddings (n, 512)."""
-        embedded: torch.Tensor = self.trunk(ids, mask)
+        """Ids and mask (n, s) -> embeddings (n, 512); of pairs, their angles (n, 2)."""
+        embedded: torch.Tensor = _pairs.embedded(self, self.trunk, ids, mask) if self.pairs else self.trunk(ids, mask)
         return embedded
 
     def frozen_depth(self) -> int:

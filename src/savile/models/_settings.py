@@ -28,6 +28,12 @@ class FitSettings:
         clip: largest gradient norm; 0 switches clipping off.
         class_weights: ``balanced`` weighs classes by inverse frequency.
         label_smoothing: share of the target spread over all labels.
+        rdrop: weight of the disagreement of two dropout passes (R-Drop); needs dropout.
+        adversarial: whether embeddings are moved against the model while it learns: ``fgm``, or ``freelb`` in `ascents` steps.
+        epsilon: length by which a text's embeddings are moved.
+        ascents: steps of ``freelb``.
+        average: weights that are kept: the ``last``, an exponential mean (``ema``), or the mean of the last quarter (``swa``).
+        decay: of the exponential mean; less in the first steps.
         precision: ``auto`` is bf16 where the processor multiplies it natively, else fp32.
         keep_frozen: compute the layers below the first learning one once and keep their output.
         evaluations: how often the validation rows are scored, evenly spaced, when they are given.
@@ -56,6 +62,12 @@ class FitSettings:
     clip: float = 1.0
     class_weights: Literal["none", "balanced"] = "none"
     label_smoothing: float = 0.0
+    rdrop: float = 0.0
+    adversarial: Literal["none", "fgm", "freelb"] = "none"
+    epsilon: float = 0.1
+    ascents: int = 3
+    average: Literal["last", "ema", "swa"] = "last"
+    decay: float = 0.99
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     keep_frozen: bool = True
     evaluations: int = 4

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 import numpy as np
 import torch
@@ -40,17 +41,31 @@ class Source:
             start(network, self.pooled, self.targets, settings)
         self.upper = network.upper(self.depth) if self.below is not None else None
 
-    def logits(self, rows: np.ndarray) -> torch.Tensor:
-        """Logits (n, outputs) of some rows."""
+    def logits(self, rows: np.ndarray, disturb: Callable[[torch.Tensor], torch.Tensor] | None = None) -> torch.Tensor:
+        """Logits (n, outputs) of some rows; their embeddings, or what is kept of them, may be disturbed on the way."""
         device = self.network.device
-        with autocast(self.precision, device):
+        with autocast(self.precision, device), _disturbed(self.network, disturb if self.upper is None else None):
             if self.upper is not None and self.below is not None:
                 hidden, mask = self.below.padded(rows)
+                hidden = hidden if disturb is None else disturb(hidden.float())
                 logits: torch.Tensor = self.upper(hidden, mask)
                 return logits
             ids, mask_ids = (torch.from_numpy(array).to(device) for array in self.tokens.padded(rows))
             logits = self.network(ids, mask_ids)
             return logits
+
+
+@contextmanager
+def _disturbed(network: TextEncoder, disturb: Callable[[torch.Tensor], torch.Tensor] | None) -> Iterator[None]:
+    """Let token embeddings pass through a function."""
+    if disturb is None:
+        yield
+        return
+    hook = network.trunk.embeddings.register_forward_hook(lambda _module, _inputs, output: disturb(output))
+    try:
+        yield
+    finally:
+        hook.remove()
 
 
 @torch.no_grad()
@@ -92,7 +107,8 @@ def start_at_class_means(network: TextEncoder, pooled: torch.Tensor, targets: to
 
 
 def _needs_start(network: TextEncoder) -> bool:
-    return (network.head.cosine or network.loss != "cross_entropy") and not bool(network.head.weight.any())
+    starts = network.head.cosine or network.loss != "cross_entropy" or network.pairs
+    return starts and not bool(network.head.weight.any())
 
 
 def best_device() -> torch.device:

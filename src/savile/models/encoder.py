@@ -24,13 +24,20 @@ trains: Literal["loop", "own"] = "loop"
 reads: Reads = "text"
 FORM = "torch"
 SOFT = True
+PAIRS = True  # whether it reads two texts a row, too
 
 # peft names the parameters of an attached adapter "….default.…"; its files leave that out and start from base_model.model
 ADAPTER = re.compile(r"\.default(?=\.|$)")
 
 
 def create(
-    base: str, labels: Sequence[str], loss: Loss = "cross_entropy", *, cosine: bool = True, max_length: int = 256
+    base: str,
+    labels: Sequence[str],
+    loss: Loss = "cross_entropy",
+    *,
+    cosine: bool = True,
+    max_length: int = 256,
+    pairs: bool = False,
 ) -> TextEncoder:
     """A network on a base of this machine (see `savile.models._bases.locate`) with a fresh head, one output a label."""
     from savile.models._bases import locate
@@ -41,6 +48,8 @@ def create(
         raise InputError("an encoder as base", f"{base}, a {found.kind} model", "Use minilm, or a BERT-like model of your own.")
     network = TextEncoder(found, labels, len(labels), cosine=cosine, max_length=max_length)
     network.loss = loss
+    if pairs:
+        network.pair_up()
     return network
 
 
@@ -103,6 +112,7 @@ def said(network: Any) -> bytes:
         "settings": network.method_settings,
         "labels": list(network.labels),
         "loss": network.loss,
+        **({"pairs": True} if network.pairs else {}),
     }
     return canonical(spec).encode()
 
@@ -115,7 +125,7 @@ def restored(model: Model, form: str, create: Callable[..., Any], fill: Callable
     """
     files = {name: Path(str(path)) for name, path in model.forms[form].items()}
     spec = json.loads(files["network.json"].read_text())
-    shape = {"cosine": spec["cosine"], "max_length": spec["max_length"]}
+    shape = {name: spec[name] for name in ("cosine", "max_length", "pairs") if name in spec}
     network = create(spec["base"], spec["labels"], spec.get("loss", "cross_entropy"), **shape)
     if network.base.sha256 != spec["base_sha256"]:
         raise CorruptError(
@@ -145,7 +155,8 @@ def predict(network: TextEncoder, texts: Sequence[str]) -> np.ndarray:
 
 def tokenizer_files(network: TextEncoder) -> dict[str, Path | bytes]:
     """What turns texts into token ids, for forms that leave the network behind; it carries its own truncation length."""
-    return {"tokenizer.json": network.tokenizer.to_str().encode()}
+    files: dict[str, Path | bytes] = {"tokenizer.json": network.tokenizer.to_str().encode()}
+    return files | ({"tokens.json": canonical({"pairs": True}).encode()} if network.pairs else {})
 
 
 def tokens(files: Mapping[str, Path]) -> Callable[[Sequence[str]], list[list[int]]]:
@@ -154,7 +165,22 @@ def tokens(files: Mapping[str, Path]) -> Callable[[Sequence[str]], list[list[int
 
     tokenizer = Tokenizer.from_file(str(files["tokenizer.json"]))
     tokenizer.no_padding()
-    return lambda texts: [encoding.ids for encoding in tokenizer.encode_batch(list(texts))]
+
+    def read(texts: Sequence[str]) -> list[list[int]]:
+        return [encoding.ids for encoding in tokenizer.encode_batch(list(texts))]
+
+    return reading(read, json.loads(files["tokens.json"].read_text()) if "tokens.json" in files else {})
+
+
+def reading(
+    read: Callable[[Sequence[str]], list[list[int]]], said: Mapping[str, Any]
+) -> Callable[[Sequence[str]], list[list[int]]]:
+    """What reads single texts, as it is or for pairs, as the file ``tokens.json`` of a form says."""
+    if not said.get("pairs"):
+        return read
+    from savile.models import _pairs
+
+    return lambda texts: _pairs.encode(read, texts)
 
 
 def module(network: TextEncoder) -> torch.nn.Module:

@@ -18,6 +18,7 @@ from savile.base.records import Calibration, Model, canonical
 trains: Literal["loop", "own"] = "own"
 reads: Reads = "text"
 FORM = "fusion"
+PAIRS = True  # where its members do
 SPEC = "fusion.json"
 MOST_WEIGHT = 20.0
 

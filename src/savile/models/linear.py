@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from savile.base import catalogue
+from savile.base.answers import compared
 from savile.base.contracts import Reads, Rows
 from savile.base.errors import CorruptError
 from savile.base.records import Model, canonical
@@ -27,6 +28,7 @@ trains: Literal["loop", "own"] = "own"
 reads: Reads = "text"
 FORM = "linear"
 SOFT = True
+PAIRS = True  # by how many words two texts share
 WORD = re.compile(r"(?u)\b\w+\b")  # one-letter words count
 
 
@@ -60,7 +62,7 @@ class Linear:
 
 def fit(data: Rows, task: str = "classify", settings: Settings | None = None) -> Linear:
     """Fit on TF-IDF features: support vector machines, one against the rest a label, or ridge regression of a number."""
-    texts, settings = list(data.inputs), settings or Settings()
+    texts, settings = [compared(text) for text in data.inputs], settings or Settings()
     blocks = _blocks(texts, settings)
     vectorisers = [_vectoriser(block).fit(texts) for block in blocks]
     vocabularies = tuple({term: int(i) for term, i in v.vocabulary_.items()} for v in vectorisers)
@@ -118,7 +120,7 @@ def contributions(linear: Linear, texts: Sequence[str]) -> Contributions:
 
     Where characters are read and not words, n-grams are the words.
     """
-    spreads = [_spread(linear, text) for text in texts]
+    spreads = [_spread(linear, compared(text)) for text in texts]
     features = _features(linear, texts).tocsr()
     names, weights = [], []
     for row, (words, owners) in enumerate(spreads):
@@ -241,6 +243,6 @@ def _features(linear: Linear, texts: Sequence[str]) -> csr_matrix:
     for block, vocabulary in zip(linear.blocks, linear.vocabularies, strict=True):
         vectoriser = _vectoriser(block, vocabulary)
         vectoriser.idf_ = linear.idf[start : start + len(vocabulary)]
-        parts.append(vectoriser.transform(texts))
+        parts.append(vectoriser.transform([compared(text) for text in texts]))
         start += len(vocabulary)
     return hstack(parts, format="csr")

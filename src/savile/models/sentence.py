@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from savile.base.contracts import Loss, Reads
 from savile.base.errors import CorruptError, InputError
 from savile.base.records import Model, canonical
-from savile.models.encoder import attach, module, predict, restored, said
+from savile.models.encoder import attach, module, predict, reading, restored
+from savile.models.encoder import said as said_of
 
 if TYPE_CHECKING:
     from savile.models._sentence import SentenceEncoder
@@ -19,6 +20,7 @@ trains: Literal["loop", "own"] = "loop"
 reads: Reads = "text"
 FORM = "torch"
 SOFT = True
+PAIRS = True  # whether it reads two texts a row, too
 __all__ = ["FORM", "attach", "create", "load", "module", "predict", "reads", "save", "tokens", "tokenizer_files", "trains"]
 
 # beyond two or three passes its validation loss rises, on Chinese reviews as early as after the first
@@ -27,7 +29,13 @@ FIT_SMALL: Mapping[str, Mapping[str, Any]] = {"full": {"learning_rate": 5e-4, "e
 
 
 def create(
-    base: str, labels: Sequence[str], loss: Loss = "cross_entropy", *, cosine: bool = True, max_length: int = 256
+    base: str,
+    labels: Sequence[str],
+    loss: Loss = "cross_entropy",
+    *,
+    cosine: bool = True,
+    max_length: int = 256,
+    pairs: bool = False,
 ) -> SentenceEncoder:
     """A network on a base of this machine (see `savile.models._bases.locate`) with a fresh head, one output a label."""
     from savile.models._bases import locate
@@ -38,6 +46,8 @@ def create(
         raise InputError("a sentence encoder as base", f"{base}, a {found.kind} model", "Use use-m.")
     network = SentenceEncoder(found, labels, len(labels), cosine=cosine, max_length=max_length)
     network.loss = loss
+    if pairs:
+        network.pair_up()
     return network
 
 
@@ -47,7 +57,7 @@ def save(network: SentenceEncoder) -> dict[str, Path | bytes]:
 
     learned = {name: p.detach().contiguous() for name, p in network.trunk.named_parameters() if p.requires_grad}
     files: dict[str, Path | bytes] = {
-        "network.json": said(network),
+        "network.json": said_of(network),
         "head.safetensors": to_bytes(dict(network.head.state_dict())),
     }
     if learned:
@@ -71,14 +81,16 @@ def load(model: Model, form: str = FORM) -> SentenceEncoder:
 
 def tokenizer_files(network: SentenceEncoder) -> dict[str, Path | bytes]:
     """What turns texts into token ids, for forms that leave the network behind."""
-    return {"sp.model": network.pieces, "tokens.json": canonical({"max_length": network.max_length}).encode()}
+    said = {"max_length": network.max_length, **({"pairs": True} if network.pairs else {})}
+    return {"sp.model": network.pieces, "tokens.json": canonical(said).encode()}
 
 
 def tokens(files: Mapping[str, Path]) -> Callable[[Sequence[str]], list[list[int]]]:
     """Texts -> token ids, from the files of a form."""
     from savile.models._unigram import Unigram
 
-    return Unigram(files["sp.model"].read_bytes(), json.loads(files["tokens.json"].read_text())["max_length"])
+    said = json.loads(files["tokens.json"].read_text())
+    return reading(Unigram(files["sp.model"].read_bytes(), said["max_length"]), said)
 
 
 def _fill(network: SentenceEncoder, files: Mapping[str, Path]) -> None:

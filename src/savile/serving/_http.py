@@ -22,18 +22,17 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
-from savile.base import machine
+from savile.base import catalogue, machine
 from savile.base.contracts import App
-from savile.base.errors import InputError
 from savile.base.events import emit
 from savile.base.records import Release
 from savile.models import Predictor
-from savile.models._predict import tabled
 from savile.serving import _apps, _bundle, _schema
+from savile.serving._asked import Problem, asked, asked_pairs, asked_rows
 from savile.serving._batching import Batcher, Busy
 from savile.serving._keys import Keys
 from savile.serving._metrics import Metrics
-from savile.serving._schema import MAX_BODY, MAX_EXPLAINED, MAX_LETTERS, MAX_REASONS, MAX_TEXTS
+from savile.serving._schema import MAX_BODY, MAX_EXPLAINED, MAX_REASONS
 
 OPEN = frozenset({"/healthz", "/readyz"})
 BODY_SECONDS, DRAIN_SECONDS = 30, 30
@@ -128,18 +127,6 @@ class Service:
         return {**about, **served, "labels": list(self.predictor.labels), "threshold": self.predictor.calibration.threshold}
 
 
-class Problem(Exception):  # noqa: N818  (becomes an answer)
-    """What a client did wrong: status, code, and what to do."""
-
-    def __init__(self, status: int, code: str, message: str) -> None:
-        self.status, self.code, self.message = status, code, message
-
-    def response(self) -> Response:
-        """Its JSON."""
-        headers = {"retry-after": "1"} if self.status == 503 else {}
-        return JSONResponse({"error": {"code": self.code, "message": self.message}}, self.status, headers)
-
-
 def app(service: Service) -> Asgi:
     """The ASGI application."""
     silent: Any = {
@@ -176,15 +163,17 @@ def _answers(api: FastAPI, service: Service) -> None:
     about = (
         f"What the task {predictor.model.task} asks of each text or row, how sure that is, and whether a person should decide."
     )
+    pairs: bool = getattr(catalogue.get("tasks", predictor.model.task), "PAIRS", False)
     given: Any = {
-        "openapi_extra": {"requestBody": _schema.question(columns), "parameters": [_schema.REASONS]},
+        "openapi_extra": {"requestBody": _schema.question(columns, pairs), "parameters": [_schema.REASONS]},
         "responses": _schema.answers(predictor.head.loss),
     }
 
     @api.post(f"/v1/{predictor.model.task}", description=about, **given)
     async def answer(request: Request) -> Response:
         """Answer by the served model."""
-        texts = asked_rows(await _body(request), columns) if columns else asked(await _body(request))
+        body = await _body(request)
+        texts = asked_rows(body, columns) if columns else asked_pairs(body) if pairs else asked(body)
         service.refuse_unready()
         count = reasons_asked(request, predictor, len(texts))
         said = await (service.explained(texts, count) if count else service.answer(texts))
@@ -258,59 +247,6 @@ def reasons_asked(request: Request, predictor: Predictor, texts: int) -> int:
     if int(given) and not predictor.exact and texts > MAX_EXPLAINED:
         raise Problem(422, "reasons", f"This model explains at most {MAX_EXPLAINED} texts at once.")
     return int(given)
-
-
-def asked_rows(body: bytes, columns: Mapping[str, str]) -> list[dict[str, Any]]:
-    """The rows of a request to a model that reads tables.
-
-    Raises:
-        Problem: it is no JSON, of another shape, or names columns or values the model does not know.
-    """
-    rows = _several(body, "row", "rows", dict)
-    letters = [value for row in rows for value in row.values() if isinstance(value, str)]
-    _checked(letters)
-    try:
-        tabled(rows, columns)
-    except InputError as error:
-        raise Problem(422, "row", f"Wanted {error.wanted}; received {error.received}.") from None
-    return rows
-
-
-def asked(body: bytes) -> list[str]:
-    """The texts of a request.
-
-    Raises:
-        Problem: it is no JSON, of another shape, or a text is too long or no Unicode.
-    """
-    return _checked(_several(body, "text", "texts", str))
-
-
-def _several(body: bytes, one: str, many: str, kind: type) -> list[Any]:
-    """What is asked, a list of one or more."""
-    shape = '{"row": {…}} or {"rows": [{…}, …]}' if kind is dict else '{"text": "…"} or {"texts": ["…", …]}'
-    try:
-        question = json.loads(body)
-    except (ValueError, RecursionError):
-        raise Problem(400, "json", f"The body must be JSON: {shape}.") from None
-    if not isinstance(question, dict) or len(question) != 1 or not question.keys() <= {one, many}:
-        raise Problem(422, "shape", f"Send {shape}, and nothing else.")
-    texts = [question[one]] if one in question else question[many]
-    if not isinstance(texts, list) or not all(isinstance(text, kind) for text in texts):
-        what = "an object" if kind is dict else "a string"
-        raise Problem(422, "shape", f"{one} is {what}, {many} a list of {what.partition(' ')[2]}s.")
-    if not 0 < len(texts) <= MAX_TEXTS:
-        raise Problem(422, "count", f"Send between 1 and {MAX_TEXTS} {many}.")
-    return texts
-
-
-def _checked(texts: list[str]) -> list[str]:
-    if any(len(text) > MAX_LETTERS for text in texts):
-        raise Problem(422, "length", f"A text has at most {MAX_LETTERS} characters.")
-    try:
-        "".join(texts).encode()
-    except UnicodeEncodeError:  # a lone surrogate: JSON can write it, Unicode has no such text
-        raise Problem(422, "unicode", "A text contains half of a surrogate pair.") from None
-    return texts
 
 
 def _guarded(api: Asgi, service: Service, routes: set[str]) -> Asgi:

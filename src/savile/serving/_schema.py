@@ -63,9 +63,12 @@ _KEY: dict[int | str, dict[str, Any]] = {
 }
 
 
-def question(columns: Mapping[str, str]) -> dict[str, Any]:
-    """What is asked: texts, or rows with some of the columns, given with their Arrow types."""
+def question(columns: Mapping[str, str], pairs: bool = False) -> dict[str, Any]:
+    """What is asked: texts, pairs of texts, or rows with some of the columns, given with their Arrow types."""
     one, many, item, several = "text", "texts", TEXT, TEXTS
+    if pairs:
+        one, many, item = "pair", "pairs", {"type": "array", "items": TEXT, "minItems": 2, "maxItems": 2}
+        several = {**TEXTS, "items": item}
     if columns:
         kinds = {name: {"type": _TYPES.get(kind, ["number", "null"])} for name, kind in columns.items()}
         one, many, item = "row", "rows", {"type": "object", "additionalProperties": False, "properties": kinds}

@@ -1,0 +1,58 @@
+"""Which of several candidates goes with a query: a row is a query, a candidate and whether it is right.
+
+Rows of one query are seen or held out together. Candidates are ordered by the probability of being right, and what is measured
+is how high the right ones stand (NDCG at 10).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from savile.base.contracts import Fields, HeadSpec
+from savile.base.errors import DataError
+from savile.tasks.classify import softmax
+
+PAIRS = True  # a query and a candidate a row
+RANKED = True  # measured query by query; candidates are chosen by their probabilities, not by the label
+METRIC = "ndcg_10"
+FAMILY = "retriever"  # tried before others
+SIGNS = (("0", "1"), ("no", "yes"), ("false", "true"), ("n", "y"), ("否", "是"))
+
+
+def fields() -> Fields:
+    """A query and a candidate in one text, and whether it is right; time and group columns steer the split."""
+    return Fields(required=("label",), optional=("text", "time", "group"))
+
+
+def render(example: Mapping[str, Any]) -> str:
+    """Query and candidate, as they are; a missing value reads as the empty text."""
+    text = example.get("text")
+    return "" if text is None else str(text)
+
+
+def labels(values: Sequence[Any]) -> tuple[str, ...]:
+    """Wrong and right, in this order.
+
+    Raises:
+        DataError: other values than 0 and 1, no and yes, or false and true.
+    """
+    found = {str(value) for value in values}
+    for signs in SIGNS:
+        if {value.casefold() for value in found} <= set(signs):
+            spelled = {value.casefold(): value for value in sorted(found)}
+            return tuple(spelled.get(sign, sign) for sign in signs)
+    do = "Write 1 where the candidate is right and 0 where it is not, or use the task classify."
+    raise DataError("0 and 1 in the label column of candidates", ", ".join(sorted(found)[:5]), do)
+
+
+def head(width: int) -> HeadSpec:
+    """One output a label, softmax on top."""
+    return HeadSpec(outputs=width, loss="cross_entropy", decode=softmax)
+
+
+def score(predicted: Sequence[Any], gold: Sequence[Any]) -> float:
+    """Share of candidates told right from wrong; 0 for no rows."""
+    return float(np.mean(np.asarray(predicted) == np.asarray(gold))) if len(gold) else 0.0
