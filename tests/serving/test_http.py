@@ -19,7 +19,7 @@ import small_line
 from savile import serving
 from savile.base.store import Store
 from savile.models import Predictor
-from savile.serving import _bundle, _http
+from savile.serving import _bundle, _http, _schema
 
 SERVER = """
 import os, sys
@@ -194,7 +194,7 @@ def test_figures_count_and_name_nobody(address):
 def test_openapi_tells_what_is_checked(address):
     found = call(address, path="/openapi.json")[1]
     schema = found["paths"]["/v1/classify"]["post"]["requestBody"]["content"]["application/json"]["schema"]
-    assert schema["oneOf"][1]["properties"]["texts"]["maxItems"] == _http.MAX_TEXTS
+    assert schema["oneOf"][1]["properties"]["texts"]["maxItems"] == _schema.MAX_TEXTS
     assert {"200", "400", "401", "413", "422", "503"} <= set(found["paths"]["/v1/classify"]["post"]["responses"])
     assert call(address, path="/docs")[0] == 404  # its page would load scripts from elsewhere
 
