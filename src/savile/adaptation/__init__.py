@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from savile.adaptation import _search
 from savile.adaptation._auto import BY_LANGUAGE, choose, chooses, language_base
 from savile.adaptation._learners import Recipe
 from savile.adaptation._train import train
@@ -35,7 +36,7 @@ def adapt(
         data: a governed data set; its test part is not read.
         model: a base (`minilm`, `use-m`, a folder or a hub id), ``auto`` for the one of the texts' language, or a family that
             needs none: ``linear`` for TF-IDF with a linear model.
-        method: a method of the catalogue, or ``auto``.
+        method: a method of the catalogue, ``auto``, or ``search``, which tries methods and settings by Optuna.
         minutes: budget for all of it; None trains as long as the method likes.
         settings: settings of the method and of the training loop by name, and ``value`` (of an item answered ``right``,
             ``wrong`` or by a ``person``), which sets the threshold below which a person is asked.
@@ -47,4 +48,6 @@ def adapt(
     """
     model = language_base(data) if model == BY_LANGUAGE else model
     recipe = Recipe(model, method, dict(settings or {}), seed, minutes)
+    if method == _search.METHOD:
+        return _search.search(data, recipe)
     return choose(data, recipe) if chooses(recipe) else train(data, recipe, minutes)

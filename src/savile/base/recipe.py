@@ -318,7 +318,7 @@ def _check_names(recipe: Recipe, where: Where) -> None:
     named = [
         (("task", "kind"), recipe.task.kind, catalogue.names("tasks")),
         (("model", "family"), recipe.model.family, catalogue.names("families")),
-        (("adapt", "method"), recipe.adapt.method, ["auto", *catalogue.names("methods")]),
+        (("adapt", "method"), recipe.adapt.method, ["auto", "search", *catalogue.names("methods")]),
         (("compress", "technique"), recipe.compress.technique, catalogue.names("techniques")),
         *((("data", "steps", step), step, catalogue.names("steps")) for step in recipe.data.steps),
         *((("run", "track"), name, catalogue.names("trackers")) for name in recipe.run.track),
