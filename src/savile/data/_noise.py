@@ -21,7 +21,7 @@ STARTS = ((0.1, 0.0), (0.1, 1.0), (0.02, 0.3))  # (rate, closeness) the search b
 SAMPLE = 3_000  # rows that tell which start is best
 FIRST, LAST = 160, 140  # trials of a start, and of the best one on all rows
 LEAST = 1e-4  # added to how often labels are mistaken for each other
-FREE = 0.1  # below this a closeness is 0
+FREE, CLOSEST = 0.1, 5.0  # below the first a closeness is 0; greater ones than the second would say no more
 MOST = 0.5  # of labels may be wrong; with more, right and wrong could change places
 
 
@@ -127,7 +127,7 @@ def _noise(point: np.ndarray, scores: Sequence[np.ndarray], given: np.ndarray) -
     """What a point of the search stands for: logarithms of weights, log odds of the rate, closeness."""
     weights = tuple(np.exp(np.clip(point[:-2], -6.0, 6.0)).tolist())
     rate = float(MOST / (1.0 + np.exp(-point[-2])))
-    closeness = max(float(point[-1]) - FREE, 0.0)
+    closeness = min(max(float(point[-1]) - FREE, 0.0), CLOSEST)
     return Noise(weights, rate, closeness, _confusion(probabilities(weights, scores), given, closeness))
 
 
@@ -141,7 +141,7 @@ def _confusion(chance: np.ndarray, given: np.ndarray, closeness: float) -> np.nd
     mistaken[counts > 0] = np.add.reduceat(chance[order], starts, axis=0) / counts[counts > 0, None]
     goes: np.ndarray = (mistaken + LEAST) ** closeness
     np.fill_diagonal(goes, 0.0)
-    goes /= goes.sum(axis=1, keepdims=True)
+    goes /= np.maximum(goes.sum(axis=1, keepdims=True), 1e-300)
     return goes
 
 
