@@ -63,7 +63,7 @@ def lifts(grid: Grid, weights: np.ndarray, seed: int = 0) -> np.ndarray:
 def _lift(one: Column, other: Column, rows: np.ndarray, weight: np.ndarray) -> float:
     x, y = one.codes[rows], other.codes[rows]
     used = ~one.missing[x]
-    own, best, total = _left_out(x, y, weight, len(other.values))
+    own, best, total = left_out(x, y, weight, len(other.values))
     total_votes = np.where(used, total, 0)
     seen = total_votes > 0.5
     sure = seen * weight
@@ -75,7 +75,7 @@ def _lift(one: Column, other: Column, rows: np.ndarray, weight: np.ndarray) -> f
     return max(0.0, (right - usual) / (1 - usual + 1e-9)) * min(1.0, 2 * coverage)
 
 
-def _left_out(x: np.ndarray, y: np.ndarray, weight: np.ndarray, width: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def left_out(x: np.ndarray, y: np.ndarray, weight: np.ndarray, width: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Votes for the own value, for the best other, and all, among the other rows with the same x; each (n,)."""
     keys, inverse = np.unique(x * width + y, return_inverse=True)
     sums = np.bincount(inverse, weight)

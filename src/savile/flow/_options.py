@@ -21,8 +21,8 @@ class OnFile(Common, total=False):
 class OnData(OnFile, total=False):
     """Governing: `value` and `budget` for what rows are worth, `rights` and `purpose` for what they may be used for.
 
-    `check_labels` looks for wrong ones, by words or by a base. `erase` takes a person out of data that is stored, instead of
-    governing a file.
+    `check_labels` looks for wrong ones, by words or by a base. `against` is an earlier version of the file, `correct` a file of
+    rows a person corrects, `fix` mends a copy and `undo` takes changes back. `erase` takes a person out of stored data.
     """
 
     value: str
@@ -30,6 +30,10 @@ class OnData(OnFile, total=False):
     rights: str
     purpose: str
     check_labels: str
+    against: str
+    correct: str
+    fix: bool
+    undo: str
     erase: str
 
 

@@ -97,9 +97,11 @@ def describe(command: str, found: Any) -> dict[str, Any]:
 
 def _data(command: str, found: Dataset) -> dict[str, Any]:
     from savile.data import page
+    from savile.flow import _audit
 
+    pages, audited = _audit.of(found)
     return {
-        **envelope(command, found.ref, [str(page(found).resolve())]),
+        **envelope(command, found.ref, [str(page(found).resolve()), *pages]),
         "name": found.name,
         "task": found.task,
         "rows": found.table.num_rows,
@@ -107,6 +109,7 @@ def _data(command: str, found: Dataset) -> dict[str, Any]:
         "parts": {name: len(rows) for name, rows in found.parts.items()},
         "labels": list(found.labels),
         "findings": dict(Counter(finding.severity for finding in found.findings)),
+        "audited": audited,
         "steps": dict(found.settings.get("steps", {})),
     }
 

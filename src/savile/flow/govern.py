@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
-from savile.flow import _erase, _line, _order
+from savile.base.errors import InputError
+from savile.base.events import emit
+from savile.flow import _audit, _erase, _line, _order
 from savile.flow._options import OnData
 from savile.flow._result import envelope
 
@@ -22,7 +24,9 @@ def govern(
     pii: str | None = None,
     **more: Unpack[OnData],
 ) -> Dataset | dict[str, Any]:
-    """Make data of a file: roles inferred and shown, personal data masked, copies found, parts without overlap.
+    """Audit a file and make data of it: what is wrong and what it costs, roles, personal data masked, parts without overlap.
+
+    A file without a label is audited all the same.
 
     Args:
         source: data file (csv, tsv, JSON, Parquet, Excel), folder or pattern; or a recipe in YAML.
@@ -36,6 +40,10 @@ def govern(
         rights: YAML or JSON file with sources and the rights to them; default: STEM.rights.yaml beside the file, if there.
         purpose: what the data is used for, held against the rights.
         check_labels: look for wrong labels, by words alone (words), by a base such as minilm beside them, or auto.
+        against: an earlier version of the file; what changed in form is told apart from what changed in value.
+        correct: file of rows for a person to correct, which is written when it is not there; what they teach finds wrong cells.
+        fix: write STEM.fixed.csv with the repairs that are sure; without it no cell changes.
+        undo: id of a change or finding to take back in STEM.fixed.csv.
         erase: take a person, as an identifier or COLUMN=VALUE, out of stored data (source: a reference, or data for all).
         settings: dotted keys of the recipe and their values.
 
@@ -46,7 +54,25 @@ def govern(
     """
     if more.get("erase"):
         return _erase.erase(str(source), more["erase"])
-    return _line.govern(_settled(source, label, text, test, pii, more).recipe)
+    if more.get("undo"):
+        return _audit.undo(source, more["undo"])
+    if more.get("correct") and not Path(more["correct"]).exists():
+        return _audit.teach(source, more["correct"])
+    asked = {"test": test, "against": more.get("against"), "correct": more.get("correct"), "label": label}
+    if more.get("fix"):
+        return _audit.fix(source, asked)
+    if more.get("correct") or more.get("against"):
+        return _audit.look(source, asked)[1]
+    try:
+        order = _settled(source, label, text, test, pii, more)
+        data = _line.govern(order.recipe)
+    except InputError as error:
+        if type(error) is not InputError or not _audit.alone(source, (label, text, more.get("task"))):
+            raise
+        emit("note", text=f"No data to learn from was made: {error.wanted} were wanted. {error.do}")
+        return _audit.look(source, asked)[1]
+    _audit.once(order.recipe, data)
+    return data
 
 
 def plan(

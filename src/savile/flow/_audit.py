@@ -1,0 +1,226 @@
+"""The audit of a file on its way through `govern`: page, JSON and summary; repairs made on a copy, every one undone by its id.
+
+The original file is never written to. ``--fix`` writes ``STEM.fixed.csv`` and a ledger ``STEM.changes.jsonl`` beside it,
+readable by its owner alone because it holds what cells held; ``--undo ID`` takes back a change, or all of a finding.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from savile.base.errors import InputError, MachineError
+from savile.base.events import emit
+from savile.base.records import Dataset, digest
+from savile.base.store import Store
+from savile.flow._result import envelope
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from savile.base.recipe import Recipe
+    from savile.data._audit import Audit
+
+SHOWN = 8
+RECIPES = (".yaml", ".yml")
+ROW = "row"  # column of a file of corrected rows that says which row each is, from 1
+
+
+def look(source: str | Path, asked: Mapping[str, Any], data: Dataset | None = None) -> tuple[Audit, dict[str, Any]]:
+    """Audit a file, write its page and JSON, and tell the summary.
+
+    Args:
+        source: the file.
+        asked: ``test``, ``against`` and ``correct``, files; ``label``, a column; ``rights``; ``every``, to look at all cells.
+        data: what was governed of the same file.
+    """
+    from savile.data import _audit, sources
+    from savile.data._audit_page import html
+
+    table = _audit.read(source)
+    other = {name: _audit.read(asked[name]) if asked.get(name) else None for name in ("test", "against")}
+    corrected = _corrected(Path(asked["correct"]), table) if asked.get("correct") else None
+    told = _audit.Asked(
+        test=other["test"],
+        earlier=other["against"],
+        label=asked.get("label") or (data.roles["label"] if data else None),
+        corrected=corrected,
+        every=bool(asked.get("every")),
+        rights=bool(asked.get("rights")),
+        found=data.findings if data else (),
+    )
+    name = sources.stem(source)
+    found = _audit.audit(name, table, told)
+    store = Store.open()
+    stem = _stem(data) if data else f"audit-{digest(sources.sha256(source) + str(sorted(asked.items(), key=str)))[:12]}"
+    store.page(f"{stem}.html", html(found, table, other["test"]))
+    place = store.page(f"{stem}.json", json.dumps(found.plain(), ensure_ascii=False, indent=1))
+    tell(found)
+    page = str(place.with_suffix(".html").resolve())
+    emit("note", text=f"The audit, with examples and what each finding costs: {page}")
+    return found, {**envelope("govern", data.ref if data else None, [page]), **found.plain(), "report": str(place.resolve())}
+
+
+def alone(source: str | Path, named: Sequence[str | None]) -> bool:
+    """Whether a file may be audited though nothing is to be learnt from it: a data file of which nothing was named."""
+    return not any(named) and Path(source).exists() and Path(source).suffix.lower() not in RECIPES
+
+
+def once(recipe: Recipe, data: Dataset) -> None:
+    """Audit the file of governed data, unless that was done."""
+    if (Store.open().pages / f"{_stem(data)}.html").exists():
+        return
+    asked = {"test": recipe.data.test, "rights": "rights" in recipe.data.steps}
+    look(recipe.data.source, asked, data)
+
+
+def of(data: Dataset) -> tuple[list[str], list[dict[str, Any]]]:
+    """Page and findings of the audit of governed data, each empty when there was none."""
+    page = Store.open().pages / f"{_stem(data)}.html"
+    if not page.exists():
+        return [], []
+    found: list[dict[str, Any]] = json.loads(page.with_suffix(".json").read_text(encoding="utf-8"))["findings"]
+    return [str(page.resolve())], found
+
+
+def _stem(data: Dataset) -> str:
+    return f"{data.ref.replace('@', '-')}-audit"
+
+
+def tell(found: Audit) -> None:
+    """The first findings as a table."""
+    rows = [
+        [issue.id, issue.rule.replace("_", " "), f"{issue.gain:.1f}", f"{issue.risk:.2f}", issue.evidence]
+        for issue in found.issues[:SHOWN]
+    ]
+    title = f"Audit of {found.name}: {len(found.issues)} findings, {len(found.changes):,} repairs ready"
+    emit("table", title=title, head=["Finding", "Kind", "Gain", "Risk", "Seen"], rows=rows)
+
+
+def fix(source: str | Path, asked: Mapping[str, Any]) -> dict[str, Any]:
+    """Audit a file and write a copy with the repairs that are sure enough."""
+    from savile.data import _audit
+
+    found, said = look(source, {**asked, "every": True})
+    made = [
+        {**asdict(change), "id": change.id, "finding": issue.id, "undone": False}
+        for issue in found.issues
+        for change in issue.changes
+    ]
+    path = _write(source, _audit.read(source), made)
+    Store.open().audit.append("fix", path.name, cells=len(made), findings=sorted({one["finding"] for one in made}))
+    emit("note", text=f"{len(made):,} cells mended in {path}; take back with: savile govern {source} --undo ID")
+    return {**said, "fixed": str(path), "ledger": str(_beside(source, "changes.jsonl")), "changed": len(made)}
+
+
+def undo(source: str | Path, id: str) -> dict[str, Any]:
+    """Take back a change, or every change of a finding, in the mended copy.
+
+    Raises:
+        InputError: there is no ledger, or no such change in it.
+    """
+    from savile.data import _audit
+
+    ledger = _beside(source, "changes.jsonl")
+    if not ledger.is_file():
+        raise InputError("a file that was mended", f"no {ledger.name}", f"Mend it first: savile govern {source} --fix")
+    made = [json.loads(line) for line in ledger.read_text(encoding="utf-8").splitlines()]
+    taken = [one for one in made if id in (one["id"], one["finding"]) and not one["undone"]]
+    if not taken:
+        do = f"The ids stand in {ledger.name} and on the page of the audit."
+        raise InputError("the id of a change or finding that is in place", repr(id), do)
+    for one in taken:
+        one["undone"] = True
+    path = _write(source, _audit.read(source), made)
+    Store.open().audit.append("undo", path.name, id=id, cells=len(taken))
+    emit("note", text=f"{len(taken):,} cells are again what they were, in {path}.")
+    left = sum(not one["undone"] for one in made)
+    return {
+        **envelope("govern"),
+        "fixed": str(path),
+        "ledger": str(ledger),
+        "undone": [one["id"] for one in taken],
+        "changed": left,
+    }
+
+
+def teach(source: str | Path, file: str | Path) -> dict[str, Any]:
+    """Write the rows that teach most when a person corrects them, to be corrected in place.
+
+    Raises:
+        MachineError: the disk refuses.
+    """
+    from savile.data import _audit, cells
+
+    table = _audit.read(source)
+    rows = cells.ask(table)
+    lines = [[row + 1, *(table.column(name)[row].as_py() or "" for name in table.column_names)] for row in rows]
+    _save(Path(file), _csv([ROW, *table.column_names], lines))
+    emit("note", text=f"Correct the cells of the {len(rows)} rows in {file}, and run the same again.")
+    return {**envelope("govern"), "asked": [row + 1 for row in rows], "file": str(Path(file).absolute())}
+
+
+def _corrected(file: Path, table: pa.Table) -> dict[int, list[str]]:
+    """Row number -> right cells, of a file that `teach` wrote and somebody corrected."""
+    with file.open(encoding="utf-8-sig", newline="") as opened:
+        lines = list(csv.reader(opened))
+    if not lines or lines[0] != [ROW, *table.column_names]:
+        received = f"{file.name} with {', '.join((lines or [[]])[0][:4]) or 'nothing'} …"
+        raise InputError(
+            f"corrected rows with the columns {ROW}, {', '.join(table.column_names[:3])} …", received, "Keep the header."
+        )
+    wrong = [line[0] for line in lines[1:] if not line[0].isdecimal() or not 0 < int(line[0]) <= table.num_rows]
+    if wrong or any(len(line) != len(lines[0]) for line in lines[1:]):
+        received = f"row {wrong[0]!r}" if wrong else "a line with more or fewer cells"
+        raise InputError(f"rows 1 to {table.num_rows} of the file, a cell for each column", received, f"Mend {file.name}.")
+    return {int(line[0]) - 1: line[1:] for line in lines[1:]}
+
+
+def _write(source: str | Path, table: pa.Table, made: Sequence[Mapping[str, Any]]) -> Path:
+    """The mended copy and its ledger, each whole or not at all."""
+    columns = {
+        name: ["" if value is None else value for value in table.column(name).to_pylist()] for name in table.column_names
+    }
+    for one in made:
+        if not one["undone"]:
+            columns[one["column"]][one["row"]] = one["new"]
+    path = _beside(source, "fixed.csv")
+    _save(path, _csv(list(columns), zip(*columns.values(), strict=True)))
+    _save(_beside(source, "changes.jsonl"), "".join(json.dumps(one, ensure_ascii=False) + "\n" for one in made))
+    return path
+
+
+def _csv(header: Sequence[str], rows: Any) -> str:
+    written = io.StringIO(newline="")
+    writer = csv.writer(written, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows(rows)
+    return written.getvalue()
+
+
+def _save(path: Path, text: str) -> None:
+    aside = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with os.fdopen(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8", newline="") as file:
+            file.write(text)
+        aside.replace(path)
+    except OSError as error:
+        raise MachineError(
+            f"{path} written", str(error), "Make room, or copy the file to a folder that can be written."
+        ) from error
+    finally:
+        aside.unlink(missing_ok=True)
+
+
+def _beside(source: str | Path, ending: str) -> Path:
+    """A file beside the data, or in the working folder when one may not write there."""
+    from savile.data import sources
+
+    path = Path(source).absolute().with_name(f"{sources.stem(source)}.{ending}")
+    return path if path.exists() or os.access(path.parent, os.W_OK) else Path.cwd() / path.name

@@ -1,0 +1,91 @@
+"""The audit: what single columns, pairs, the order of rows and a second file show; and what is left alone."""
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from savile.data import _audit, _audit_checks
+from savile.data._audit_page import html
+
+
+def audited(columns, **asked):
+    table = pa.table({name: [str(value) for value in values] for name, values in columns.items()})
+    return _audit.audit("rows", table, _audit.Asked(rights=True, **asked))
+
+
+def rules(found):
+    return {issue.rule for issue in found.issues}
+
+
+def hours(count, skip=(), again=()):
+    days = np.datetime64("2024-01-01T00:00") + np.arange(count).astype("timedelta64[h]")
+    kept = [str(day).replace("T", " ") + ":00" for place, day in enumerate(days) if place not in skip]
+    return kept + [kept[place] for place in again]
+
+
+def test_gaps_repeats_and_empty_tail_of_a_series_are_told_and_negative_prices_are_no_error():
+    times = hours(400, skip=(50, 51, 52), again=(300,))
+    rng = np.random.default_rng(0)
+    prices = [f"{price:.3f}" for price in rng.normal(5, 6, len(times))]
+    prices[-10:] = [""] * 10
+    found = audited({"time": times, "price": prices})
+    evidence = {issue.rule: issue.evidence for issue in found.issues}
+    assert "3 steps of 1 hours" in evidence["series_gap"]
+    assert evidence["series_repeat"].startswith("1 times")
+    assert "10 of them in a row at the end" in evidence["blank_number"]
+    assert "not an error" in evidence["negative_values"]
+    assert "coded_missing" not in evidence
+
+
+def test_codes_below_zero_are_kinds_of_missing():
+    rng = np.random.default_rng(0)
+    amounts = rng.integers(0, 300, 500)
+    amounts[:60] = rng.choice([-7, -8, -9], 60)
+    found = next(issue for issue in audited({"amount": amounts}).issues if issue.rule == "coded_missing")
+    assert len(found.rows) == 60
+
+
+def test_rows_of_another_source_at_the_end_are_told_and_a_file_of_one_source_is_not():
+    rng = np.random.default_rng(1)
+    own = [" ".join(rng.choice(["the", "bank", "card", "lost", "my"], rng.integers(6, 12))) for _ in range(900)]
+    other = [f"{text.title()}, 12.5 % in 2019: see https://t.co/{i}" for i, text in enumerate(own[:150])]
+    assert "source_shift" not in rules(audited({"text": own}))
+    found = next(issue for issue in audited({"text": own + other}).issues if issue.rule == "source_shift")
+    assert abs(int(found.rows[0]) - 900) <= 40
+
+
+def test_leakage_and_a_column_that_tells_the_label():
+    rng = np.random.default_rng(2)
+    labels = rng.choice(["yes", "no"], 400)
+    texts = [f"question number {1000 + i} about an order" for i in range(400)]
+    test = pa.table({"text": [*texts[:30], *(f"another one {i} of its own" for i in range(70))]})
+    score = [f"{(0.9 if label == 'yes' else 0.1) + rng.normal(0, 0.01):.4f}" for label in labels]
+    found = audited({"text": texts, "score": score, "label": labels}, test=test, label="label")
+    evidence = {issue.rule: issue.evidence for issue in found.issues}
+    assert "30 of 100 test rows" in evidence["leakage"]
+    assert "'score' alone tells 'label'" in evidence["target_leak"]
+    assert found.issues[0].rule in ("leakage", "target_leak")
+
+
+def test_versions_tell_form_from_value():
+    new = pa.table({"zip": ["01907", "66049", "10115"], "rate": ["6.0", "5.3", "7.1"]})
+    old = pa.table({"zip": ["1907", "66049", "10115"], "rate": ["6", "5.3", "7.2"]})
+    found = {(issue.rule, issue.column): len(issue.rows) for issue in _audit_checks.versions(new, old)}
+    assert found == {("format_drift", "zip"): 1, ("format_drift", "rate"): 1, ("changed_value", "rate"): 1}
+
+
+@pytest.mark.parametrize(
+    ("one", "other"), [("01907", "1907"), ("0.0", "0"), ("1,200", "1200"), (" Oslo", "oslo"), ("5", "5.00")]
+)
+def test_forms_of_one_value_are_equal(one, other):
+    assert _audit_checks.canonical(one) == _audit_checks.canonical(other)
+
+
+def test_the_page_shows_no_personal_data_and_fetches_nothing():
+    columns = {"note": ["write to ann.lee@example.com please"] * 3 + ["nothing here"] * 40}
+    found = audited(columns)
+    table = pa.table(columns)
+    shown = html(found, table)
+    assert "personal_email" in rules(found)
+    assert "ann.lee@example.com" not in shown
+    assert "http://" not in shown.replace("http://www.w3.org", "")
