@@ -16,7 +16,7 @@ import numpy as np
 from pydantic import ConfigDict, Field
 
 from savile.base import mask
-from savile.base.errors import DataError, InputError, UnknownNameError
+from savile.base.errors import InputError, UnknownNameError
 from savile.base.events import emit
 from savile.base.page import Bar, Page
 from savile.base.recipe import SECTION
@@ -44,7 +44,7 @@ class Settings:
         about: the question, in a sentence.
         rules: label -> words or phrases; a text with those of one label only has it.
         tolerance: share of right labels that may be lost against asking about every row.
-        most: rows that may be asked about; 0 for as many as it takes.
+        most: share of the different texts that may be asked about; 1 for as many as it takes.
         people: rows that are left for people to label, those nobody is sure of.
         base: base model whose embeddings the small model reads beside words; ``words`` for none.
         seed: of everything random.
@@ -59,7 +59,7 @@ class Settings:
     about: str = ""
     rules: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     tolerance: Annotated[float, Field(ge=0, lt=1)] = 0.01
-    most: Annotated[int, Field(ge=0)] = 0
+    most: Annotated[float, Field(gt=0, le=1)] = 0.4
     people: Annotated[int, Field(ge=0)] = 0
     base: str = "auto"
     seed: int = 0
@@ -71,7 +71,6 @@ def apply(draft: Draft, settings: Settings) -> Draft:
     Raises:
         InputError: no text column, no labels to choose from, or an endpoint that refuses.
         MachineError: the endpoint does not answer.
-        DataError: too few rows to label.
     """
     import pyarrow as pa
 
@@ -183,16 +182,13 @@ def _labelled(
         prompts = [_endpoint.question(sent[i], labels, settings.about) for i in some]
         return np.array([_endpoint.chosen(_endpoint.said(one), labels) for one in endpoint.ask(prompts)], dtype=np.int64)
 
-    most = settings.most or len(distinct)
-    if len(distinct) < MIN_ROWS:
-        said = ask(np.arange(min(most, len(distinct))))
+    if len(distinct) < MIN_ROWS:  # too few for a small model to learn from
+        said = ask(np.arange(len(distinct)))
         got = _cascade.Labelled(said, (said >= 0).astype(float), np.ones(len(said), dtype=bool), said, 0.0)
-        if len(said) < len(distinct):
-            raise DataError(f"{MIN_ROWS} different texts for a small model to learn from", f"{len(distinct)}", "Raise `most`.")
     else:
         base = _held_out.base_for(settings.base, sent)
         views = _held_out.of_texts(sent, np.full(len(sent), -1), len(labels), base)
-        got = _cascade.run(views, len(labels), ask, (settings.tolerance, most), settings.seed)
+        got = _cascade.run(views, len(labels), ask, (settings.tolerance, round(settings.most * len(distinct))), settings.seed)
     answer[rows] = got.label[place]
     way[rows] = np.where(got.asked[place], WAYS.index("endpoint"), WAYS.index("small model"))
     way[rows[answer[rows] < 0]] = len(WAYS) - 1
