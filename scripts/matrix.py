@@ -10,7 +10,7 @@ from savile.base.contracts import Rows
 from savile.base.errors import SavileError
 
 PAGE = Path(__file__).parents[1] / "docs" / "matrix.md"
-BASES = {"encoder": "minilm", "sentence": "use-m"}
+BASES = {"decoder": "smollm2", "encoder": "minilm", "sentence": "use-m"}
 HEAD = """# What combines with what
 
 Made by `scripts/matrix.py`; every cell is run by `tests/test_matrix.py`. A cell that does not combine refuses, with a reason.
@@ -28,7 +28,8 @@ def page() -> str:
         family = catalogue.get("families", name)
         cells, notes = _cells(name, tasks)
         reasons += notes
-        serves = "openvino-bf16, onnx-fp32, onnx-int8" if family.trains == "loop" else family.FORM
+        forms = getattr(family, "EXPORTS", ("openvino-bf16", "onnx-fp32", "onnx-int8"))
+        serves = ", ".join(forms) if family.trains == "loop" else family.FORM
         for method in catalogue.names("methods") if family.trains == "loop" else ["–"]:
             reason = _attached(name, method) if family.trains == "loop" else ""
             reasons += [f"- `{name}` with the method `{method}`: {reason}"] if reason else []

@@ -14,13 +14,20 @@ from savile.base.records import Model
 from savile.tasks import classify
 
 PLUG_INS = [(kind, name) for kind in testing.CONTRACTS for name in catalogue.names(kind)]
+# methods with tests of their own: one trains nothing (tests/models/test_decoder.py), one needs trained adapters
+# (tests/adaptation/test_methods.py)
+SPECIAL = ("prompt", "adapter_fusion")
 LABELS = ("lost card", "refund", "order")
 
 
 @pytest.fixture(scope="session")
 def base(tmp_path_factory):
-    """A tiny encoder with random weights, as a folder that transformers reads."""
-    return str(testing.tiny_encoder(tmp_path_factory.mktemp("base")))
+    """A tiny encoder with random weights, as a folder that transformers reads, and beside it a tiny decoder."""
+    folder = tmp_path_factory.mktemp("bases")
+    for name, tiny in (("base", testing.tiny_encoder), ("base-decoder", testing.tiny_decoder)):
+        (folder / name).mkdir()
+        tiny(folder / name)
+    return str(folder / "base")
 
 
 def _network(base, loss="cross_entropy"):
@@ -50,6 +57,14 @@ def _sentence(base):
     network = sentence.create("use-m", LABELS, cosine=False, max_length=32).eval()
     sentence.attach(network, "full", {})
     return sentence.save(network)
+
+
+def _decoder(base):
+    from savile.models import decoder
+
+    network = decoder.create(base + "-decoder", LABELS).eval()
+    decoder.attach(network, "lora", {})
+    return decoder.save(network)
 
 
 def _fusion(base):
@@ -89,6 +104,7 @@ TRAINED = {
     "tabular": _tabular,
     "fusion": _fusion,
     "encoder": _encoder,
+    "decoder": _decoder,
     "linear": _linear,
     "sentence": _sentence,
 }  # family -> the files of a small trained model
@@ -145,8 +161,7 @@ def test_trackers(name, base, tmp_path):
 
 
 @pytest.mark.parametrize("loss", get_args(Loss))
-# adapter_fusion has no defaults that could do without trained adapters; tests/adaptation/test_methods.py gives it some
-@pytest.mark.parametrize("name", [name for name in catalogue.names("methods") if name != "adapter_fusion"])
+@pytest.mark.parametrize("name", [name for name in catalogue.names("methods") if name not in SPECIAL])
 def test_methods(name, loss, base):
     testing.check_method(name, lambda: _network(base, loss))
 

@@ -22,6 +22,11 @@ GOLD: dict[str, tuple[np.ndarray, np.ndarray]] = {
 }
 TEXTS = ("my card was stolen", "", "a", "退款什么时候到账？", "WHERE is my order?! " * 40, "line\nbreak\tand \x00 control")
 
+CHAT = (
+    "{% for message in messages %}<|im_start|>{{ message['role'] }}\n{{ message['content'] }}<|im_end|>\n{% endfor %}"
+    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
+
 
 def tiny_encoder(folder: Path, texts: Sequence[str] = TEXTS) -> Path:
     """Write a three-layer encoder with random weights to a folder, for tests that need a base and no answers worth having.
@@ -43,6 +48,38 @@ def tiny_encoder(folder: Path, texts: Sequence[str] = TEXTS) -> Path:
     shape = {"hidden_size": 32, "num_hidden_layers": 3, "num_attention_heads": 2, "intermediate_size": 64}
     BertModel(BertConfig(vocab_size=len(words), max_position_embeddings=64, **shape)).save_pretrained(folder)
     tokenizer.save(str(folder / "tokenizer.json"))
+    return folder
+
+
+def tiny_decoder(folder: Path, texts: Sequence[str] = TEXTS) -> Path:
+    """Write a two-layer causal language model with random weights and a chat template to a folder.
+
+    Args:
+        folder: an empty folder; transformers and Savile read it as a base.
+        texts: what its byte-pair tokenizer is trained on; any text can be spelt with it.
+    """
+    import torch
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+    from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    special = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
+    tokenizer.train_from_iterator(
+        [*texts, "system user assistant"] * 2,
+        trainers.BpeTrainer(vocab_size=400, special_tokens=special, initial_alphabet=alphabet, show_progress=False),
+    )
+    chat = PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token=special[2], pad_token=special[2])
+    chat.chat_template = CHAT
+    torch.manual_seed(0)
+    shape = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2}
+    config = LlamaConfig(
+        vocab_size=tokenizer.get_vocab_size(), intermediate_size=64, tie_word_embeddings=True, eos_token_id=2, **shape
+    )
+    LlamaForCausalLM(config).save_pretrained(folder)
+    chat.save_pretrained(folder)
     return folder
 
 

@@ -22,7 +22,8 @@ from typing import Any, get_args
 import numpy as np
 
 from savile._made_up import GOLD, TEXTS, simulated_predictions
-from savile._made_up import tiny_encoder as tiny_encoder  # for authors, too
+from savile._made_up import tiny_decoder as tiny_decoder  # for authors, too
+from savile._made_up import tiny_encoder as tiny_encoder
 from savile.base import answers, catalogue, contracts
 from savile.base.contracts import Fields, Loss, Predictions, Tracked, Value
 from savile.base.records import Calibration, Model

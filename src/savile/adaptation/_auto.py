@@ -99,8 +99,9 @@ def candidates(data: Dataset, recipe: Recipe) -> list[Recipe]:
     if set(data.features().column_names) - {data.roles.get("text")} and TABLES in catalogue.names("families"):
         found.append(Recipe(TABLES, "", shared, recipe.seed))
     few_enough = recipe.minutes is None and not few(data) and len(data.parts["train"]) <= RUN_ROWS
-    tuned = {"runs": RUNS, **recipe.settings} if few_enough else recipe.settings
-    return [*found, replace(recipe, method="head", settings=shared), replace(recipe, method=TUNED, settings=tuned)]
+    method = getattr(catalogue.get("families", family_of(recipe.base)), "TUNED", TUNED)
+    tuned = {"runs": RUNS, **recipe.settings} if few_enough and method == TUNED else recipe.settings
+    return [*found, replace(recipe, method="head", settings=shared), replace(recipe, method=method, settings=tuned)]
 
 
 def share(recipe: Recipe, candidate: Recipe, spent: float) -> float | None:

@@ -133,13 +133,14 @@ def to_onnx(network: Any, rows: Sequence[Sequence[int]]) -> bytes:
 def _graph(network: Any, rows: Sequence[Sequence[int]]) -> Packed | Padded:
     """The packed graph when some way of counting positions gives the same answers, else the padded one.
 
-    Networks without attention have nothing to pack.
+    Networks without attention have nothing to pack, and those that answer in words are asked as they are.
     """
     if network.pairs:
         if hasattr(network.trunk, "config"):
             _explicit(network)
         return Whole(network).eval()
-    if not hasattr(network.trunk, "config"):
+    if not hasattr(network.trunk, "config") or hasattr(network, "speaks"):
+        network.chooses_attention = False  # a graph cannot choose by length
         return Whole(network).eval()
     rows = rows[:CHECKED_ROWS]
     padded = Padded(network).eval()

@@ -20,13 +20,13 @@ class Settings:
     """What is made.
 
     Attributes:
-        forms: among ``openvino-bf16``, ``onnx-fp32`` and ``onnx-int8``.
+        forms: among ``openvino-bf16``, ``onnx-fp32`` and ``onnx-int8``; by default those that suit the family.
         calibration_rows: training texts that set the ranges of int8.
         keep_error: matrix products whose result int8 would change by more than this share of its size, token by
             token, stay in fp32: those that read what a few huge activations share with many small ones.
     """
 
-    forms: tuple[str, ...] = FORMS
+    forms: tuple[str, ...] = ()
     calibration_rows: int = 512
     keep_error: float = 0.025
 
@@ -53,17 +53,18 @@ def apply(model: Model, calibration: Sequence[str], settings: Settings | None = 
         raise InputError("a model with a torch network", f"the family {model.family}", do)
     from savile.compression._graphs import to_onnx
 
+    forms = settings.forms or getattr(family, "EXPORTS", FORMS)
     network = family.load(model, family.FORM)
     catalogue.get("methods", network.method).merge(network)
-    events.emit("progress", stage="export", done=0, total=len(settings.forms))
+    events.emit("progress", stage="export", done=0, total=len(forms))
     chosen = np.linspace(0, len(calibration) - 1, min(len(calibration), settings.calibration_rows)).astype(np.int64)
     rows = network.encode([calibration[i] for i in chosen])
     onnx = to_onnx(network, rows)
     trained = model.calibrations.get(family.FORM, Calibration())
     tokenizer = family.tokenizer_files(network)
-    for done, form in enumerate(settings.forms, 1):
+    for done, form in enumerate(forms, 1):
         model = model.with_form(form, {**_graph(form, onnx, rows, settings), **tokenizer}, trained)
-        events.emit("progress", stage="export", done=done, total=len(settings.forms))
+        events.emit("progress", stage="export", done=done, total=len(forms))
     return model
 
 

@@ -23,7 +23,7 @@ from savile.models._network import TextEncoder
 from savile.models._rows import shuffled_batches
 from savile.models._settings import FitSettings, Fitted
 from savile.models._soup import soup
-from savile.models._source import Rows, Source, best_device, predict_rows
+from savile.models._source import Rows, Source, best_device, precision, predict_rows
 from savile.models._within import within
 
 PROBE_STEPS = 4
@@ -57,6 +57,8 @@ def fit(
         InputError: nothing to learn from, or targets out of range.
     """
     settings = settings or FitSettings()
+    if getattr(network, "speaks", False) and not any(True for _ in network.trainable()):
+        return Fitted(0, 0.0, settings=settings)  # it is asked as it is
     _check(network, train)
     _robust.check(settings)
     if settings.runs > 1:
@@ -65,14 +67,16 @@ def fit(
     started = time.perf_counter()
     network.set_dropout(settings.dropout)
     network.to(best_device())
+    lightened = getattr(network, "lightened", nullcontext)
     try:
-        train, settings = within(network, train, settings, checkpoint)
-        rows = Source(network, train, settings)
-        if rows.depth == len(network.layers):
-            return _fit_head(network, rows, settings, started)
-        loop = _Loop(network, rows, settings, score or (_accuracy if network.loss == "cross_entropy" else _same))
-        loop.valid = Source(network, valid, settings, rows.depth) if valid is not None else None
-        return loop.run(checkpoint, started)
+        with lightened(precision(settings, network.device)):
+            train, settings = within(network, train, settings, checkpoint)
+            rows = Source(network, train, settings)
+            if rows.depth == len(network.layers):
+                return _fit_head(network, rows, settings, started)
+            loop = _Loop(network, rows, settings, score or (_accuracy if network.loss == "cross_entropy" else _same))
+            loop.valid = Source(network, valid, settings, rows.depth) if valid is not None else None
+            return loop.run(checkpoint, started)
     finally:
         network.cpu()
 
@@ -203,7 +207,7 @@ class _Loop:
         targets, settings = self.rows.targets[batch].to(self.network.device), self.settings
 
         def loss_of(disturb: _robust.Disturb | None) -> torch.Tensor:
-            passes = [self.rows.logits(batch, disturb) for _ in range(2 if settings.rdrop else 1)]
+            passes = [self.rows.logits(batch, disturb, learning=True) for _ in range(2 if settings.rdrop else 1)]
             several = [row_loss(self.network.loss, one, targets, self.weights, settings.label_smoothing) for one in passes]
             loss = torch.stack(several).mean()
             if settings.rdrop:

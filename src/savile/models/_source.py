@@ -41,8 +41,13 @@ class Source:
             start(network, self.pooled, self.targets, settings)
         self.upper = network.upper(self.depth) if self.below is not None else None
 
-    def logits(self, rows: np.ndarray, disturb: Callable[[torch.Tensor], torch.Tensor] | None = None) -> torch.Tensor:
-        """Logits (n, outputs) of some rows; their embeddings, or what is kept of them, may be disturbed on the way."""
+    def logits(
+        self, rows: np.ndarray, disturb: Callable[[torch.Tensor], torch.Tensor] | None = None, learning: bool = False
+    ) -> torch.Tensor:
+        """Logits (n, outputs) of some rows; their embeddings, or what is kept of them, may be disturbed on the way.
+
+        For `learning`, a network may read less where the loss is the same.
+        """
         device = self.network.device
         with autocast(self.precision, device), _disturbed(self.network, disturb if self.upper is None else None):
             if self.upper is not None and self.below is not None:
@@ -51,7 +56,8 @@ class Source:
                 logits: torch.Tensor = self.upper(hidden, mask)
                 return logits
             ids, mask_ids = (torch.from_numpy(array).to(device) for array in self.tokens.padded(rows))
-            logits = self.network(ids, mask_ids)
+            taught = getattr(self.network, "taught", None) if learning and self.targets.ndim == 1 else None
+            logits = taught(ids, mask_ids, self.targets[rows].to(device)) if taught else self.network(ids, mask_ids)
             return logits
 
 
@@ -61,7 +67,8 @@ def _disturbed(network: TextEncoder, disturb: Callable[[torch.Tensor], torch.Ten
     if disturb is None:
         yield
         return
-    hook = network.trunk.embeddings.register_forward_hook(lambda _module, _inputs, output: disturb(output))
+    table = getattr(network.trunk, "embeddings", None) or network.trunk.get_input_embeddings()
+    hook = table.register_forward_hook(lambda _module, _inputs, output: disturb(output))
     try:
         yield
     finally:
@@ -107,6 +114,8 @@ def start_at_class_means(network: TextEncoder, pooled: torch.Tensor, targets: to
 
 
 def _needs_start(network: TextEncoder) -> bool:
+    if getattr(network, "speaks", False):  # its own words are a start
+        return False
     starts = network.head.cosine or network.loss != "cross_entropy" or network.pairs
     return starts and not bool(network.head.weight.any())
 
