@@ -182,7 +182,8 @@ class TextDecoder(nn.Module):
         """Weight of the language model's head, (vocabulary, d), as its configuration scales what comes out."""
         config, weight = self.trunk.config, self.trunk.get_output_embeddings().weight
         scale = getattr(config, "logit_scale", None) or 1.0 / (getattr(config, "logits_scaling", None) or 1.0)
-        return weight if scale == 1.0 else weight * scale
+        scaled: torch.Tensor = weight if scale == 1.0 else weight * scale
+        return scaled
 
     def _ways(self) -> list[list[int]]:
         """Tokens of each label, the end of the answer included.
