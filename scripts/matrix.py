@@ -39,7 +39,8 @@ def page() -> str:
             asked = tasks if name == "decoder" else tasks[:1]  # of the others no method looks at the task
             refused = [_attached(name, method, task) if family.trains == "loop" else "" for task in asked]
             reasons += [f"- `{name}` with the method `{method}`: {reason}" for reason in dict.fromkeys(refused) if reason]
-            kept = ["no" if reason else cell for cell, reason in zip(cells, refused * (len(tasks) // len(refused)), strict=True)]
+            of_task = refused if name == "decoder" else refused * len(tasks)
+            kept = ["no" if reason else cell for cell, reason in zip(cells, of_task, strict=True)]
             rows.append(f"| `{name}` | {method if method == '–' else f'`{method}`'} | {' | '.join(kept)} | {serves} |")
     head = HEAD.format(tasks=" | ".join(f"`{task}`" for task in tasks), rules="|".join("---" for _ in tasks))
     return head + "\n".join(rows) + "\n\n## Does not combine\n\n" + "\n".join(reasons) + "\n"

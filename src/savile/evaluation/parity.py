@@ -2,11 +2,11 @@
 
 A flip is a text that the form answers otherwise than the trained form does in fp32: with another label; where any number of
 labels is given, with one more or one less; where a number is asked for, with one that differs by more than 0.05 standard
-deviations of the training rows. Allowed are no flips at the same precision, 0.3 % in bf16 and 0.5 % in int8, and only on close
-calls: texts whose two best labels the trained form holds within 0.05 of each other, with any number of labels a flipped label
-whose probability is within 0.025 of the cut, and numbers that differ by no more than 0.2 deviations. Temperatures change no
-answer, so a form's own calibration plays no part. The logits must also be on the trained form's scale: a scale that is wrong
-everywhere flips nothing and still spoils every probability.
+deviations of the training rows. Allowed are no flips at the same precision, 0.3 % in bf16 and f16, and 0.5 % in int8 and q8,
+and only on close calls: texts whose two best labels the trained form holds within 0.05 of each other, with any number of
+labels a flipped label whose probability is within 0.025 of the cut, and numbers that differ by no more than 0.2 deviations.
+Temperatures change no answer, so a form's own calibration plays no part. The logits must also be on the trained form's scale:
+a scale that is wrong everywhere flips nothing and still spoils every probability.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from savile.base.contracts import Predictions
 from savile.base.records import Outputs
 
 GOLDEN_ROWS = 1_000
-ALLOWED = {"bf16": 0.003, "int8": 0.005}
+ALLOWED = {"bf16": 0.003, "f16": 0.003, "int8": 0.005, "q8": 0.005}
 CLOSE = 0.05
 MOVED, FAR = 0.05, 0.2  # of a number, in standard deviations of the training rows
 SCALE_SLACK = 0.1

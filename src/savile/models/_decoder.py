@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -36,100 +36,26 @@ class Words(nn.Module):
         self.tree = tree
 
 
-class TextDecoder(nn.Module):
-    """Tokens in, logits out; what the training loop and the methods ask of a network, see `TextEncoder`.
-
-    Where one label is asked for, the answer is one of the labels, spelt by the language model and by nothing but tokens that
-    lead to a label; its logits are the log-probabilities of the labels. What every text has before it is read once a batch.
-    With a head of its own (`cosine` false, numbers, any number of labels) it reads the last token's hidden state instead.
+class Speller(nn.Module):
+    """A causal language model that reads what all texts have before them once a batch, and spells one of the labels.
 
     Attributes:
-        trunk: the causal language model, float32.
-        head: `Words`, or a `Head` on the last hidden state.
-        labels: label of each output.
-        max_length: a text with what stands behind it is cut to this many tokens.
+        trunk: the language model.
+        before: token ids before every text, int64 (1, p).
+        chooses_attention: whether short rows get explicit attention scores; a graph cannot choose.
     """
 
-    layer_path: str
+    trunk: Any
     before: torch.Tensor
+    chooses_attention = True
 
-    def __init__(self, base: Base, labels: Sequence[str], outputs: int, *, words: bool, max_length: int = 256) -> None:
-        super().__init__()
-        from tokenizers import Tokenizer
-        from transformers import AutoModelForCausalLM
-        from transformers.utils import logging
-
-        logging.disable_progress_bar()
-        self.folder = files_of(base)
-        self.trunk = AutoModelForCausalLM.from_pretrained(self.folder, dtype=torch.float32, attn_implementation="eager")
-        config = self.trunk.config
-        self.base, self.labels = base, tuple(labels)
-        self.loss: Loss = "cross_entropy"
-        self.width: int = config.hidden_size
-        self.tokenizer = Tokenizer.from_file(str(self.folder / "tokenizer.json"))
-        self.listed, self.pad_id = False, 0
-        self.instruct(INSTRUCTION)
-        self.head: Any = Words(LabelTree(self._ways())) if words else Head(self.width, outputs, cosine=False)
-        room = getattr(config, "max_position_embeddings", 1 << 20) - 32
-        self.max_length = max(8, min(max_length, room - len(self.prompt.before)))
-        self.method = ""
-        self.method_settings: dict[str, Any] = {}
-        self.layer_path, self.layers = layers_of(self.trunk)
-        self.chooses_attention = True
-
-    def instruct(self, instruction: str) -> None:
-        """Ask every text for something else."""
-        self.tokenizer.encode_special_tokens = False
-        self.tokenizer.no_truncation()
-        self.prompt = _prompt.made(self.folder, self.tokenizer, instruction)
-        self.register_buffer("before", torch.tensor([self.prompt.before], dtype=torch.int64), persistent=False)
-
-    def list_labels(self) -> None:
-        """Name the labels before every text: help for a base that was never told them."""
-        names = ", ".join(_said(label) for label in self.labels)
-        self.instruct(LISTED.format(labels=names))
-        self.listed = True
-
-    @property
-    def device(self) -> torch.device:
-        """Where the weights are."""
-        return self.before.device
-
-    @property
-    def speaks(self) -> bool:
-        """Whether it answers in words."""
-        return isinstance(self.head, Words)
-
-    def encode(self, texts: Sequence[str]) -> list[list[int]]:
-        """Token ids of each text and of what stands behind it, cut to `max_length`."""
-        return _prompt.reader(self.tokenizer, self.prompt.after, self.max_length)(texts)
-
-    def forward(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-        """Ids and mask, int64 (n, s) -> logits, float32 (n, outputs)."""
-        if not self.speaks:
-            logits: torch.Tensor = self.head(self.pooled(ids, mask))
-            return logits
-        tree = self.head.tree
+    def spelt(self, tree: LabelTree, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        """Log-probabilities of the labels of a tree, float32 (n, labels), for ids and mask, int64 (n, s)."""
         read = tree.tokens.expand(ids.shape[0], -1)
-        return self._spoken(tree, self.behind(ids, mask, read, tree.depths.expand_as(read), tree.within))
-
-    def taught(self, ids: torch.Tensor, mask: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-        """Logits (n, outputs) to learn `targets` from: the same loss, without reading what no right answer goes through."""
-        if not self.speaks:
-            return self(ids, mask)  # type: ignore[no-any-return]
-        tree = self.head.tree
-        tokens, there = tree.beside(targets)
-        depths = torch.arange(tokens.shape[1], device=ids.device).expand_as(tokens)
-        within = torch.ones(tokens.shape[1], tokens.shape[1], dtype=torch.bool, device=ids.device).tril()
-        hidden = self.behind(ids, mask, tokens, depths, within[None] & there[:, None, :])
-        with torch.autocast(ids.device.type, enabled=False):
-            logits: torch.Tensor = tree.taught(hidden.float(), self._scaled_head(), targets)
+        hidden = self.behind(ids, mask, read, tree.depths.expand_as(read), tree.within)
+        with torch.autocast(hidden.device.type, enabled=False):
+            logits: torch.Tensor = tree(hidden.float(), self._scaled_head())
         return logits
-
-    def pooled(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-        """Ids and mask (n, s) -> hidden states behind the prompt (n, d)."""
-        none = ids.new_zeros(ids.shape[0], 0)
-        return self.behind(ids, mask, none, none, torch.zeros(0, 0, dtype=torch.bool, device=ids.device))[:, 0]
 
     def behind(
         self, ids: torch.Tensor, mask: torch.Tensor, more: torch.Tensor, depths: torch.Tensor, within: torch.Tensor
@@ -173,17 +99,122 @@ class TextDecoder(nn.Module):
             layer.values = layer.values.expand(rows, -1, -1, -1)
         return cache
 
-    def _spoken(self, tree: LabelTree, hidden: torch.Tensor) -> torch.Tensor:
-        with torch.autocast(hidden.device.type, enabled=False):
-            logits: torch.Tensor = tree(hidden.float(), self._scaled_head())
-        return logits
-
     def _scaled_head(self) -> torch.Tensor:
         """Weight of the language model's head, (vocabulary, d), as its configuration scales what comes out."""
         config, weight = self.trunk.config, self.trunk.get_output_embeddings().weight
         scale = getattr(config, "logit_scale", None) or 1.0 / (getattr(config, "logits_scaling", None) or 1.0)
         scaled: torch.Tensor = weight if scale == 1.0 else weight * scale
         return scaled
+
+
+class Exported(Speller):
+    """A tuned language model by itself, as its files hold it: ids and mask, int64 (n, s) -> logits (n, labels).
+
+    Args:
+        trunk: the language model, adapters merged.
+        said: ``prompt.json`` of the form.
+    """
+
+    def __init__(self, trunk: Any, said: Mapping[str, Any]) -> None:
+        super().__init__()
+        self.trunk, self.tree = trunk, LabelTree(said["ways"])
+        self.register_buffer("before", torch.tensor([said["before"]], dtype=torch.int64), persistent=False)
+
+    def forward(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        """Ids and mask, int64 (n, s) -> log-probabilities of the labels, float32 (n, labels)."""
+        return self.spelt(self.tree, ids, mask)
+
+
+class TextDecoder(Speller):
+    """Tokens in, logits out; what the training loop and the methods ask of a network, see `TextEncoder`.
+
+    Where one label is asked for, the answer is one of the labels, spelt by the language model and by nothing but tokens that
+    lead to a label; its logits are the log-probabilities of the labels. What every text has before it is read once a batch.
+    With a head of its own (`cosine` false, numbers, any number of labels) it reads the last token's hidden state instead.
+
+    Attributes:
+        trunk: the causal language model, float32.
+        head: `Words`, or a `Head` on the last hidden state.
+        labels: label of each output.
+        max_length: a text with what stands behind it is cut to this many tokens.
+    """
+
+    layer_path: str
+
+    def __init__(self, base: Base, labels: Sequence[str], outputs: int, *, words: bool, max_length: int = 256) -> None:
+        super().__init__()
+        from tokenizers import Tokenizer
+        from transformers import AutoModelForCausalLM
+        from transformers.utils import logging
+
+        logging.disable_progress_bar()
+        self.folder = files_of(base)
+        self.trunk = AutoModelForCausalLM.from_pretrained(self.folder, dtype=torch.float32, attn_implementation="eager")
+        config = self.trunk.config
+        self.base, self.labels = base, tuple(labels)
+        self.loss: Loss = "cross_entropy"
+        self.width: int = config.hidden_size
+        self.tokenizer = Tokenizer.from_file(str(self.folder / "tokenizer.json"))
+        self.listed, self.pad_id = False, 0
+        self.instruct(INSTRUCTION)
+        self.head: Any = Words(LabelTree(self._ways())) if words else Head(self.width, outputs, cosine=False)
+        room = getattr(config, "max_position_embeddings", 1 << 20) - 32
+        self.max_length = max(8, min(max_length, room - len(self.prompt.before)))
+        self.method = ""
+        self.method_settings: dict[str, Any] = {}
+        self.layer_path, self.layers = layers_of(self.trunk)
+
+    def instruct(self, instruction: str) -> None:
+        """Ask every text for something else."""
+        self.tokenizer.encode_special_tokens = False
+        self.tokenizer.no_truncation()
+        self.prompt = _prompt.made(self.folder, self.tokenizer, instruction)
+        self.register_buffer("before", torch.tensor([self.prompt.before], dtype=torch.int64), persistent=False)
+
+    def list_labels(self) -> None:
+        """Name the labels before every text: help for a base that was never told them."""
+        names = ", ".join(_said(label) for label in self.labels)
+        self.instruct(LISTED.format(labels=names))
+        self.listed = True
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return self.before.device
+
+    @property
+    def speaks(self) -> bool:
+        """Whether it answers in words."""
+        return isinstance(self.head, Words)
+
+    def encode(self, texts: Sequence[str]) -> list[list[int]]:
+        """Token ids of each text and of what stands behind it, cut to `max_length`."""
+        return _prompt.reader(self.tokenizer, self.prompt.after, self.max_length)(texts)
+
+    def forward(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        """Ids and mask, int64 (n, s) -> logits, float32 (n, outputs)."""
+        if not self.speaks:
+            logits: torch.Tensor = self.head(self.pooled(ids, mask))
+            return logits
+        return self.spelt(self.head.tree, ids, mask)
+
+    def taught(self, ids: torch.Tensor, mask: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        """Logits (n, outputs) to learn `targets` from: the same loss, without reading what no right answer goes through."""
+        if not self.speaks:
+            return self(ids, mask)  # type: ignore[no-any-return]
+        tree = self.head.tree
+        tokens, there = tree.beside(targets)
+        depths = torch.arange(tokens.shape[1], device=ids.device).expand_as(tokens)
+        within = torch.ones(tokens.shape[1], tokens.shape[1], dtype=torch.bool, device=ids.device).tril()
+        hidden = self.behind(ids, mask, tokens, depths, within[None] & there[:, None, :])
+        with torch.autocast(ids.device.type, enabled=False):
+            logits: torch.Tensor = tree.taught(hidden.float(), self._scaled_head(), targets)
+        return logits
+
+    def pooled(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        """Ids and mask (n, s) -> hidden states behind the prompt (n, d)."""
+        none = ids.new_zeros(ids.shape[0], 0)
+        return self.behind(ids, mask, none, none, torch.zeros(0, 0, dtype=torch.bool, device=ids.device))[:, 0]
 
     def _ways(self) -> list[list[int]]:
         """Tokens of each label, the end of the answer included.

@@ -90,7 +90,8 @@ def load(model: Model, form: str = FORM) -> TextDecoder:
 def tokenizer_files(network: TextDecoder) -> dict[str, Path | bytes]:
     """What turns texts into token ids, for forms that leave the network behind."""
     network.tokenizer.no_truncation()
-    said = {**network.prompt.as_json(), "max_length": network.max_length}
+    said = {**network.prompt.as_json(), "max_length": network.max_length, "ways": network._ways() if network.speaks else []}
+    network.tokenizer.no_truncation()
     return {"tokenizer.json": network.tokenizer.to_str().encode(), "prompt.json": canonical(said).encode()}
 
 
