@@ -1,0 +1,80 @@
+"""The training loop for losses that are no one number a row: answers, preferences, teachers. Same settings, same schedule."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+
+from savile.base.errors import InputError
+from savile.base.events import emit
+from savile.models._fit import _optimizer, rate
+from savile.models._rows import autocast, shuffled_batches
+from savile.models._settings import FitSettings, Fitted
+from savile.models._source import precision
+
+Loss = Callable[[np.ndarray], torch.Tensor]
+Draw = Callable[[int], np.ndarray | None]
+
+
+def fit_language(
+    network: Any, lengths: np.ndarray, loss: Loss, settings: FitSettings | None = None, draw: Draw | None = None
+) -> Fitted:
+    """Train whatever in a language model requires a gradient.
+
+    Args:
+        network: a `savile.models._decoder.TextDecoder` with a method attached.
+        lengths: tokens of each row, int64 (n,), by which rows are brought together.
+        loss: row numbers -> mean loss.
+        settings: how; validation, patience and budget play no part.
+        draw: step -> the rows of that step, instead of passes over all of them; None where the pass is to be followed.
+
+    Raises:
+        InputError: nothing to learn from, nothing that learns, or a loss that is no number.
+    """
+    settings = settings or FitSettings()
+    named = dict(network.trainable())
+    if not len(lengths) or not named:
+        do = "Give rows, and attach a method."
+        raise InputError("rows to learn from and something that learns", f"{len(lengths)} rows, {len(named)} tensors", do)
+    started, device, tokens = time.perf_counter(), network.device, 0
+    kind, optimizer = precision(settings, device), _optimizer(named, settings)
+    network.set_dropout(settings.dropout)
+    network.train(settings.dropout > 0)
+
+    def epoch(number: int) -> list[np.ndarray]:
+        rng = np.random.default_rng([settings.seed, number])
+        return shuffled_batches(lengths, settings.batch_rows, settings.batch_tokens, rng)
+
+    batches = epoch(0)
+    per_epoch = len(batches)
+    total = settings.steps or max(1, settings.least_steps, round(settings.epochs * per_epoch))
+    history: list[dict[str, Any]] = []
+    with network.lightened(kind):
+        for step in range(total):
+            number, index = divmod(step, per_epoch)
+            batches = epoch(number) if index == 0 and number else batches
+            torch.manual_seed(settings.seed * 1_000_003 + step)
+            for group in optimizer.param_groups:
+                group["lr"] = settings.learning_rate * rate(settings, step, total)
+            drawn = draw(step) if draw is not None else None
+            rows = batches[index % len(batches)] if drawn is None else drawn
+            with autocast(kind, device):
+                value = loss(rows)
+            value.backward()  # type: ignore[no-untyped-call]
+            if not math.isfinite(float(value.detach())):
+                raise InputError("a loss that is a number", f"{float(value)} at step {step + 1}", "Lower the learning rate.")
+            if settings.clip:
+                torch.nn.utils.clip_grad_norm_(named.values(), settings.clip)
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+            tokens += int(lengths[rows].sum())
+            history.append({"step": step + 1, "loss": float(value.detach()), "seconds": time.perf_counter() - started})
+            emit("progress", stage="train", done=step + 1, total=total, loss=round(float(value.detach()), 4))
+    network.eval()
+    name = "bf16" if kind == torch.bfloat16 else "fp32"
+    return Fitted(total, time.perf_counter() - started, tuple(history), None, tokens, name, settings)
