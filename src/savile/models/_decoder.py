@@ -140,6 +140,7 @@ class TextDecoder(Speller):
     """
 
     layer_path: str
+    pairs = False  # one text a row
 
     def __init__(self, base: Base, labels: Sequence[str], outputs: int, *, words: bool, max_length: int = 256) -> None:
         super().__init__()
