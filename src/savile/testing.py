@@ -163,10 +163,8 @@ def check_family(family: Any, model: Model, texts: Sequence[str] = TEXTS) -> Non
     with TemporaryDirectory() as folder:
         answerer = family.load(_on_disk(model, family.FORM, Path(folder) / "given"), family.FORM)
         logits = family.predict(answerer, texts)
-        _require(
-            logits.shape == (len(texts), len(model.labels)) and logits.dtype == np.float32,
-            "predict() gives float32 (n, labels)",
-        )
+        shaped = logits.shape == (len(texts), len(model.labels)) and logits.dtype == np.float32
+        _require(shaped, "predict() gives float32 (n, labels)")
         _require(bool(np.isfinite(logits).all()), "predict() must answer any text with finite numbers")
         saved = dataclasses.replace(model, forms={family.FORM: family.save(answerer)})
         again = family.load(_on_disk(saved, family.FORM, Path(folder) / "saved"), family.FORM)
