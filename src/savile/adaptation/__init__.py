@@ -16,10 +16,11 @@ from typing import Any
 from savile.adaptation import _search
 from savile.adaptation._auto import BY_LANGUAGE, choose, chooses, language_base
 from savile.adaptation._learners import Recipe
+from savile.adaptation._preference import Judged, Preference, PreferenceSettings, controlled, learn_answers, prefer
 from savile.adaptation._train import train
 from savile.base.records import Dataset, Model
 
-__all__ = ["adapt"]
+__all__ = ["Judged", "Preference", "PreferenceSettings", "adapt", "controlled", "learn_answers", "prefer"]
 
 
 def adapt(

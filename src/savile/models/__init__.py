@@ -21,8 +21,9 @@ if TYPE_CHECKING:
     from savile.models._fit import fit
     from savile.models._predict import Predictor
     from savile.models._settings import FitSettings
+    from savile.models._writer import Writer
 
-__all__ = ["FitSettings", "Predictor", "fit"]
+__all__ = ["FitSettings", "Predictor", "Writer", "fit"]
 
 
 def __getattr__(name: str) -> Any:
@@ -39,4 +40,8 @@ def __getattr__(name: str) -> Any:
         from savile.models._predict import Predictor
 
         return Predictor
+    if name == "Writer":
+        from savile.models._writer import Writer
+
+        return Writer
     raise AttributeError(name)
