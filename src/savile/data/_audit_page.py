@@ -58,12 +58,11 @@ def _list(page: Page, audit: Audit) -> None:
         "or of the risk of leaving it. Training again measures it. A click on a head sorts.",
         tone="note",
     )
-    head = ["Finding", "Kind", "Column", "Cells or rows", "Gain expected", "Risk", "Sure", "Seen", "What to do", "Undo"]
+    head = ["Finding", "Kind", "Seen, and what to do", "Cells", "Gain", "Risk", "Sure"]
     rows = [
-        [i.id, kind(i), i.column or None, len(i.rows), round(i.gain, 2), round(i.risk, 2), round(i.confidence, 2), i.evidence,
-         i.repair or None, f"--undo {i.id}" if i.changes else None]
+        [i.id, kind(i), f"{i.evidence} {i.repair}", len(i.rows), round(i.gain, 2), round(i.risk, 2), round(i.confidence, 2)]
         for i in audit.issues
-    ]  # fmt: skip
+    ]
     page.table(head, rows)
 
 
@@ -104,7 +103,7 @@ def _changes(page: Page, audit: Audit, masker: mask.Masker) -> None:
     if not changes:
         return
     page.heading("What --fix changes")
-    page.text(f"{len(changes):,} cells; the original file stays as it is. Each change can be undone by its id.")
+    page.text(f"{len(changes):,} cells; the original file stays as it is. --undo ID takes back a change or a finding.")
     rows = [
         [one.id, one.row + 1, one.column, _cut(masker(one.old)), _cut(masker(one.new)), one.confidence, _cut(masker(one.why))]
         for one in changes[:CHANGES]
