@@ -71,6 +71,20 @@ def test_a_mistake_in_a_queue_is_said(queue, change, error, sentence):
         savile.schedule(queue, what_if=True)
 
 
+@pytest.mark.parametrize(("start_h", "waits_h"), [(12, 10), (23, 0), (21.5, 0.5)])
+def test_work_that_can_wait_waits_for_the_off_peak_hours_of_the_day(queue, start_h, waits_h):
+    off_peak = QUEUE.replace("quotas: [[desk, 0.9]]", "off_peak: [22, 6]").replace("tenant: lab, after_h: 1", "kind: batch")
+    queue.write_text(off_peak + f"start_h: {start_h}\n")
+    begins = {row["job"]: (row["start_s"] - row["release_s"]) / 3600 for row in savile.schedule(queue, what_if=True)["jobs"]}
+    assert begins == pytest.approx({"one": 0, "two": waits_h}, abs=0.26)
+
+
+def test_an_hour_that_is_none_is_said(queue):
+    queue.write_text(QUEUE + "start_h: 25\n")
+    with pytest.raises(InputError, match="start_h"):
+        savile.schedule(queue, what_if=True)
+
+
 @pytest.mark.slow
 def test_a_queue_runs_live(queue):
     pytest.importorskip("ray", reason="the extra ray is not installed: pip install 'savile[ray]'")
@@ -79,3 +93,18 @@ def test_a_queue_runs_live(queue):
     assert said["well"]
     assert {row["job"]: row["result"] for row in said["jobs"]} == {"one": "one", "two": "two"}
     assert Path(said["log"]).read_text().count('"event"') >= 4
+
+
+@pytest.mark.slow
+def test_live_a_job_waits_for_its_hour_and_one_that_fits_nowhere_is_left_out(queue, monkeypatch):
+    pytest.importorskip("ray", reason="the extra ray is not installed: pip install 'savile[ray]'")
+    monkeypatch.setattr("savile.flow.schedule.LIVE_ROUND_S", 0.5)
+    monkeypatch.setattr("savile.flow._queue.now_s", lambda: 22 * 3600 - 4.0)  # four seconds before the hour
+    change = QUEUE.replace("quotas: [[desk, 0.9]]", "off_peak: [22, 6]").replace("tenant: lab, after_h: 1", "kind: batch")
+    queue.write_text(change.replace("jobs:\n", "jobs:\n  - {id: big, command: echo big, hours: 1, cpus: 64}\n"))
+    said = savile.schedule(queue)
+    rows = {row["job"]: row for row in said["jobs"]}
+    assert not said["well"]
+    assert rows["big"]["how"] == "rejected"
+    assert rows["one"]["how"] == rows["two"]["how"] == "finished"
+    assert rows["two"]["start_s"] >= 22 * 3600 > rows["one"]["start_s"]

@@ -5,8 +5,8 @@
     regions: [{id: home, price: 120, carbon: 300, pue: 1.2, rent: {cpu: 0.05}}]
     jobs: [{id: a, recipe: tickets.savile.yaml, hours: 0.2, cpus: 1, deadline_h: 12, tenant: desk}]
 
-`price` is EUR/MWh and `carbon` g/kWh: one number, or one for each hour of a day. Hours that are not given are estimated from
-the recipe.
+`price` is EUR/MWh and `carbon` g/kWh: one number, or one for each hour of a day, UTC. Hours that are not given are estimated
+from the recipe. `start_h` is the hour of the day (UTC) at which a what-if begins; without it, and live, that is now.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -30,6 +31,7 @@ from savile.base.work import WHOLE, Device, Job, Node, Pod, Region
 from savile.flow._order import Order
 from savile.flow._result import Result
 
+DAY_S = 86_400.0
 DAYS = 30  # for which a day's prices are repeated
 POLL_S = 0.2
 SAVILE = (sys.executable, "-c", "import sys; from savile.cli import main; sys.exit(main())")
@@ -101,6 +103,12 @@ class Queue:
     regions: tuple[Region, ...]
     jobs: tuple[Job, ...]
     commands: dict[str, tuple[str, ...]]
+    start_s: float = 0.0  # seconds of the UTC day at which it begins; what jobs say of time counts from then
+
+
+def now_s() -> float:
+    """Seconds of the UTC day that have passed."""
+    return time.time() % DAY_S
 
 
 def read(path: Path) -> Queue:
@@ -112,9 +120,9 @@ def read(path: Path) -> Queue:
     said = recipes.document(path, "queue")
     if "jobs" not in said:
         said = {"jobs": [{"id": path.name.partition(".")[0], "recipe": path.name}], "policy": "best_fit"}
-    unknown = set(said) - {"policy", "nodes", "regions", "jobs"}
+    unknown = set(said) - {"policy", "nodes", "regions", "jobs", "start_h"}
     if unknown:
-        raise InputError("policy, nodes, regions and jobs", ", ".join(sorted(unknown)), "See docs/scheduling.md.")
+        raise InputError("policy, nodes, regions, jobs and start_h", ", ".join(sorted(unknown)), "See docs/scheduling.md.")
     chosen = said.get("policy", "queue")
     settings = {} if isinstance(chosen, str) else {k: _tuples(v) for k, v in chosen.items() if k != "name"}
     nodes = [_node(recipes.fill(NodeSays, each, "nodes")) for each in said.get("nodes") or [_here()]]
@@ -122,10 +130,11 @@ def read(path: Path) -> Queue:
     says = [recipes.fill(JobSays, each, "jobs") for each in said["jobs"] or []]
     if not says:
         raise InputError("at least one job", "none", "Write one under jobs.")
-    jobs = tuple(_job(each, path.parent) for each in says)
+    start = _start(said.get("start_h"))
+    jobs = tuple(_job(each, path.parent, start) for each in says)
     commands = {each.id: _command(each, path.parent) for each in says}
     name = chosen if isinstance(chosen, str) else str(chosen["name"])
-    return Queue(name, settings, tuple(nodes), tuple(regions), jobs, commands)
+    return Queue(name, settings, tuple(nodes), tuple(regions), jobs, commands, start)
 
 
 def one(order: Order, settings: Mapping[str, Any]) -> Result:
@@ -185,12 +194,20 @@ def _series(said: float | tuple[float, ...] | None) -> Series | None:
     return Series(-7 * 24 * HOUR, tuple(values) * ((DAYS + 7) * 24 // len(values)), HOUR)
 
 
-def _job(said: JobSays, folder: Path) -> Job:
+def _start(said: object) -> float:
+    if said is None:
+        return now_s()
+    if isinstance(said, bool) or not isinstance(said, int | float) or not 0 <= said < 24:
+        raise InputError("start_h, an hour of the day from 0 to below 24", repr(said), "Write when it begins, UTC.")
+    return float(said) * HOUR
+
+
+def _job(said: JobSays, folder: Path, start: float) -> Job:
     if (said.recipe is None) == (said.command is None):
         raise InputError("a recipe or a command", f"job {said.id!r} with {'both' if said.recipe else 'neither'}", "Give one.")
     hours = said.hours if said.hours is not None else _hours(said, folder)
-    after = said.after_h * HOUR
-    deadline = None if said.deadline_h is None else said.deadline_h * HOUR
+    after = start + said.after_h * HOUR
+    deadline = None if said.deadline_h is None else start + said.deadline_h * HOUR
     milli = round(said.devices * WHOLE)
     pod = Pod(round(said.cpus * 1000), round(said.mem_gib * 1024), milli, frozenset(said.types))
     return Job(

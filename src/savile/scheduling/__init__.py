@@ -11,7 +11,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from savile.scheduling import _environment as environment
 from savile.scheduling import _exports as exports
+from savile.scheduling import _projects as projects
 from savile.scheduling import _session
 from savile.scheduling import _traces as traces
 from savile.scheduling._kernel import Kernel
@@ -21,22 +23,27 @@ from savile.scheduling._ray import RayBackend, Turn
 from savile.scheduling._report import report
 from savile.scheduling._session import Session, name_of, policy, replay
 from savile.scheduling._simulator import SimBackend
+from savile.scheduling._stochastic import Reservation, reserve
 from savile.scheduling._world import World
 
 __all__ = [
     "Kernel",
     "Outcome",
     "RayBackend",
+    "Reservation",
     "Session",
     "SimBackend",
     "Turn",
     "World",
+    "environment",
     "exports",
     "name_of",
     "page",
     "policy",
+    "projects",
     "replay",
     "report",
+    "reserve",
     "run",
     "traces",
 ]

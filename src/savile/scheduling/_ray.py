@@ -18,8 +18,9 @@ from typing import Any
 
 from savile.base.errors import MissingExtraError
 from savile.base.events import emit
-from savile.base.work import WHOLE, DataItem, Event, Job, Node, Region
+from savile.base.work import WHOLE, DataItem, Event, Job, Node, Region, Reject
 from savile.scheduling._kernel import Kernel
+from savile.scheduling._place import copies
 from savile.scheduling._session import Session
 
 UNITS = 1_000_000.0  # of a node's custom resource; a pod takes what cannot run out before the kernel says no
@@ -53,12 +54,13 @@ class RayBackend:
     """Runs a policy for real.
 
     Args:
-        jobs: jobs, their `release_s` in seconds from the start, and the work of each.
+        jobs: jobs and the work of each; all times are on a clock that stands at `start_s` when the run begins.
         nodes, regions, items: the cluster as the policy sees it.
         folder: where checkpoints are kept.
         round_s: seconds between rounds; None has none.
-        outages: (node, from, to) in seconds from the start: whatever runs there is killed, like a spot machine's.
+        outages: (node, from, to) on that clock: whatever runs there is killed, like a spot machine's.
         address: a running Ray cluster; empty starts one on this machine with as many logical cores as `nodes` have.
+        start_s: what the clock shows at the start, such as the seconds of the UTC day, for policies that look at the hour.
     """
 
     jobs: Sequence[tuple[Job, Work]]
@@ -69,6 +71,7 @@ class RayBackend:
     round_s: float | None = None
     outages: Sequence[tuple[str, float, float]] = ()
     address: str = ""
+    start_s: float = 0.0
     results: dict[str, Any] = field(default_factory=dict, init=False)
 
     mark = "real"
@@ -118,19 +121,33 @@ class _Drive:
         self.kernel.ledger.close(self.kernel.state.now)
 
     def _now(self) -> float:
-        return time.monotonic() - self.started
+        return self.backend.start_s + time.monotonic() - self.started
 
     def _stuck(self) -> bool:
-        """Nothing runs, nothing comes, and jobs wait that have been looked at once more: they are rejected by name."""
-        if self.kernel.running or self.coming or self.backend.round_s:
+        """Nothing runs, nothing comes, and jobs wait that will never run: they are rejected by name.
+
+        With rounds, policies may wait for a better hour; then only jobs that the empty cluster cannot take are rejected.
+        """
+        state = self.kernel.state
+        if self.kernel.running or self.coming:
             return False
-        self._step(Event("round", self._now()))
-        if self.kernel.running:
-            return False
-        waiting = [self.kernel.jobs[n].id for n in self.kernel.state.pending.tolist()]
-        emit("warning", text=f"No node can take {', '.join(waiting)}; they were left out.")
-        self.kernel.waits = 0
-        return True
+        if not self.backend.round_s:
+            self._step(Event("round", self._now()))
+            if self.kernel.running:
+                return False
+        jobs = [self.kernel.jobs[n] for n in state.pending.tolist()]
+        never = [job for job in jobs if not self.backend.round_s or not self._could(job)]
+        if never:
+            emit("warning", text=f"No node can take {', '.join(job.id for job in never)}; they were left out.")
+        for job in never:
+            self.kernel.apply(Reject(job.id, "no node can take it"))
+        return bool(never)
+
+    def _could(self, job: Job) -> bool:
+        """Whether the empty cluster holds a job, in one region."""
+        state = self.kernel.state
+        many = copies(state.capacity, job.pod) * state.allowed(job)
+        return any(int(many[state.site == r].clip(max=job.pods).sum()) >= job.pods for r in range(len(state.regions)))
 
     def _ended(self) -> bool:
         """Notice one job that has ended."""

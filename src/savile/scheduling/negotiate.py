@@ -4,7 +4,7 @@ Every tenant keeps its jobs to itself. It is told a price per device for each co
 lowest sum of lateness and price, and answers with nothing but the devices it wants in each slot; the auctioneer raises prices
 where more is wanted than there is and lowers them elsewhere (a subgradient step on the Lagrangian dual; auction-based
 negotiation as in Eng. Appl. of AI 25, 2012). The dual bounds the sum of lateness from below; a list in order of the planned
-starts makes a plan that fits. For projects with tasks that wait for one another see `_projects`.
+starts makes a plan that fits. For projects with tasks that wait for one another see `scheduling.projects`.
 """
 
 from __future__ import annotations
