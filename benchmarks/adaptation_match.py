@@ -23,7 +23,7 @@ from savile.base.records import Dataset
 
 SAMPLES = Path(os.environ.get("SAVILE_DATA", "../shared/data")).resolve() / "zh-fewclue"
 FILES = {"train": "bustm_train_few_all.jsonl", "dev": "bustm_dev_few_all.jsonl", "test": "bustm_test_public.jsonl.gz"}
-METHODS = ("head", "bitfit", "lora", "full")
+METHODS = ("head", "bitfit")
 BAR, SEEDS = 0.62, (0, 1, 2)
 
 

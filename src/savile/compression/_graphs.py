@@ -135,7 +135,7 @@ def _graph(network: Any, rows: Sequence[Sequence[int]]) -> Packed | Padded:
 
     Networks without attention have nothing to pack, and those that answer in words are asked as they are.
     """
-    if network.pairs:
+    if getattr(network, "pairs", False):
         if hasattr(network.trunk, "config"):
             _explicit(network)
         return Whole(network).eval()

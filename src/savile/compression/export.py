@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -55,6 +55,11 @@ def apply(model: Model, calibration: Sequence[str], settings: Settings | None = 
 
     forms = settings.forms or getattr(family, "EXPORTS", FORMS)
     network = family.load(model, family.FORM)
+    if (
+        getattr(network, "pairs", False) and settings.forms == FORMS
+    ):  # rounding moves the angle between two texts further than answers bear
+        settings = replace(settings, forms=("onnx-fp32",))
+        events.emit("note", text="Pairs are served in fp32: rounding would move too many of them over the threshold.")
     catalogue.get("methods", network.method).merge(network)
     events.emit("progress", stage="export", done=0, total=len(forms))
     chosen = np.linspace(0, len(calibration) - 1, min(len(calibration), settings.calibration_rows)).astype(np.int64)

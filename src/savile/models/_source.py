@@ -116,7 +116,7 @@ def start_at_class_means(network: TextEncoder, pooled: torch.Tensor, targets: to
 def _needs_start(network: TextEncoder) -> bool:
     if getattr(network, "speaks", False):  # its own words are a start
         return False
-    starts = network.head.cosine or network.loss != "cross_entropy" or network.pairs
+    starts = network.head.cosine or network.loss != "cross_entropy" or getattr(network, "pairs", False)
     return starts and not bool(network.head.weight.any())
 
 

@@ -112,7 +112,7 @@ def said(network: Any) -> bytes:
         "settings": network.method_settings,
         "labels": list(network.labels),
         "loss": network.loss,
-        **({"pairs": True} if network.pairs else {}),
+        **({"pairs": True} if getattr(network, "pairs", False) else {}),
     }
     return canonical(spec).encode()
 
@@ -156,7 +156,7 @@ def predict(network: TextEncoder, texts: Sequence[str]) -> np.ndarray:
 def tokenizer_files(network: TextEncoder) -> dict[str, Path | bytes]:
     """What turns texts into token ids, for forms that leave the network behind; it carries its own truncation length."""
     files: dict[str, Path | bytes] = {"tokenizer.json": network.tokenizer.to_str().encode()}
-    return files | ({"tokens.json": canonical({"pairs": True}).encode()} if network.pairs else {})
+    return files | ({"tokens.json": canonical({"pairs": True}).encode()} if getattr(network, "pairs", False) else {})
 
 
 def tokens(files: Mapping[str, Path]) -> Callable[[Sequence[str]], list[list[int]]]:
