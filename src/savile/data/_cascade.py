@@ -23,7 +23,7 @@ LEAST = 100  # rows asked first at least, where there are that many
 A_CLASS = 6  # rows asked first for each label
 FOLDS = 5
 UNSURE = 0.7  # share of each batch that are rows the model is least sure of; the others are drawn evenly
-CAUTION = 0.75  # of answers that look wrong so many are taken to be: the hardest rows are asked, and some are right after all
+CAUTION = 0.5  # of answers that look wrong so many are taken to be: the hardest rows are asked, and some are right after all
 Ask = Callable[[np.ndarray], np.ndarray]  # row numbers -> label numbers, -1 where there is no answer
 
 
