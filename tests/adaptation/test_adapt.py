@@ -4,10 +4,10 @@ from collections import Counter
 
 import numpy as np
 import pytest
+from easy_data import dataset
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conftest import dataset
 from savile.adaptation import _auto, _folds, _learners, adapt
 from savile.base.errors import InputError, UnknownNameError
 from savile.base.events import listening

@@ -3,8 +3,8 @@
 import numpy as np
 import pyarrow as pa
 import pytest
+from easy_data import dataset
 
-from conftest import dataset
 from savile.adaptation import _held, adapt
 from savile.adaptation._auto import language_base
 from savile.base.records import Dataset

@@ -17,7 +17,7 @@ import sys
 sys.path.insert(0, {here!r})
 import torch
 torch.set_num_threads(1)
-from conftest import dataset
+from easy_data import dataset
 from savile.adaptation import adapt
 from savile.base.events import listening
 from savile.models import _fit

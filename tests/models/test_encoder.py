@@ -6,8 +6,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from easy_rows import WORDS, rows
 
-from conftest import WORDS, rows
 from savile.base.errors import CorruptError, InputError, MissingBaseError, UnknownNameError
 from savile.base.mask import policy
 from savile.base.records import Model

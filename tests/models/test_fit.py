@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from easy_rows import rows
 
-from conftest import rows
 from savile.base.errors import InputError
 from savile.base.events import listening
 from savile.models import FitSettings, _checkpoint, _within, encoder, fit

@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
+from easy_rows import WORDS, rows
 
-from conftest import WORDS, rows
 from savile.base.contracts import Rows
 from savile.base.errors import CorruptError, InputError
 from savile.base.records import Calibration, Model

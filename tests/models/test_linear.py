@@ -4,11 +4,11 @@ import json
 
 import numpy as np
 import pytest
+from easy_rows import WORDS, rows
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.pipeline import make_pipeline, make_union
 from sklearn.svm import LinearSVC
 
-from conftest import WORDS, rows
 from savile.base.contracts import Rows
 from savile.base.errors import CorruptError
 from savile.base.records import Model

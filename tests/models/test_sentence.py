@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 import torch
+from easy_rows import WORDS, rows
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from conftest import WORDS, rows
 from savile.base.records import Model
 from savile.models import FitSettings, fit, sentence
 from savile.models._rows import TokenRows
