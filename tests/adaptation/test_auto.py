@@ -7,6 +7,7 @@ from easy_data import dataset
 
 from savile.adaptation import _held, adapt
 from savile.adaptation._auto import language_base
+from savile.base.events import listening
 from savile.base.records import Dataset
 from savile.base.store import Store
 
@@ -46,3 +47,10 @@ def test_what_was_answered_on_held_out_rows_is_kept_beside_the_store(tiny):
     assert np.array_equal(chosen.gold, data.targets("valid"))
     assert np.array_equal(calibrated.gold, np.concatenate([data.targets("valid"), data.targets("calib")]))
     assert chosen.logits.shape == (15, 3)
+
+
+def test_a_family_that_fits_itself_takes_as_many_rows_as_the_budget_allows(home):
+    notes = []
+    with listening(lambda event: notes.append(event.facts.get("text", ""))):
+        adapt(dataset(900, held=60), model="linear", minutes=1e-6)
+    assert any("of 900 rows are learned from by linear" in note for note in notes)

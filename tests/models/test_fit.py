@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from easy_rows import rows
 
+from savile.base import answers
 from savile.base.errors import InputError
 from savile.base.events import listening
 from savile.models import FitSettings, _checkpoint, _within, encoder, fit
@@ -136,9 +137,9 @@ def test_a_budget_too_short_for_all_rows_takes_a_share_of_each_label(network):
     fitted = fit(network(), train, dataclasses.replace(PLAIN, minutes=1e-6))
     assert fitted.settings.most_rows == _within.LEAST
     assert fit(network(), train, dataclasses.replace(PLAIN, most_rows=64, batch_rows=64)).steps == PLAIN.epochs
-    chosen = _within.drawn(np.repeat([0, 1, 2], [900, 99, 1]), 100, seed=0)
+    chosen = answers.drawn(np.repeat([0, 1, 2], [900, 99, 1]), 100, seed=0)
     assert np.bincount(np.repeat([0, 1, 2], [900, 99, 1])[chosen]).tolist() == [90, 9, 1]
-    assert len(np.unique(_within.drawn(np.linspace(0.0, 1.0, 1_000), 100, seed=0))) == 100
+    assert len(np.unique(answers.drawn(np.linspace(0.0, 1.0, 1_000), 100, seed=0))) == 100
 
 
 def test_the_budget_is_settled_once_and_found_again(network, tmp_path):

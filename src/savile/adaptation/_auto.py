@@ -24,6 +24,7 @@ TABLES, BY_LANGUAGE = "tabular", "auto"
 LEAST_SECONDS = 5.0  # a tuned method is not begun with less than this left
 SURE = 1.28  # standard errors by which the log loss must fall for two models to answer together: nine chances in ten
 RUNS, RUN_ROWS = 3, 8_000  # runs of the tuned method whose mean is kept, and up to how many rows: with more, runs differ less
+TABLE_SHARE = 0.3  # share of what is left that each model of tables may take
 HEAD_SHARE = 0.4  # share of what is left that a new head may take
 RESERVE = 0.85  # share of what is left that the tuned method may plan with; the rest is for answering validation rows
 
@@ -106,9 +107,11 @@ def candidates(data: Dataset, recipe: Recipe) -> list[Recipe]:
 
 def share(recipe: Recipe, candidate: Recipe, spent: float) -> float | None:
     """Minutes for one candidate when so many seconds are spent: 0 when too few are left, None without a budget of its own."""
-    if recipe.minutes is None or not candidate.method:
-        return None
+    if recipe.minutes is None or not (candidate.method or candidate.base == TABLES):
+        return None  # the keyword model is quick on any number of rows that fits into memory
     left = recipe.minutes * 60 - spent
+    if candidate.base == TABLES:
+        return max(left, LEAST_SECONDS) * TABLE_SHARE / 60
     if candidate.method == "head":  # tried in any case: on few rows it takes seconds
         return max(left, LEAST_SECONDS) * HEAD_SHARE / 60
     return left * RESERVE / 60 if left > LEAST_SECONDS else 0.0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
@@ -10,11 +11,12 @@ from typing import Any, Protocol
 import numpy as np
 
 from savile.adaptation import _folds
-from savile.base import catalogue, events
+from savile.base import answers, catalogue, events
 from savile.base.contracts import HeadSpec, Inputs, Rows
 from savile.base.errors import InputError, UnknownNameError
 from savile.base.records import Dataset
 
+TRIAL, TRIAL_READY = 400, 0.7  # rows of a small fit that is timed, and the share of a budget the whole one may plan with
 MOST = ("most_steps", "most_rows")  # what a budget comes to
 
 
@@ -106,6 +108,7 @@ class OwnLearner:
         self.seed = recipe.seed
         chosen, self.value = split(recipe.settings, {"family": self.plugin.Settings})
         self.settings = self.plugin.Settings(**chosen["family"])
+        self.most_rows = 0  # what a small fit says the budget allows
 
     def identity(self) -> dict[str, Any]:
         """Everything the result depends on beside the data."""
@@ -114,7 +117,23 @@ class OwnLearner:
     def fit(self, rows: Rows, checkpoint: Path) -> tuple[Any, dict[str, Any]]:
         """Fit on some rows."""
         events.emit("progress", stage=f"train {self.family}", done=0, total=1)
-        return self.plugin.fit(rows, self.task, self.settings), {"trainable_share": 1.0}
+        return self.plugin.fit(self._within(rows), self.task, self.settings), {"trainable_share": 1.0}
+
+    def _within(self, rows: Rows) -> Rows:
+        """The rows to learn from: all, or as many as the time of a small fit says the budget allows."""
+        if rows.minutes is None or len(rows.targets) <= TRIAL:
+            return rows
+        if not self.most_rows:
+            clock = time.perf_counter()
+            self.plugin.fit(_some(rows, TRIAL, self.seed), self.task, self.settings)
+            allowed = rows.minutes * 60 * TRIAL_READY
+            self.most_rows = max(TRIAL, int(TRIAL * allowed / (time.perf_counter() - clock)))
+        if self.most_rows >= len(rows.targets):
+            return rows
+        few = _some(rows, self.most_rows, self.seed)
+        text = f"{len(few.targets):,} of {len(rows.targets):,} rows are learned from by {self.family}: no more fit the budget."
+        events.emit("note", text=text)
+        return few
 
     def kept(self, folder: Path, answers: Callable[[], np.ndarray]) -> np.ndarray:
         """The logits that `answers` gives: quicker found again than kept."""
@@ -128,6 +147,11 @@ class OwnLearner:
     def files(self, answerer: Any) -> Any:
         """What is stored."""
         return self.plugin.save(answerer)
+
+
+def _some(rows: Rows, most: int, seed: int) -> Rows:
+    chosen = answers.drawn(rows.targets, most, seed)
+    return replace(rows, inputs=answers.take(rows.inputs, chosen), targets=rows.targets[chosen])
 
 
 class LoopLearner:

@@ -269,6 +269,7 @@ class _Own:
             seconds = _folds.FOLDS * (self._at("seconds", inside) + outside * answer) + self._at("seconds", rows["train"])
         else:
             seconds = self._at("seconds", rows["train"]) + (rows["valid"] + rows["calib"]) * answer
+        seconds = seconds if minutes is None else min(seconds, minutes * 60)  # rows are cut to fit
         stored = self._at("stored", rows["train"])
         seconds += stored / WRITTEN
         return Cost(

@@ -101,3 +101,15 @@ def strata(targets: np.ndarray) -> np.ndarray:
 def take(inputs: Inputs, rows: Sequence[int] | np.ndarray) -> Inputs:
     """Some of the rows of what a model is asked."""
     return [inputs[row] for row in rows] if isinstance(inputs, list | tuple) else inputs.take(rows)  # type: ignore[union-attr]
+
+
+def drawn(targets: np.ndarray, most: int, seed: int) -> np.ndarray:
+    """About `most` row numbers in order, at random; where a row has one label, the same share of each and at least one."""
+    order = np.random.default_rng(seed).permutation(len(targets))
+    if targets.ndim != 1 or targets.dtype.kind not in "iu":
+        return np.sort(order[:most])
+    share = most / len(targets)
+    labels, counts = np.unique(targets, return_counts=True)
+    wanted = dict(zip(labels.tolist(), np.maximum(1, np.floor(counts * share)).astype(int).tolist(), strict=True))
+    rows = [order[targets[order] == label][: wanted[label]] for label in wanted]
+    return np.sort(np.concatenate(rows))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from savile.base import answers
 from savile.base.events import emit
 from savile.models import _checkpoint
 from savile.models._rows import TokenRows, embed
@@ -42,21 +43,9 @@ def within(network: TextEncoder, train: Rows, settings: FitSettings, checkpoint:
         settings = replace(settings, most_rows=min(most, settings.most_rows or most))
     if not 0 < settings.most_rows < len(texts):
         return train, settings
-    chosen = drawn(np.asarray(targets), settings.most_rows, settings.seed)
+    chosen = answers.drawn(np.asarray(targets), settings.most_rows, settings.seed)
     emit("note", text=f"{len(chosen):,} of {len(texts):,} rows are learned from: no more fit the budget.")
     return ([texts[row] for row in chosen], np.asarray(targets)[chosen]), settings
-
-
-def drawn(targets: np.ndarray, most: int, seed: int) -> np.ndarray:
-    """About `most` row numbers in order, at random; where a row has one label, the same share of each and at least one."""
-    order = np.random.default_rng(seed).permutation(len(targets))
-    if targets.ndim != 1 or targets.dtype.kind not in "iu":
-        return np.sort(order[:most])
-    share = most / len(targets)
-    labels, counts = np.unique(targets, return_counts=True)
-    wanted = dict(zip(labels.tolist(), np.maximum(1, np.floor(counts * share)).astype(int).tolist(), strict=True))
-    rows = [order[targets[order] == label][: wanted[label]] for label in wanted]
-    return np.sort(np.concatenate(rows))
 
 
 def _most(network: TextEncoder, texts: Any, settings: FitSettings) -> int:
