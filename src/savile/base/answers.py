@@ -105,6 +105,8 @@ def take(inputs: Inputs, rows: Sequence[int] | np.ndarray) -> Inputs:
 
 def drawn(targets: np.ndarray, most: int, seed: int) -> np.ndarray:
     """About `most` row numbers in order, at random; where a row has one label, the same share of each and at least one."""
+    import numpy as np
+
     order = np.random.default_rng(seed).permutation(len(targets))
     if targets.ndim != 1 or targets.dtype.kind not in "iu":
         return np.sort(order[:most])
