@@ -84,7 +84,7 @@ def _rows(takes: np.ndarray, agent: np.ndarray, n: int, capacity: np.ndarray) ->
 def _solved(
     worth: np.ndarray, takes: np.ndarray, agent: np.ndarray, must: np.ndarray, capacity: np.ndarray, limit_s: float
 ) -> np.ndarray:
-    """Who is chosen in a proven optimum, bool: by CP-SAT, ten times as fast, where it is installed and takes whole numbers."""
+    """Who is chosen in a proven optimum, bool: by CP-SAT, mostly faster, where it is installed and demands are whole."""
     whole = bool((takes == np.rint(takes)).all()) and float(takes.sum(initial=0.0)) < MOST
     won = _by_cp_sat(worth, takes, agent, must, (capacity, limit_s)) if whole else None
     return _by_highs(worth, takes, agent, must, (capacity, limit_s)) if won is None else won
