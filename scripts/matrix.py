@@ -89,11 +89,14 @@ def _tried(name: str, task: str) -> str:
         return f"wanted {refused.wanted}; received {refused.received}. {refused.do}"
     if family.trains == "loop":
         return ""
-    loss = catalogue.get("tasks", task).head(2).loss
+    plugin = catalogue.get("tasks", task)
+    loss = plugin.head(2).loss
     number = np.arange(60) % 2
     targets = {"cross_entropy": number, "binary_cross_entropy": np.eye(2, dtype=np.float32)[number]}.get(loss, number - 0.5)
     texts = [f"{('late parcel', 'refund money')[i]} number {row}" for row, i in enumerate(number)]
     inputs = pa.table({"amount": np.arange(60.0), "kind": [str(i) for i in number]}) if family.reads == "table" else texts
+    if loss == "token_cross_entropy":
+        targets = plugin.targets([[[0, 4, ("a", "b")[i]]] for i in number], ("a", "b"))
     labels = ("value",) if loss == "squared_error" else ("a", "b")
     try:
         family.fit(Rows(inputs, targets, labels), task, family.Settings())

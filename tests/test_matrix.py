@@ -1,6 +1,8 @@
 """Task x family x method: every cell works, from rows to a stored model whose answers make sense, or refuses with a reason."""
 
 import importlib.util
+import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -19,19 +21,24 @@ WORDS = {
     "order": ("parcel", "order", "late", "courier"),
     "refund": ("money", "refund", "charged", "twice"),
 }
+WHAT = {word: name for name, words in WORDS.items() for word in words}
 FILLER = ("please", "the", "my", "is", "today")
 PLAIN = [name for name in catalogue.names("families") if catalogue.get("families", name).trains == "own"]
 TRAINED = [name for name in catalogue.names("families") if name not in PLAIN]
 LEAST = {("encoder", "head"): 0.3, ("decoder", "head"): 0.2, ("decoder", "prompt"): 0.0}  # of bases with random weights
 REFUSES = {
     ("any", "fusion"): "trained models to fuse",
+    ("tag", "tabular"): "a task about rows",
     ("match", "tabular"): "reads two texts",
     ("rank", "tabular"): "reads two texts",
 }
-REFUSES |= {(task, "retriever"): "two texts" for task in ("classify", "multilabel", "score")}  # cell -> the reason it gives
+REFUSES |= {
+    (task, "retriever"): "two texts" for task in ("classify", "multilabel", "score", "tag")
+}  # cell -> the reason it gives
 # without a head that learns, little beside a frozen decoder with random weights moves little
 LEAST |= {("decoder", method): 0.25 for method in ("bottleneck", "ia3", "parallel", "peqa")}
 NOT_READ = {("decoder", "match"): "reads two texts", ("decoder", "rank"): "reads two texts"}
+NOT_READ |= {("decoder", "tag"): "a task learned by one of"}
 WITHOUT_ATTENTION = dict.fromkeys(("bottleneck", "ia3", "parallel", "prefix", "prefix_propagation"), "projection in each layer")
 REFUSED = {  # family -> method -> the reason the method gives
     "decoder": {
@@ -68,6 +75,11 @@ def dataset(task, rows=150):
         about = [names[row % 3]] if task in ("classify", "match", "rank") else [name for name in names if rng.random() < 0.4]
         said = [word for name in about for word in rng.choice(WORDS[name], 2)]
         texts.append(" ".join(rng.permutation([*said, *rng.choice(FILLER, 3)])))
+        spans = [
+            [match.start(), match.end(), WHAT[match.group()]]
+            for match in re.finditer(r"\w+", texts[-1])
+            if match.group() in WHAT
+        ]
         number = 10.0 + 5.0 * ("card" in about) - 3.0 * ("order" in about) + 0.2 * rng.normal()
         if task in ("match", "rank"):
             other = names[(row + (row % 2) * (1 + row % 4 // 2)) % 3]  # every second pair is of two subjects
@@ -76,7 +88,7 @@ def dataset(task, rows=150):
             texts[-1] = answers.pair(" ".join([*said, *rng.choice(FILLER, 1)]), second)
         same = ("alike", "apart")[row % 2]
         cell = {"match": same, "rank": str(int(same == "alike")), "classify": about[0] if about else ""}
-        cells.append((cell | {"multilabel": "|".join(about), "score": f"{number:.4f}"})[task])
+        cells.append((cell | {"multilabel": "|".join(about), "score": f"{number:.4f}", "tag": json.dumps(spans)})[task])
     parts = {"train": np.arange(rows), "test": np.arange(rows, rows + 60), "valid": np.arange(0), "calib": np.arange(0)}
     table = pa.table({"text": texts, "label": cells, "length": [len(text) for text in texts]})
     roles = {"text": "text", "label": "label"}
@@ -178,7 +190,14 @@ def test_served_forms_answer_as_trained_and_over_http(task, family, tiny, monkey
     assert served["engine"] is not None, model.facts["forms"]
     report = evaluation.evaluate(model, data, served["form"], served["engine"])
     assert report.body["parity"][served["form"]]["passed"]
-    first = {"classify": "accuracy", "match": "accuracy", "rank": "ndcg_10", "multilabel": "micro_f1", "score": "mae"}[task]
+    first = {
+        "tag": "span_f1",
+        "classify": "accuracy",
+        "match": "accuracy",
+        "rank": "ndcg_10",
+        "multilabel": "micro_f1",
+        "score": "mae",
+    }[task]
     assert report.body["metric"] == first
     assert (report.body["business"] is None) == (task == "score")
     release = serving.release(model, served["form"], served["engine"], report, data, "tester")
@@ -186,7 +205,6 @@ def test_served_forms_answer_as_trained_and_over_http(task, family, tiny, monkey
     proof = _bundle.replay(predictor, release)
     assert proof["passed"], proof
     service = _http.Service(predictor, release, proof, None)
-    import json
 
     async def ask():
         return json.loads(await service.answer(["my card was stolen, the courier is late", "hello"]))
@@ -199,6 +217,7 @@ def test_served_forms_answer_as_trained_and_over_http(task, family, tiny, monkey
         "rank": {"label", "probability"},
         "multilabel": {"labels", "probability"},
         "score": {"value", "low", "high"},
+        "tag": {"spans", "probability"},
     }
     assert all(set(answer) == keys[task] | {"abstain", "release"} for answer in said)
     assert said[0]["release"] == release.digest

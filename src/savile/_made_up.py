@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from savile.base import catalogue
 from savile.base.contracts import Predictions
+from savile.base.outputs import Span, Tokens, spanned
 from savile.base.records import Calibration
 
 # loss -> what is right in six rows, and answers that are all wrong, in the form of the targets
@@ -18,7 +20,17 @@ GOLD: dict[str, tuple[np.ndarray, np.ndarray]] = {
         np.tile(np.array([[1, 0, 0], [0, 1, 1]], dtype=np.float32), (3, 1)),
         np.tile([[False, True, True], [True, False, False]], (3, 1)),
     ),
+    "token_cross_entropy": (
+        spanned([[Span(0, 4, 0)], [], [Span(2, 5, 1), Span(6, 9, 0)]] * 2),
+        spanned([[Span(0, 3, 0)], [Span(1, 2, 1)], [Span(2, 5, 0)]] * 2),
+    ),
     "squared_error": (np.array([0.0, 1.0, 2.0, 1.0, 0.0, 2.0]), np.array([9.0, -9.0, 7.0, 5.0, 8.0, -6.0])),
+}
+CELLS = {  # loss -> three cells of a label column
+    "cross_entropy": ["a", "b", "a"],
+    "binary_cross_entropy": ["a|b", '["b"]', ""],
+    "squared_error": ["1", "2.5", "-3"],
+    "token_cross_entropy": ['[{"start": 0, "end": 4, "label": "a"}]', '[[0, 2, "b"]]', ""],
 }
 TEXTS = ("my card was stolen", "", "a", "退款什么时候到账？", "WHERE is my order?! " * 40, "line\nbreak\tand \x00 control")
 
@@ -89,11 +101,15 @@ def simulated_predictions(rows: int = 400, labels: int = 4, seed: int = 0, task:
 
     rng = np.random.default_rng(seed)
     head = catalogue.get("tasks", task).head(labels)
-    logits = (rng.normal(size=(rows, head.outputs)) * 2.0).astype(np.float32)
+    logits: Any = (rng.normal(size=(rows, head.outputs)) * 2.0).astype(np.float32)
+    if head.loss == "token_cross_entropy":
+        logits = _tokens(rng, rows, head.outputs)
     outputs = decide(head, logits, Calibration(threshold=0.4, spread=1.645))
     draws = rng.random((rows, 1))
     if head.loss == "squared_error":
         gold: np.ndarray = outputs.choice + rng.normal(size=rows)
+    elif head.loss == "token_cross_entropy":
+        gold = spanned([[span for span in spans if rng.random() < span.probability] for spans in outputs.choice])
     elif head.loss == "binary_cross_entropy":
         gold = (rng.random(outputs.probabilities.shape) < outputs.probabilities).astype(np.float32)
     else:
@@ -101,4 +117,12 @@ def simulated_predictions(rows: int = 400, labels: int = 4, seed: int = 0, task:
     regions = {"region": [("north", "south")[i % 2] for i in range(rows)]}
     good = 0 if head.loss == "cross_entropy" else None
     queries = np.arange(rows) // 10 if getattr(catalogue.get("tasks", task), "RANKED", False) else None
-    return Predictions(gold, outputs, tuple(f"label {i}" for i in range(head.outputs)), regions, ("region",), good, queries)
+    names = tuple(f"label {i}" for i in range(labels if head.loss == "token_cross_entropy" else head.outputs))
+    return Predictions(gold, outputs, names, regions, ("region",), good, queries)
+
+
+def _tokens(rng: np.random.Generator, rows: int, outputs: int, each: int = 6) -> Tokens:
+    """Logits of texts of a few words of three letters."""
+    places = np.tile(np.stack([np.arange(each) * 4, np.arange(each) * 4 + 3], axis=1), (rows, 1))
+    flat = (rng.normal(size=(rows * each, outputs)) * 2.0).astype(np.float32)
+    return Tokens(flat, np.arange(rows + 1) * each, places)

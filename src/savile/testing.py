@@ -21,7 +21,7 @@ from typing import Any, get_args
 
 import numpy as np
 
-from savile._made_up import GOLD, TEXTS, simulated_predictions
+from savile._made_up import CELLS, GOLD, TEXTS, simulated_predictions
 from savile._made_up import tiny_decoder as tiny_decoder  # for authors, too
 from savile._made_up import tiny_encoder as tiny_encoder
 from savile.base import answers, catalogue, contracts
@@ -87,17 +87,13 @@ def _check_labels(task: Any) -> None:
     """The values of a label column become labels and targets that fit the head."""
     if not hasattr(task, "targets"):
         return
-    values = {
-        "cross_entropy": ["a", "b", "a"],
-        "binary_cross_entropy": ["a|b", '["b"]', ""],
-        "squared_error": ["1", "2.5", "-3"],
-    }
-    cells = values[task.head(2).loss]
+    cells = CELLS[task.head(2).loss]
     labels = task.labels(cells)
     spec, targets = task.head(len(labels)), task.targets(cells, labels)
-    _require(len(labels) == spec.outputs, "labels() must name each output")
+    named = (spec.outputs - 1) // 2 if spec.loss == "token_cross_entropy" else spec.outputs
+    _require(len(labels) == named, "labels() must name each output")
     shape = {"binary_cross_entropy": (3, spec.outputs)}.get(spec.loss, (3,))
-    kind = {"cross_entropy": "int64", "binary_cross_entropy": "float32", "squared_error": "float64"}[spec.loss]
+    kind = {"cross_entropy": "int64", "binary_cross_entropy": "float32", "squared_error": "float64"}.get(spec.loss, "object")
     _require(targets.shape == shape and targets.dtype == kind, f"targets() must give {kind} {shape}")
     _require(task.targets([], labels).shape == (0, *shape[1:]), "targets() must bear no rows")
 
@@ -224,6 +220,8 @@ def _few_steps(network: Any, learning: Sequence[Any], steps: int = 20) -> list[f
 
     ids, mask = _batch(network)
     targets = torch.arange(len(ids)) % len(network.labels)
+    if network.loss == "token_cross_entropy":
+        targets = (ids % len(network.head.bias)) * mask
     if network.loss == "binary_cross_entropy":
         targets = torch.nn.functional.one_hot(targets, len(network.labels)).float()
     optimiser, losses = torch.optim.Adam(learning, lr=1e-2), []

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from savile.base import outputs
 from savile.base.records import Model
 from savile.base.store import Store
+
+PARTS = ("chosen", "calibrated")
 
 
 @dataclass(frozen=True)
 class Held:
-    """Answers on rows the model has not seen: logits (n, outputs), what is right (n,) or (n, L), in the task's own units."""
+    """Answers on rows the model has not seen: logits (n, outputs), or `Tokens`, and what is right, in the task's own units."""
 
-    logits: np.ndarray
+    logits: Any
     gold: np.ndarray
 
 
@@ -32,9 +37,14 @@ def keep(store: Store, model: Model, chosen_on: Held, calibrated_on: Held) -> No
     path = _path(store, model)
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_suffix(f".{os.getpid()}")
-    parts = {"chosen": chosen_on, "calibrated": calibrated_on}
+    parts = dict(zip(PARTS, (chosen_on, calibrated_on), strict=True))
     save_file(
-        {f"{part}/{name}": np.ascontiguousarray(value) for part, held in parts.items() for name, value in vars(held).items()},
+        {
+            f"{part}/{name}/{what}": np.ascontiguousarray(array)
+            for part, held in parts.items()
+            for name, value in vars(held).items()
+            for what, array in outputs.arrays(value).items()
+        },
         aside,
     )
     aside.replace(path)
@@ -47,10 +57,15 @@ def kept(store: Store, model: Model) -> tuple[Held, Held] | None:
 
     try:
         found = load_file(_path(store, model))
-        chosen, calibrated = (Held(found[f"{part}/logits"], found[f"{part}/gold"]) for part in ("chosen", "calibrated"))
+        chosen, calibrated = (Held(_under(found, f"{part}/logits/"), _under(found, f"{part}/gold/")) for part in PARTS)
     except (OSError, SafetensorError, KeyError):
         return None
     return chosen, calibrated
+
+
+def _under(found: Mapping[str, np.ndarray], prefix: str) -> Any:
+    named = {name.removeprefix(prefix): array for name, array in found.items() if name.startswith(prefix)}
+    return outputs.of_arrays(named)
 
 
 def _path(store: Store, model: Model) -> Path:

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from savile.adaptation import _folds
-from savile.base import answers, catalogue, events
+from savile.base import answers, catalogue, events, outputs
 from savile.base.contracts import HeadSpec, Inputs, Rows
 from savile.base.errors import InputError, UnknownNameError
 from savile.base.records import Dataset
@@ -58,11 +58,11 @@ class Learner(Protocol):
     def fit(self, rows: Rows, checkpoint: Path) -> tuple[Any, dict[str, Any]]:
         """The fitted answerer, and notes; a killed run is gone on from at `checkpoint`."""
 
-    def kept(self, folder: Path, answers: Callable[[], np.ndarray]) -> np.ndarray:
+    def kept(self, folder: Path, answers: Callable[[], Any]) -> Any:
         """The logits that `answers` gives, or those it gave a run that was killed since."""
 
-    def predict(self, answerer: Any, inputs: Inputs) -> np.ndarray:
-        """Logits of some rows, float32 (n, outputs)."""
+    def predict(self, answerer: Any, inputs: Inputs) -> Any:
+        """Logits of some rows, float32 (n, outputs), or `savile.base.outputs.Tokens`."""
 
     def files(self, answerer: Any) -> Any:
         """What is stored."""
@@ -135,14 +135,13 @@ class OwnLearner:
         events.emit("note", text=text)
         return few
 
-    def kept(self, folder: Path, answers: Callable[[], np.ndarray]) -> np.ndarray:
+    def kept(self, folder: Path, answers: Callable[[], Any]) -> Any:
         """The logits that `answers` gives: quicker found again than kept."""
         return answers()
 
-    def predict(self, answerer: Any, inputs: Inputs) -> np.ndarray:
+    def predict(self, answerer: Any, inputs: Inputs) -> Any:
         """Logits of some rows."""
-        logits: np.ndarray = self.plugin.predict(answerer, inputs)
-        return logits
+        return self.plugin.predict(answerer, inputs)
 
     def files(self, answerer: Any) -> Any:
         """What is stored."""
@@ -234,7 +233,7 @@ class LoopLearner:
             return None
         return method.search(train, method.Settings(**self.method_settings), self.network, self.seed)
 
-    def kept(self, folder: Path, answers: Callable[[], np.ndarray]) -> np.ndarray:
+    def kept(self, folder: Path, answers: Callable[[], Any]) -> Any:
         """The logits that `answers` gives, or those it gave a run that was killed since."""
         import torch
 
@@ -243,16 +242,15 @@ class LoopLearner:
         found = _checkpoint.newest(folder)
         if found is not None:
             self.most = {name: found[1][name] for name in MOST}
-            kept: np.ndarray = found[0]["logits"].numpy()
-            return kept
+            return outputs.of_arrays({name.removeprefix("logits"): tensor.numpy() for name, tensor in found[0].items()})
         logits = answers()
-        _checkpoint.save(folder, 0, {"logits": torch.from_numpy(logits)}, {**dict.fromkeys(MOST, 0), **self.most})
+        tensors = {f"logits{name}": torch.from_numpy(array) for name, array in outputs.arrays(logits).items()}
+        _checkpoint.save(folder, 0, tensors, {**dict.fromkeys(MOST, 0), **self.most})
         return logits
 
-    def predict(self, answerer: Any, inputs: Inputs) -> np.ndarray:
+    def predict(self, answerer: Any, inputs: Inputs) -> Any:
         """Logits of some rows."""
-        logits: np.ndarray = self.plugin.predict(answerer, inputs)
-        return logits
+        return self.plugin.predict(answerer, inputs)
 
     def files(self, answerer: Any) -> Any:
         """What is stored."""

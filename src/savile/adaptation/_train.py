@@ -16,6 +16,7 @@ from savile.adaptation._learners import Learner, Recipe, learner
 from savile.base import answers, catalogue, events, machine
 from savile.base.contracts import HeadSpec, Rows
 from savile.base.errors import InputError
+from savile.base.outputs import joined
 from savile.base.records import Calibration, Dataset, Model, canonical, digest
 from savile.models._calibrate import calibrate, decide, log_loss
 
@@ -133,18 +134,18 @@ def _fit_few(parts: Parts, candidate: Learner, minutes: float | None, root: Path
     number = _folds.assign(gold, _folds.together(parts.data), candidate.seed)
     folds = int(number.max()) + 1
     share = None if minutes is None else minutes / (folds + 1)
-    logits = np.zeros((len(gold), len(parts.data.labels)), dtype=np.float32)
+    held = []
     for fold in range(folds):
         inside, outside = np.flatnonzero(number != fold), np.flatnonzero(number == fold)
         events.emit("progress", stage=f"{candidate.name}: fold", done=fold + 1, total=folds + 1)
 
-        def answered(inside: np.ndarray = inside, outside: np.ndarray = outside, fold: int = fold) -> np.ndarray:
+        def answered(inside: np.ndarray = inside, outside: np.ndarray = outside, fold: int = fold) -> Any:
             answerer, _ = candidate.fit(parts.rows("train", inside, share), root / f"fold-{fold}")
             return candidate.predict(answerer, answers.take(inputs, outside))
 
-        logits[outside] = candidate.kept(root / f"answers-{fold}", answered)
+        held.append(candidate.kept(root / f"answers-{fold}", answered))
     answerer, notes = candidate.fit(parts.rows("train", minutes=share), root / "all")
-    held_out = Held(logits, gold)
+    held_out = Held(joined(held)[np.argsort(np.argsort(number, kind="stable"))], gold)
     return answerer, held_out, held_out, {**notes, "chosen_on": "out-of-fold answers to the training rows"}
 
 

@@ -1,7 +1,8 @@
-"""What is right in a row, and what kind of answer that is: one label, any number of labels, or a number.
+"""What is right in a row, and what kind of answer that is: one label, any number of labels, a number, or spans of the text.
 
 A task may say itself how the values of a label column are read (`labels`, `targets`, see `savile.base.contracts.Task`); tasks
-that do not have one label a row. The kind shows in the targets: int64 (n,), float32 (n, L) or float64 (n,).
+that do not have one label a row. The kind shows in the targets: int64 (n,), float32 (n, L), float64 (n,), or object (n,), a
+tuple of spans (`savile.base.outputs.Span`) a row.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ def labels(task: str, values: Sequence[Any]) -> tuple[str, ...]:
 
 
 def targets(task: str, values: Sequence[Any], labels: Sequence[str]) -> np.ndarray:
-    """What is right in each of n rows: int64 (n,), float32 (n, L) or float64 (n,)."""
+    """What is right in each of n rows: int64 (n,), float32 (n, L), float64 (n,) or object (n,)."""
     import numpy as np
 
     own: Callable[[Sequence[Any], Sequence[str]], np.ndarray] | None = getattr(catalogue.get("tasks", task), "targets", None)
@@ -87,6 +88,8 @@ def strata(targets: np.ndarray) -> np.ndarray:
     """Targets -> a class of each row, int64 (n,), to divide rows by: the label, the rarest label given, or the tenth."""
     import numpy as np
 
+    if targets.dtype == object:
+        targets = given_labels(targets)
     if targets.ndim == 2:
         given, rarity = targets > 0, targets.sum(axis=0)
         order = np.where(given, rarity, np.inf)
@@ -96,6 +99,16 @@ def strata(targets: np.ndarray) -> np.ndarray:
         edges = np.unique(np.quantile(targets, np.linspace(0, 1, BINS + 1)[1:-1])) if len(targets) else targets
         return np.searchsorted(edges, targets, side="right").astype(np.int64)
     return targets
+
+
+def given_labels(spans: np.ndarray, width: int = 0) -> np.ndarray:
+    """Spans of n texts, object (n,) -> 1 where a text has a span of a label, float32 (n, at least `width`)."""
+    import numpy as np
+
+    pairs = np.array([(row, span.label) for row, found in enumerate(spans) for span in found], dtype=np.int64).reshape(-1, 2)
+    given = np.zeros((len(spans), max(width, int(pairs[:, 1].max(initial=-1)) + 1)), dtype=np.float32)
+    given[pairs[:, 0], pairs[:, 1]] = 1.0
+    return given
 
 
 def take(inputs: Inputs, rows: Sequence[int] | np.ndarray) -> Inputs:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 Reads = Literal["text", "table"]
 Inputs = Union[Sequence[str], "pa.Table"]  # what a model is asked: texts, or the feature columns of as many rows
-Loss = Literal["cross_entropy", "binary_cross_entropy", "squared_error"]
+Loss = Literal["cross_entropy", "binary_cross_entropy", "squared_error", "token_cross_entropy"]
 
 
 @dataclass(frozen=True)
@@ -38,9 +38,10 @@ class HeadSpec:
     """What sits on top of a base for one task.
 
     Attributes:
-        outputs: number of values the head gives per row.
+        outputs: number of values the head gives per row, or per token.
         loss: name of the training loss. It says what kind of answer is asked for: ``cross_entropy`` one label of several,
-            ``binary_cross_entropy`` any number of labels, ``squared_error`` a number.
+            ``binary_cross_entropy`` any number of labels, ``squared_error`` a number, ``token_cross_entropy`` spans of the
+            text, by a label for each token (`savile.models._spans`).
         decode: logits (n, outputs), already divided by the temperature -> probabilities (n, outputs); for a number, the
             number in standard units.
     """
@@ -74,9 +75,9 @@ class Rows:
 
     Attributes:
         inputs: n texts, or a table of n rows with the feature columns.
-        targets: what is right, one a row: label index, int64 (n,); a row of 0 and 1 a label, float32 (n, L); or a number in
-            standard units (mean 0, deviation 1), float64 (n,). Families with ``SOFT = True`` may be given shares of one label
-            instead of its index, float32 (n, L), where people disagreed.
+        targets: what is right, one a row: label index, int64 (n,); a row of 0 and 1 a label, float32 (n, L); a number in
+            standard units (mean 0, deviation 1), float64 (n,); or a tuple of spans, object (n,). Families with ``SOFT = True``
+            may be given shares of one label instead of its index, float32 (n, L), where people disagreed.
         labels: name of each label; one name for a number.
         valid: rows to stop or choose by, never to learn from; None where there are none.
         minutes: budget, or None.
@@ -111,7 +112,7 @@ class Task(Protocol):
     def score(self, predicted: Sequence[Any], gold: Sequence[Any]) -> float:
         """How good the answers are, in [0, 1], higher is better; used to choose between candidates.
 
-        Both are in the form of the targets: label indices (n,), booleans (n, L), or numbers (n,).
+        Both are in the form of the targets: label indices (n,), booleans (n, L), numbers (n,), or tuples of spans (n,).
         """
 
 
@@ -124,14 +125,15 @@ class Network(Protocol):
         """Token ids of each text, special tokens included, cut to the longest length the network reads."""
 
     def forward(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-        """ids and mask (n, s) -> logits (n, outputs)."""
+        """ids and mask (n, s) -> logits (n, outputs), or (n, s, outputs) where spans are asked for."""
 
 
 class Family(Protocol):
     """What answers: one architecture, loadable and savable.
 
     Families that ``trains = "loop"`` offer `create(base, labels, loss, *, cosine, max_length)`, `attach(network, method,
-    settings)` and `module(network)`. Families that ``trains = "own"`` offer `Settings`, a frozen dataclass, and
+    settings)` and `module(network)`; to tag, also `cutter(files)`, see
+    `savile.models._spans`. Families that ``trains = "own"`` offer `Settings`, a frozen dataclass, and
     `fit(data: Rows, task: str, settings) -> answerer`; they may refuse a task with an `InputError` that says why.
 
     Attributes:
@@ -149,8 +151,8 @@ class Family(Protocol):
     def save(self, answerer: Any) -> dict[str, Path | bytes]:
         """The files of the form `FORM`."""
 
-    def predict(self, answerer: Any, inputs: Any) -> np.ndarray:
-        """Inputs of the kind it reads -> uncalibrated logits, float32 (n, outputs)."""
+    def predict(self, answerer: Any, inputs: Any) -> Any:
+        """Inputs of the kind it reads -> uncalibrated logits, float32 (n, outputs), or `savile.base.outputs.Tokens`."""
 
 
 class Method(Protocol):

@@ -2,12 +2,125 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     import numpy as np
+
+
+class Span(NamedTuple):
+    """A piece of a text and what it is: offsets in characters, the end exclusive, and the index of its label."""
+
+    start: int
+    end: int
+    label: int
+    probability: float = 1.0
+
+    @property
+    def key(self) -> tuple[int, int, int]:
+        """What makes two spans the same."""
+        return self.start, self.end, self.label
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """Numbers for each token of n texts: the logits of a model that answers token by token, or the probabilities.
+
+    It is read like an array whose first axis is the texts.
+
+    Attributes:
+        flat: all texts' tokens one behind the other, (t, outputs).
+        bounds: where each text's tokens begin, and the end of the last, int64 (n + 1,).
+        places: start and end of each token in its text, in characters, int64 (t, 2).
+    """
+
+    flat: np.ndarray
+    bounds: np.ndarray
+    places: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.bounds) - 1
+
+    def __getitem__(self, rows: np.ndarray | slice) -> Tokens:
+        import numpy as np
+
+        chosen = np.arange(len(self))[rows]
+        lengths = np.diff(self.bounds)[chosen]
+        bounds = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+        index = np.repeat(self.bounds[:-1][chosen] - bounds[:-1], lengths) + np.arange(bounds[-1])
+        return Tokens(self.flat[index], bounds, self.places[index])
+
+    def like(self, flat: np.ndarray) -> Tokens:
+        """Other numbers for the same tokens."""
+        return Tokens(flat, self.bounds, self.places)
+
+    def moved(self, places: np.ndarray) -> Tokens:
+        """The same numbers at other places."""
+        return Tokens(self.flat, self.bounds, places)
+
+    @property
+    def text(self) -> np.ndarray:
+        """Which text each token is of, int64 (t,)."""
+        import numpy as np
+
+        return np.repeat(np.arange(len(self)), np.diff(self.bounds))
+
+    @classmethod
+    def of(cls, rows: Sequence[tuple[np.ndarray, np.ndarray]], outputs: int) -> Tokens:
+        """The tokens of texts given one by one: numbers (s, outputs) and places (s, 2)."""
+        import numpy as np
+
+        flat = np.concatenate([np.zeros((0, outputs), dtype=np.float32), *(numbers for numbers, _ in rows)])
+        places = np.concatenate([np.zeros((0, 2), dtype=np.int64), *(places for _, places in rows)])
+        return cls(flat, np.cumsum([0, *(len(numbers) for numbers, _ in rows)]).astype(np.int64), places)
+
+
+def joined(parts: Sequence[Any]) -> Any:
+    """Logits, or targets, of several groups of rows one behind the other."""
+    import numpy as np
+
+    if not isinstance(parts[0], Tokens):
+        return np.concatenate(parts)
+    ends = np.cumsum([0, *(part.bounds[-1] for part in parts)])
+    bounds = [part.bounds[1:] + end for part, end in zip(parts, ends[:-1], strict=True)]
+    flat, places = (np.concatenate([getattr(part, name) for part in parts]) for name in ("flat", "places"))
+    return Tokens(flat, np.concatenate([[0], *bounds]).astype(np.int64), places)
+
+
+def arrays(value: Any) -> dict[str, np.ndarray]:
+    """Logits, or targets, as plain arrays that a file can hold; `of_arrays` reads them back."""
+    import numpy as np
+
+    if isinstance(value, Tokens):
+        return {"flat": value.flat, "bounds": value.bounds, "places": value.places}
+    if value.dtype != object:
+        return {"": np.ascontiguousarray(value)}
+    spans = np.array([span.key for row in value for span in row], dtype=np.int64).reshape(-1, 3)
+    return {"spans": spans, "bounds": np.cumsum([0, *map(len, value)]).astype(np.int64)}
+
+
+def of_arrays(found: Mapping[str, np.ndarray]) -> Any:
+    """What `arrays` was given."""
+    if "" in found:
+        return found[""]
+    if "flat" in found:
+        return Tokens(found["flat"], found["bounds"], found["places"])
+    spans, bounds = found["spans"].tolist(), found["bounds"].tolist()
+    rows = [tuple(Span(*span) for span in spans[start:end]) for start, end in pairwise(bounds)]
+    return spanned(rows)
+
+
+def spanned(rows: Sequence[Sequence[Span]]) -> np.ndarray:
+    """The spans of n texts as an array of tuples, object (n,)."""
+    import numpy as np
+
+    found = np.empty(len(rows), dtype=object)
+    for row, spans in enumerate(rows):
+        found[row] = tuple(spans)
+    return found
 
 
 @dataclass(frozen=True)
@@ -19,7 +132,7 @@ class Calibration:
         threshold: answers whose probability is below it are handed to a person; 0 never abstains.
         thresholds: one for each label instead, where they were asked for.
         slopes, biases: of each label's logit, before the division, where one number was not enough.
-        steps, levels: a monotone curve that probabilities are bent by after it, where that was better.
+        steps, levels: a monotone curve that probabilities are bent by after it, where that was better; of spans, their own.
         cut: with any number of labels, those at least this probable are given.
         shift, scale: a number is shift + scale * logit, the mean and the deviation of the training rows.
         spread: a number's interval reaches this far to either side and holds nine in ten (split conformal).
@@ -56,18 +169,18 @@ class Outputs:
     """Answers for n rows.
 
     Attributes:
-        logits: uncalibrated, float32 (n, outputs).
-        probabilities: calibrated, float64 (n, outputs); (n, 0) for numbers.
+        logits: uncalibrated, float32 (n, outputs), or `Tokens` where spans are asked for.
+        probabilities: calibrated, float64 (n, outputs); (n, 0) for numbers; `Tokens` where spans are asked for.
         choice: the answer in the form of the task's targets: index of the chosen label, int64 (n,); which labels are given,
-            bool (n, outputs); or the number, float64 (n,).
-        confidence: probability of the chosen label, or of the label least sure to be rightly given or left out, float64 (n,);
-            NaN for numbers.
+            bool (n, outputs); the number, float64 (n,); or a tuple of `Span` a row, object (n,).
+        confidence: probability of the chosen label, or of the label or span least sure to be rightly given or left out,
+            float64 (n,); NaN for numbers.
         abstain: True where a person should answer, bool (n,).
         low, high: the interval around a number that holds nine in ten, float64 (n,); None for labels.
     """
 
-    logits: np.ndarray
-    probabilities: np.ndarray
+    logits: Any
+    probabilities: Any
     choice: np.ndarray
     confidence: np.ndarray
     abstain: np.ndarray

@@ -69,11 +69,12 @@ class Padded(nn.Module):
     def __init__(self, network: Any) -> None:
         super().__init__()
         self.trunk, self.head, self.pool = _explicit(network), network.head, network.pool
+        self.tags = network.loss == "token_cross_entropy"
 
     def forward(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-        """Ids and mask, int64 (n, s) -> logits (n, outputs)."""
+        """Ids and mask, int64 (n, s) -> logits (n, outputs), or (n, s, outputs) where it tags."""
         hidden = self.trunk(input_ids=ids, attention_mask=mask).last_hidden_state
-        logits: torch.Tensor = self.head(self.pool(hidden, mask))
+        logits: torch.Tensor = self.head(hidden, mask) if self.tags else self.head(self.pool(hidden, mask))
         return logits
 
     @staticmethod
@@ -133,7 +134,8 @@ def to_onnx(network: Any, rows: Sequence[Sequence[int]]) -> bytes:
 def _graph(network: Any, rows: Sequence[Sequence[int]]) -> Packed | Padded:
     """The packed graph when some way of counting positions gives the same answers, else the padded one.
 
-    Networks without attention have nothing to pack, and those that answer in words are asked as they are.
+    Networks without attention have nothing to pack, and those that answer in words are asked as they are; where tokens are
+    answered, rows hold one text each.
     """
     if getattr(network, "pairs", False):
         if hasattr(network.trunk, "config"):
@@ -144,6 +146,8 @@ def _graph(network: Any, rows: Sequence[Sequence[int]]) -> Packed | Padded:
         return Whole(network).eval()
     rows = rows[:CHECKED_ROWS]
     padded = Padded(network).eval()
+    if network.loss == "token_cross_entropy":
+        return padded
     with torch.inference_mode():
         expected = padded(*Padded.example(rows))
         for first in (0, network.pad_id + 1):  # RoBERTa and its kin count from behind the padding's id

@@ -101,9 +101,11 @@ def candidate(model: Model, form: str, engine: str, checked: Checked, limits: Ma
     return Candidate(form, engine, recalibrated(model, form, answers.logits, checked), facts, reason)
 
 
-def recalibrated(model: Model, form: str, logits: np.ndarray, checked: Checked) -> Calibration:
-    """The form's own calibration; as trained without calibration rows."""
+def recalibrated(model: Model, form: str, logits: Any, checked: Checked) -> Calibration:
+    """The form's own calibration; as trained without calibration rows, and of spans, where it says what is given."""
     head = catalogue.get("tasks", model.task).head(len(model.labels))
+    if head.loss == "token_cross_entropy":
+        return model.calibrations[form]
     own, start = logits[checked.calib], model.calibrations[form]
     return calibrate(head, own, checked.gold[checked.calib], model.settings.get("value"), start)
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 SHOWN_ROWS = 1_000  # row numbers a finding carries; its count has the whole number
 SHOWN_LINES = 5  # line numbers a sentence names
 SCORE = "score"  # the task whose label is a number, not a class
+SPANS = "tag"  # the task of spans
 TENTHS = 10
 
 

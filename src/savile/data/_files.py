@@ -23,7 +23,7 @@ from typing import IO, Any
 from savile.base.errors import DataError, nearest
 from savile.base.records import digest
 
-FORMATS = ("csv", "tsv", "jsonl", "ndjson", "json", "parquet", "xlsx")
+FORMATS = ("csv", "tsv", "jsonl", "ndjson", "json", "parquet", "xlsx", "conll", "bio", "iob")
 PACKED = ("gz", "bz2", "xz", "zip")
 ONLY_PLAIN = ("parquet", "xlsx")  # they are compressed inside
 TEXT = "txt"

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from savile.base import catalogue, mask
+from savile.base import answers, catalogue, mask
 from savile.base.page import Bar, Page
 from savile.base.records import PARTS, Dataset, Finding
 
@@ -33,6 +33,17 @@ HEADINGS = {
     "personal_phone": "Telephone numbers",
     "personal_bank_card": "Bank card numbers",
     "personal_cn_id": "Chinese ID numbers",
+    "personal_iban": "International account numbers",
+    "personal_us_ssn": "American social security numbers",
+    "personal_uk_nino": "British national insurance numbers",
+    "personal_hk_id": "Hong Kong identity numbers",
+    "personal_tw_id": "Taiwanese identity numbers",
+    "personal_cn_plate": "Chinese licence plates",
+    "personal_cn_passport": "Chinese passport numbers",
+    "personal_us_routing": "American routing numbers",
+    "personal_name": "Names of people",
+    "personal_address": "Postal addresses",
+    "personal_organisation": "Names of organisations",
     "id_column": "Columns that number the rows",
     "constant_column": "Columns with one value",
     "empty_column": "Columns without values",
@@ -114,6 +125,8 @@ def counted_labels(data: Dataset) -> dict[str, int]:
     targets = np.concatenate([data.targets(part) for part in data.parts])
     if targets.ndim == 1 and targets.dtype.kind == "f":
         return {}
+    if targets.dtype == object:
+        targets = answers.given_labels(targets, len(data.labels))
     sums = targets.sum(axis=0) if targets.ndim == 2 else np.bincount(targets, minlength=len(data.labels))
     return {label: int(count) for label, count in zip(data.labels, sums, strict=True)}
 

@@ -15,7 +15,7 @@ from savile.base import answers, catalogue, dates
 from savile.base.errors import DataError, InputError
 from savile.base.events import emit
 from savile.data import _columns
-from savile.data._draft import SCORE, Column, Options
+from savile.data._draft import SCORE, SPANS, Column, Options
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -54,6 +54,7 @@ MIN_GROUPS = 10
 LETTERS = 0.6  # share of letters from which a code is rather a name
 CLASSES, ANSWER = "classify", "answer"  # the tasks of labels and of free answers
 SEVERAL = "multilabel"  # the task of any number of labels
+
 LISTS = 0.05  # share of cells that hold a list, from which the column is one of lists
 LONGEST_NAME = 60
 LISTED, LAST = 12, 3  # names a message lists, and those of them that are the last
@@ -80,6 +81,7 @@ def infer(options: Options, columns: Columns, values: Values, hints: Mapping[str
     if {"chosen", "rejected"} <= columns.keys() and options.label is None:
         do = "Name a label column with --label; learning from preferences is not there yet."
         raise InputError("one label column", "preferences: the columns chosen and rejected", do)
+    hints = _spans(options, columns, hints)
     roles = {**{role: name for role, name in hints.items() if role not in roles and name not in roles.values()}, **roles}
 
     def free() -> dict[str, Column]:
@@ -102,6 +104,17 @@ def infer(options: Options, columns: Columns, values: Values, hints: Mapping[str
     return {role: roles[role] for role in ("text", "label", "time", "group", "shares") if role in roles}
 
 
+def _spans(options: Options, columns: Columns, hints: Mapping[str, str]) -> dict[str, str]:
+    """The hints with a column of spans as the label, and their text, where nothing else is asked for or has a label's name."""
+    rest = {role: name for role, name in hints.items() if role not in ("spans", "spanned")}
+    spans = hints.get("spans")
+    others = [name for name in columns if name != spans and name.casefold() in LABEL_NAMES and columns[name].distinct]
+    asked = options.task == SPANS or options.label == spans
+    if spans is None or not (asked or (options.task is None and options.label is None and not others)):
+        return rest
+    return {**rest, "label": spans, "text": hints["spanned"]}
+
+
 def reading(options: Options, columns: Columns, values: Values) -> dict[str, str]:
     """role -> column, among ``text time``, of rows that nobody has labelled.
 
@@ -122,7 +135,7 @@ def reading(options: Options, columns: Columns, values: Values) -> dict[str, str
     return roles
 
 
-def task(options: Options, label: Column, values: pa.Array, answers: bool = False) -> str:
+def task(options: Options, label: Column, values: pa.Array, answers: bool = False, spans: bool = False) -> str:
     """The task: what the caller names, else classes where the label has few values, else a score where it is a number.
 
     Args:
@@ -130,10 +143,19 @@ def task(options: Options, label: Column, values: pa.Array, answers: bool = Fals
         label: what is known of the label column.
         values: its values.
         answers: whether it holds the answers of conversations, which are labels only when they are of few kinds.
+        spans: whether it holds spans of the text.
 
     Raises:
         InputError: the label is free text, or a number while classes are asked for.
     """
+    if options.task in (None, SPANS) and spans:
+        if options.task is None:
+            emit("note", text=f"{label.name!r} holds spans of the text: the task is {SPANS}.")
+        return SPANS
+    if options.task == SPANS:
+        received = f"none in {label.name!r}"
+        do = 'Write spans as [{"start": 0, "end": 4, "label": "name"}], or a CoNLL file; or leave out --task.'
+        raise InputError("spans to find", received, do)
     numeric = _is_score(label)
     if options.task is None and numeric and SCORE in catalogue.names("tasks"):
         emit("note", text=f"{label.name!r} holds {label.distinct:,} different numbers: the task is {SCORE}.")
@@ -205,7 +227,7 @@ def _text(free: Columns, values: Values) -> dict[str, str]:
             continue
         words, chinese = _columns.shares(values[name].drop_null())
         rows = len(values[name]) - column.missing
-        if TEXT_NAMES.intersection(_words(name)) and (words >= 1.5 or chinese >= 0.3 or column.length >= 12):
+        if TEXT_NAMES.intersection(words_of(name)) and (words >= 1.5 or chinese >= 0.3 or column.length >= 12):
             usual.append(name)
         if column.distinct >= 0.2 * rows and (words >= 3 or (chinese >= 0.3 and column.length >= 4)):
             varied.append(name)
@@ -233,7 +255,7 @@ def _check_features(free: Columns, values: Values) -> None:
     raise InputError("a column with texts", received, "Name the text column with --text, or add columns to learn from.")
 
 
-def _words(name: str) -> list[str]:
+def words_of(name: str) -> list[str]:
     """``reviewText`` and ``review_text`` -> ``review``, ``text``."""
     return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).casefold().replace("_", " ").replace("-", " ").split()
 

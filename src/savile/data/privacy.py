@@ -1,4 +1,4 @@
-"""Replaces e-mail addresses, telephone, bank card and Chinese ID numbers in every stored column, then gives columns types.
+"""Replaces what points at a person or an account in every stored column (see `savile.base.mask`), then gives columns types.
 
 Labels are masked, too, and stay as many as they were; names of columns must be free of personal data. Nothing before this step
 is stored or logged, and findings count what was found without ever quoting it.
@@ -16,7 +16,9 @@ from savile.base import mask
 from savile.base.errors import DataError
 from savile.base.events import emit
 from savile.base.records import Finding
-from savile.data._draft import SCORE, Column, Draft, counted, finding
+from savile.data import _spans
+from savile.data._draft import SCORE, SPANS, Column, Draft, counted, finding
+from savile.tasks import tag
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -26,6 +28,17 @@ NAMES = {
     "phone": "telephone number",
     "bank_card": "bank card number",
     "cn_id": "Chinese ID number",
+    "iban": "international account number",
+    "us_ssn": "American social security number",
+    "uk_nino": "British national insurance number",
+    "hk_id": "Hong Kong identity number",
+    "tw_id": "Taiwanese identity number",
+    "cn_plate": "Chinese licence plate",
+    "cn_passport": "Chinese passport number",
+    "us_routing": "American routing number",
+    "name": "name of a person",
+    "address": "postal address",
+    "organisation": "name of an organisation",
 }
 
 
@@ -40,13 +53,27 @@ def apply(draft: Draft) -> Draft:
         if not _is_stored(draft, column):
             continue
         values = draft.table.column(column.name).combine_chunks()
-        if column.role != "label" or draft.task != SCORE:  # a score is a quantity, however it looks
+        if column.role == "label" and draft.task == SPANS:
+            values = _moved(draft, masker, values)
+        elif column.role != "label" or draft.task != SCORE:  # a score is a quantity, however it looks
             values, findings = _masked(draft, masker, column, values)
             draft = draft.noting(*findings)
         stored[column.name] = _typed(column, values, draft.task)
     # what was noted before this step may quote a label
     noted = tuple(replace(one, evidence=masker(one.evidence)) for one in draft.findings)
     return replace(draft, table=pa.table(stored), policy=policy, findings=noted)
+
+
+def _moved(draft: Draft, masker: mask.Masker, values: pa.Array) -> pa.Array:
+    """Spans where their text is once pseudonyms stand in it."""
+    import pyarrow as pa
+
+    moved = []
+    for cell, text in zip(values.to_pylist(), draft.table.column(draft.roles["text"]).to_pylist(), strict=True):
+        trace = masker.traced(text or "")
+        places = [(*trace.inward(start, end), label) for start, end, label in tag.spans(cell)]
+        moved.append(_spans.written([place for place in places if place[0] < place[1]]))
+    return pa.array(moved, pa.string())
 
 
 def check_names(draft: Draft) -> None:

@@ -41,7 +41,8 @@ def apply(draft: Draft) -> Draft:
     shown = tuple(_roles.place(column, roles, values[column.name]) for column in columns.values())
     emit("roles", roles=roles, columns=[{"name": c.name, "role": c.role, "distinct": c.distinct, "why": c.why} for c in shown])
     label = roles["label"]
-    task = _roles.task(draft.options, columns[label], values[label], draft.hints.get("label") == label)
+    spans, conversed = draft.hints.get("spans") == label, draft.hints.get("label") == label
+    task = _roles.task(draft.options, columns[label], values[label], conversed, spans)
     draft = replace(draft, table=pa.table(values), roles=roles, columns=shown, task=task).noting(*spelled)
     for role in ("label", "text"):
         if role not in roles or (role == "label" and not draft.one_label and task != SCORE):

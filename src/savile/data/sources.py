@@ -1,4 +1,4 @@
-"""Reads csv, tsv, JSON, Parquet and Excel files, alone, in a folder or by a pattern; every cell arrives as a string.
+"""Reads csv, tsv, JSON, Parquet, Excel and CoNLL files, alone, in a folder or by a pattern; every cell arrives as a string.
 
 Encoding, delimiter, header and sheet are found out and said. Types come later (`profile`), so a leading zero is not lost before
 somebody looked at it. Each row keeps its file and the number of the line it starts on, which is how findings point back.
@@ -15,7 +15,7 @@ import numpy as np
 
 from savile.base.errors import DataError
 from savile.base.records import Finding
-from savile.data import _columnar, _conversations, _delimited, _files, _json, _workbook
+from savile.data import _columnar, _conll, _conversations, _delimited, _files, _json, _spans, _workbook
 from savile.data._draft import Draft, Reading
 from savile.data._files import find, sha256, stem
 from savile.data._gather import Gather, Gathered
@@ -37,6 +37,9 @@ READERS: dict[str, Reader] = {
     "json": _json.document,
     "parquet": _columnar.read,
     "xlsx": _workbook.read,
+    "conll": _conll.read,
+    "bio": _conll.read,
+    "iob": _conll.read,
 }
 
 
@@ -113,6 +116,8 @@ def read(path: str | Path, reading: Reading | None = None, seed: int = 0) -> Sou
     gathered = gather.done()
     _check(gathered, names, report)
     table, hints = _conversations.shape(gathered.table)
+    table, spans = _spans.shape(table)
+    hints |= spans
     report.tell()
     where = found.path.name or str(found.path)
     found_ = tuple(report.findings)

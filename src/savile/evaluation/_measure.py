@@ -21,7 +21,12 @@ AGAINST = "against"  # the baseline that is a release of one's own, measured as 
 VALUES = ("right", "wrong", "person")
 LENGTH = "text length"  # what is sliced by when no column will do, or when it is named
 # loss of a task's head -> the task whose measures suit every task with such answers
-KINDS = {"cross_entropy": "classify", "binary_cross_entropy": "multilabel", "squared_error": "score"}
+KINDS = {
+    "cross_entropy": "classify",
+    "binary_cross_entropy": "multilabel",
+    "squared_error": "score",
+    "token_cross_entropy": "tag",
+}
 
 
 def checked(settings: Mapping[str, Any] | None) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from savile.base import stats
 from savile.base.contracts import Predictions, Value
 from savile.models._calibrate import right as whole
 
-tasks: tuple[str, ...] = ("classify", "multilabel")
+tasks: tuple[str, ...] = ("classify", "multilabel", "tag")
 GRID = 50
 NOTHING = Value(1.0, 0.0, 1.0, 0)
 

@@ -5,6 +5,7 @@ labels is given, with one more or one less; where a number is asked for, with on
 deviations of the training rows. Allowed are no flips at the same precision, 0.3 % in bf16 and f16, and 0.5 % in int8 and q8,
 and only on close calls: texts whose two best labels the trained form holds within 0.05 of each other, with any number of
 labels a flipped label whose probability is within 0.025 of the cut, and numbers that differ by no more than 0.2 deviations.
+Where spans are asked for, a text flips when one of its spans does, and is a close call when one of its tokens is.
 Temperatures change no answer, so a form's own calibration plays no part. The logits must also be on the trained form's scale:
 a scale that is wrong everywhere flips nothing and still spoils every probability.
 """
@@ -17,7 +18,9 @@ from typing import Any
 import numpy as np
 
 from savile.base.contracts import Predictions
+from savile.base.outputs import Tokens
 from savile.base.records import Outputs
+from savile.models._calibrate import right
 
 GOLDEN_ROWS = 1_000
 ALLOWED = {"bf16": 0.003, "f16": 0.003, "int8": 0.005, "q8": 0.005}
@@ -70,11 +73,13 @@ def is_number(outputs: Outputs) -> bool:
 def margins(outputs: Outputs) -> np.ndarray:
     """How far each answer is from another one, (n,).
 
-    Probability of the best label minus that of the second best; with any number of labels, twice the distance to the cut of the
-    label nearest to it; numbers are never close to another answer.
+    Probability of the best label minus that of the second best, of a text with spans that of its least sure token; with any
+    number of labels, twice the distance to the cut of the label nearest to it; numbers are never close to another answer.
     """
     if is_number(outputs):
         return np.ones(len(outputs.choice))
+    if isinstance(outputs.probabilities, Tokens):
+        return _least_margins(outputs.probabilities)
     if outputs.choice.ndim == 2:
         return np.asarray(_distances(outputs).min(axis=1, initial=1.0))
     best = np.sort(outputs.probabilities, axis=1)
@@ -93,9 +98,22 @@ def moved(trained: Outputs, served: Outputs) -> float:
         return float(np.abs(trained.logits - served.logits).max(initial=0.0)) / FAR
     if trained.choice.ndim == 2:
         return float(np.abs(trained.probabilities - served.probabilities).max(initial=0.0)) / (CLOSE / 2)
+    if isinstance(trained.probabilities, Tokens):
+        chosen = trained.probabilities.flat.argmax(axis=1)
+        tokens = np.arange(len(chosen))
+        lead = [_lead(outputs.probabilities.flat, chosen, tokens) for outputs in (trained, served)]
+        return float((lead[0] - lead[1]).max(initial=0.0)) / CLOSE
     rows = np.arange(len(trained.choice))
     lead = [_lead(outputs.probabilities, trained.choice, rows) for outputs in (trained, served)]
     return float((lead[0] - lead[1]).max(initial=0.0)) / CLOSE
+
+
+def _least_margins(probabilities: Tokens) -> np.ndarray:
+    """Of each text, the margin of its least sure token, (n,); 1 of a text without tokens."""
+    best = np.sort(probabilities.flat, axis=1)
+    found: np.ndarray = np.ones(len(probabilities))
+    np.minimum.at(found, probabilities.text, best[:, -1] - best[:, -2])
+    return found
 
 
 def _lead(probabilities: np.ndarray, choice: np.ndarray, rows: np.ndarray) -> np.ndarray:
@@ -120,6 +138,9 @@ def _flips(trained: Outputs, served: Outputs) -> tuple[np.ndarray, np.ndarray]:
     if is_number(trained):
         moved = np.abs(trained.logits - served.logits)[:, 0]
         return moved > MOVED, moved > FAR
+    if trained.choice.dtype == object:
+        changed = ~right(served.choice, trained.choice)
+        return changed, changed & (margins(trained) >= CLOSE)
     if trained.choice.ndim == 2:
         changed = trained.choice != (served.logits > _edge(trained))
         return changed.any(axis=1), (changed & (_distances(trained) >= CLOSE)).any(axis=1)
@@ -141,8 +162,9 @@ def _prove(trained: Outputs, served: Outputs, allowed: float) -> dict[str, Any]:
     flipped, far = _flips(trained, served)
     n, flips, wide = len(flipped), int(flipped.sum()), int(far.sum())
     allowed = max(allowed, 1 / n) if allowed and n else allowed
-    finite = bool(np.isfinite(served.logits).all())
-    scale = _scale(trained.logits, served.logits) if finite else None
+    one, other = (found.logits.flat if isinstance(found.logits, Tokens) else found.logits for found in (trained, served))
+    finite = bool(np.isfinite(other).all())
+    scale = _scale(one, other) if finite else None
     if scale is None:
         reason = "some answers are not numbers"
     elif wide:
@@ -160,7 +182,7 @@ def _prove(trained: Outputs, served: Outputs, allowed: float) -> dict[str, Any]:
         "allowed": allowed,
         "wide_flips": wide,
         "scale": scale,
-        "max_abs_logit_diff": float(np.abs(trained.logits - served.logits).max()) if finite else None,
+        "max_abs_logit_diff": float(np.abs(one - other).max(initial=0.0)) if finite else None,
         "passed": not reason,
         "reason": reason,
     }

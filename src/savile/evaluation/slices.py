@@ -1,6 +1,7 @@
 """Where the model is weakest: how often it is right in every slice of the test rows, and the slice with the lowest lower bound.
 
-Right is the label, or the whole set of labels; of numbers it is the mean absolute error, and the weakest has the highest one.
+Right is the label, or the whole set of labels or spans; of numbers it is the mean absolute error, and the weakest has the
+highest one.
 
 A slice is one value of a column with 2 to 50 distinct values, or a quarter of the texts by length when there is no such
 column. Slices below 30 rows are left out: their intervals say nothing.
@@ -47,7 +48,7 @@ def _figure(predictions: Predictions) -> tuple[str, np.ndarray, Callable[[np.nda
     gold, choice = predictions.gold, predictions.outputs.choice
     if gold.dtype.kind == "f" and gold.ndim == 1:
         return "mae", np.abs(choice - gold), stats.mean
-    name = "accuracy" if gold.ndim == 1 else "exact_match"
+    name = "accuracy" if gold.ndim == 1 and gold.dtype != object else "exact_match"
     return name, right(choice, gold), lambda each: stats.wilson(int(each.sum()), len(each))
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from savile.base import catalogue
 from savile.base.contracts import Predictions, Value
 from savile.base.errors import UnknownNameError
+from savile.base.outputs import Tokens, spanned
 from savile.base.recipe import Recipe
 from savile.base.records import Calibration, Dataset, Model, Report
 from savile.base.store import Store
@@ -73,9 +76,13 @@ def metrics(data: Dataset) -> list[str]:
         "cross_entropy": np.repeat(np.arange(width), 2),
         "binary_cross_entropy": np.repeat(np.eye(width, dtype=np.float32), 2, axis=0),
         "squared_error": np.arange(2.0),
+        "token_cross_entropy": spanned([[]] * 2),
     }
     gold = golds[head.loss]
-    undecided = decide(head, np.zeros((len(gold), head.outputs), dtype=np.float32), Calibration())
+    logits: Any = np.zeros((len(gold), head.outputs), dtype=np.float32)
+    if head.loss == "token_cross_entropy":
+        logits = Tokens(logits, np.arange(len(gold) + 1), np.tile([0, 1], (len(gold), 1)))
+    undecided = decide(head, logits, Calibration())
     answers = Predictions(gold, undecided, data.labels)
     measured = [module.measure(answers) for module in files(data.task)]
     return [name for one in measured for name, value in one.items() if isinstance(value, Value)]

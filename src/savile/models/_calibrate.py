@@ -2,7 +2,7 @@
 
 Labels get the map that makes probabilities honest (see `_maps`) and the threshold below which a person should answer (see
 `_thresholds`); where any number of labels may be given, also the probability from which one is. Numbers get an interval that
-holds nine in ten.
+holds nine in ten. Spans have a file of their own, `_span_maps`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ import numpy as np
 
 from savile.base.contracts import HeadSpec
 from savile.base.records import Calibration, Outputs
-from savile.models import _maps
+from savile.models import _maps, _span_maps
+from savile.models._spans import TOKEN
 from savile.models._thresholds import accuracy_threshold, cost_threshold
 
 Decode = Callable[[np.ndarray], np.ndarray]
@@ -24,7 +25,7 @@ COVERAGE = 0.9  # of the interval around a number
 
 def calibrate(
     head: HeadSpec,
-    logits: np.ndarray,
+    logits: Any,
     gold: np.ndarray,
     value: Mapping[str, Any] | None = None,
     start: Calibration | None = None,
@@ -33,7 +34,7 @@ def calibrate(
 
     Args:
         head: of the task.
-        logits: (n, outputs).
+        logits: (n, outputs), or `Tokens`.
         gold: targets, see `savile.base.answers`; numbers in their own units.
         value: worth of a ``right`` answer, a ``wrong`` one and one by a ``person``, or the ``accuracy`` asked of answers that
             no person sees, or both; ``per_label`` true gives each label a threshold of its own. Without it nothing is left to
@@ -45,7 +46,9 @@ def calibrate(
         return start
     if head.loss == "squared_error":
         return replace(start, spread=conformal(np.abs(gold - decide(head, logits, start).choice)))
-    if head.loss == "cross_entropy":
+    if head.loss == TOKEN:
+        fitted = _span_maps.calibrate(head, logits, gold, start)
+    elif head.loss == "cross_entropy":
         fitted = replace(start, **_maps.fields(_maps.choose(logits, gold)))
     else:
         fitted = replace(start, temperature=_temperature(logits, gold))
@@ -53,9 +56,7 @@ def calibrate(
     return replace(fitted, **_thresholds(head, logits, gold, value, fitted)) if value else fitted
 
 
-def _thresholds(
-    head: HeadSpec, logits: np.ndarray, gold: np.ndarray, value: Mapping[str, Any], fitted: Calibration
-) -> dict[str, Any]:
+def _thresholds(head: HeadSpec, logits: Any, gold: np.ndarray, value: Mapping[str, Any], fitted: Calibration) -> dict[str, Any]:
     """The threshold, or one a label, that is worth most and as right as asked."""
     answers = decide(head, logits, replace(fitted, threshold=0.0, thresholds=()))
     sure, true = answers.confidence, right(answers.choice, gold)
@@ -79,8 +80,10 @@ def _thresholds(
     return {"threshold": lowest(everything, everything), "thresholds": ()}
 
 
-def decide(head: HeadSpec, logits: np.ndarray, calibration: Calibration) -> Outputs:
-    """Logits (n, outputs) -> calibrated answers."""
+def decide(head: HeadSpec, logits: Any, calibration: Calibration) -> Outputs:
+    """Logits (n, outputs), or `Tokens` -> calibrated answers."""
+    if head.loss == TOKEN:
+        return _span_maps.decide(head, logits, calibration)
     if head.loss == "squared_error":
         number = calibration.shift + calibration.scale * head.decode(logits)[:, 0]
         unsure, nobody = np.full(len(number), np.nan), np.zeros(len(number), dtype=bool)
@@ -105,15 +108,17 @@ def _probabilities(head: HeadSpec, logits: np.ndarray, calibration: Calibration)
     return head.decode(logits / calibration.temperature)
 
 
-def log_loss(head: HeadSpec, logits: np.ndarray, gold: np.ndarray, calibration: Calibration) -> float:
+def log_loss(head: HeadSpec, logits: Any, gold: np.ndarray, calibration: Calibration) -> float:
     """The mean of `log_losses`."""
     return float(log_losses(head, logits, gold, calibration).mean())
 
 
-def log_losses(head: HeadSpec, logits: np.ndarray, gold: np.ndarray, calibration: Calibration) -> np.ndarray:
+def log_losses(head: HeadSpec, logits: Any, gold: np.ndarray, calibration: Calibration) -> np.ndarray:
     """Negative log probability of what is right in each row, (n,), natural logarithm, with any number of labels the mean of
-    all; of numbers the squared error in standard units.
+    all, of spans the mean of all tokens; of numbers the squared error in standard units.
     """
+    if head.loss == TOKEN:
+        return _span_maps.log_losses(head, logits, gold, calibration)
     if head.loss == "squared_error":
         return np.asarray(np.square((gold - decide(head, logits, calibration).choice) / calibration.scale))
     probabilities = np.clip(_probabilities(head, logits, calibration), 1e-15, 1 - 1e-15)
@@ -124,6 +129,8 @@ def log_losses(head: HeadSpec, logits: np.ndarray, gold: np.ndarray, calibration
 
 def right(choice: np.ndarray, gold: np.ndarray) -> np.ndarray:
     """Whether each answer is right as a whole, bool (n,)."""
+    if choice.dtype == object:
+        return _span_maps.same(choice, gold)
     same: np.ndarray = choice == (gold > 0 if gold.ndim == 2 else gold)
     return np.asarray(same.all(axis=1)) if gold.ndim == 2 else same
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -23,12 +22,10 @@ from savile.models._network import TextEncoder
 from savile.models._rows import shuffled_batches
 from savile.models._settings import FitSettings, Fitted
 from savile.models._soup import soup
-from savile.models._source import Rows, Source, best_device, precision, predict_rows
+from savile.models._source import Rows, Score, Source, best_device, precision
 from savile.models._within import within
 
 PROBE_STEPS = 4
-
-Score = Callable[[np.ndarray, np.ndarray], float]
 
 
 def fit(
@@ -45,7 +42,7 @@ def fit(
     Args:
         network: ready to train: a method has frozen and added what it wants.
         train: texts and targets, as `network.loss` reads them: label indices, int64 (n,), or shares of labels, float32 (n, L);
-            0 and 1 a label, (n, L); or numbers in standard units, (n,).
+            0 and 1 a label, (n, L); numbers in standard units, (n,); or tuples of spans, object (n,).
         settings: how.
         valid: rows that choose the weights to keep; without them the last weights are kept.
         checkpoint: folder for checkpoints; a run that finds one there goes on from it, bit for bit. It is left there: whoever
@@ -89,7 +86,7 @@ class _Loop:
         self.valid: Source | None = None
         self.named = dict(network.trainable())
         self.optimizer = _optimizer(self.named, settings)
-        weights = _class_weights(network, rows.targets, settings)
+        weights = _class_weights(network, rows, settings)
         self.weights = None if weights is None else weights.to(network.device)
         self.step = self.tokens = self.stale = 0
         self.total = self.most = 0
@@ -204,7 +201,7 @@ class _Loop:
             act(self.network, self.step + 1, self.total)
 
     def _backward(self, batch: np.ndarray, share: int) -> float:
-        targets, settings = self.rows.targets[batch].to(self.network.device), self.settings
+        targets, settings = self.rows.due(batch).to(self.network.device), self.settings
 
         def loss_of(disturb: _robust.Disturb | None) -> torch.Tensor:
             passes = [self.rows.logits(batch, disturb, learning=True) for _ in range(2 if settings.rdrop else 1)]
@@ -222,9 +219,7 @@ class _Loop:
     def _evaluate(self) -> bool:
         """Score the validation rows and keep the best weights; True when patience has run out."""
         assert self.valid is not None
-        logits, targets = predict_rows(self.valid), self.valid.targets
-        loss = row_loss(self.network.loss, logits, targets).item()
-        value = float(self.score(answered(self.network, logits), targets.numpy()))
+        value, loss = self.valid.judged(self.score)
         self.history.append({"step": self.step, "loss": self.loss, "score": value, "valid_loss": loss})
         emit("evaluation", step=self.step, score=value, loss=loss)
         if (value, -loss) > self.best_key:
@@ -283,7 +278,7 @@ def _fit_head(network: TextEncoder, rows: Source, settings: FitSettings, started
     if network.head.cosine:
         raise InputError("a linear head when the whole trunk is frozen", "a cosine head", "Use the method head.")
     strength = settings.strength or best_strength(features, rows.targets, outputs, settings.seed, network.loss)
-    weights = _class_weights(network, rows.targets, settings)
+    weights = _class_weights(network, rows, settings)
     weight, bias = convex_head(features, rows.targets, outputs, strength, weights, network.loss)
     with torch.no_grad():
         network.head.weight.copy_(weight)
@@ -314,26 +309,21 @@ def _optimizer(named: dict[str, torch.nn.Parameter], settings: FitSettings) -> t
     return torch.optim.AdamW(groups, lr=settings.learning_rate, fused=True)
 
 
-def _class_weights(network: TextEncoder, targets: torch.Tensor, settings: FitSettings) -> torch.Tensor | None:
+def _class_weights(network: TextEncoder, rows: Source, settings: FitSettings) -> torch.Tensor | None:
     """The weight of each label, (outputs,), or of its positive rows where any number of labels is given."""
     outputs = len(network.labels)
     if settings.class_weights == "none" or network.loss == "squared_error":
         return None
+    if rows.spans is not None:
+        each = rows.spans.counts().clamp(min=1).float()
+        return torch.as_tensor(each.sum() / (len(each) * each))
+    targets = rows.targets
     if network.loss == "binary_cross_entropy":
         given = targets.sum(0).clamp(min=1)
         return (len(targets) - given).clamp(min=1) / given
     counts = (targets.sum(0) if targets.ndim == 2 else torch.bincount(targets, minlength=outputs)).clamp(min=1).float()
     weights: torch.Tensor = len(targets) / (outputs * counts)
     return weights
-
-
-def answered(network: TextEncoder, logits: torch.Tensor) -> np.ndarray:
-    """Logits (n, outputs) -> answers in the form of the targets."""
-    if network.loss == "squared_error":
-        numbers: np.ndarray = logits[:, 0].numpy()
-        return numbers
-    chosen: np.ndarray = (logits.argmax(1) if network.loss == "cross_entropy" else logits > 0).numpy()
-    return chosen
 
 
 def _accuracy(predicted: np.ndarray, gold: np.ndarray) -> float:

@@ -10,6 +10,8 @@ import torch
 import torch.nn.functional as F
 
 from savile.base.contracts import Loss
+from savile.models._spans import TOKEN
+from savile.models._token_head import token_loss
 
 STRENGTHS = (3.0, 10.0, 30.0, 100.0, 300.0)  # inverse regularisation C, as scikit-learn counts it
 
@@ -21,11 +23,13 @@ def row_loss(
 
     Args:
         loss: which.
-        logits: (n, outputs), float32.
-        targets: int64 (n,) or class shares (n, outputs); 0 and 1, (n, outputs); numbers in standard units, (n,).
+        logits: (n, outputs), float32, or (n, s, outputs) of tokens.
+        targets: int64 (n,) or class shares (n, outputs); 0 and 1, (n, outputs); numbers in standard units, (n,); int64 (n, s).
         weights: of each label, (outputs,).
         smoothing: share of the target spread over all labels.
     """
+    if loss == TOKEN:
+        return token_loss(logits, targets, weights, smoothing)
     if loss == "squared_error":
         return F.mse_loss(logits[:, 0], targets.float())
     if loss == "binary_cross_entropy":

@@ -119,23 +119,33 @@ def vector(logits: np.ndarray, gold: np.ndarray) -> Calibration:
 
 def isotonic(logits: np.ndarray, gold: np.ndarray) -> Calibration:
     """A monotone curve on top of the temperature; its ends stay as far from 0 and 1 as so few rows can tell."""
-    from scipy.optimize import isotonic_regression
-
     plain = temperature(logits, gold)
     found = probabilities(logits, plain)
     two = found.shape[1] == 2
     said = found[:, 1] if two else found.ravel()
     true = (gold == 1).astype(np.float64) if two else np.eye(found.shape[1])[gold].ravel()
+    least = 1.0 / (len(gold) + 2.0)
+    places, levels = monotone(said, true, least / (1 if two else max(found.shape[1] - 1, 1)), 1.0 - least)
+    return Calibration(plain.temperature, steps=places, levels=levels)
+
+
+def monotone(
+    said: np.ndarray, true: np.ndarray, least: float, most: float | None = None
+) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Isotonic regression: places and levels of a curve from probabilities, (n,), to how often what they say is true.
+
+    `least` and `most`, by default 1 - `least`, are as near to 0 and 1 as so few rows can tell.
+    """
+    from scipy.optimize import isotonic_regression
+
     order = np.argsort(said, kind="stable")
     fitted = isotonic_regression(true[order])
     first, last = fitted.blocks[:-1], fitted.blocks[1:]
     centres = np.add.reduceat(said[order], first) / (last - first)
-    places = np.concatenate([[0.0], centres, [1.0]])
-    levels = fitted.x[first]
-    least = 1.0 / (len(gold) + 2.0) / (1 if two else max(found.shape[1] - 1, 1))
-    levels = np.clip(np.concatenate([levels[:1], levels, levels[-1:]]), least, 1.0 - 1.0 / (len(gold) + 2.0))
+    places, levels = np.concatenate([[0.0], centres, [1.0]]), fitted.x[first]
+    levels = np.clip(np.concatenate([levels[:1], levels, levels[-1:]]), least, 1.0 - least if most is None else most)
     kept = np.append(True, np.diff(places) > 1e-9)
-    return Calibration(plain.temperature, steps=tuple(places[kept].tolist()), levels=tuple(levels[kept].tolist()))
+    return tuple(places[kept].tolist()), tuple(levels[kept].tolist())
 
 
 def fit_temperature(logits: np.ndarray, gold: np.ndarray) -> float:

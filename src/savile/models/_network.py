@@ -16,6 +16,7 @@ from savile.base.contracts import Loss
 from savile.base.errors import InputError
 from savile.models import _pairs
 from savile.models._bases import Base
+from savile.models._spans import TOKEN, windows
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -79,7 +80,7 @@ class TextEncoder(nn.Module):
         self.pairs = False
         self.pooling = _pooling(base)
         self.width: int = config.hidden_size
-        self.head = Head(self.width, outputs, cosine)
+        self.head: Any = Head(self.width, outputs, cosine)
         self.tokenizer: Tokenizer = Tokenizer.from_file(str(base.folder / "tokenizer.json"))
         self.tokenizer.no_padding()
         self.tokenizer.enable_truncation(self.max_length)
@@ -88,21 +89,40 @@ class TextEncoder(nn.Module):
         self.method_settings: dict[str, Any] = {}
         self.layer_path, self.layers = _layers(self.trunk)
 
+    def tag(self, outputs: int) -> None:
+        """Answer token by token from now on."""
+        from savile.models._token_head import PlainCutter, TokenHead
+
+        self.head, self.cutter = TokenHead(self.width, outputs), PlainCutter(self.tokenizer)
+
     @property
     def device(self) -> torch.device:
         """Where the weights are."""
-        return self.head.weight.device
+        device: torch.device = self.head.weight.device
+        return device
 
     def encode(self, texts: Sequence[str]) -> list[list[int]]:
-        """Token ids of each text, special tokens included, cut to `max_length`; of pairs, of both texts."""
+        """Token ids of each text, special tokens included, cut to `max_length`; of pairs, of both texts; where it tags, of each
+        window of a text.
+        """
+        if self.loss == TOKEN:
+            return [window.ids for window in windows(self.cutter, self.cutter(texts))]
         return _pairs.encode(self._read, texts) if self.pairs else self._read(texts)
 
     def _read(self, texts: Sequence[str]) -> list[list[int]]:
         return [encoding.ids for encoding in self.tokenizer.encode_batch(list(texts))]
 
     def forward(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-        """Ids and mask, int64 (n, s) -> logits, float32 (n, outputs)."""
-        logits: torch.Tensor = self.head(self.pooled(ids, mask))
+        """Ids and mask, int64 (n, s) -> logits, float32 (n, outputs), or (n, s, outputs) where it tags."""
+        if self.loss != TOKEN:
+            logits: torch.Tensor = self.head(self.pooled(ids, mask))
+            return logits
+        choose_attention(self.trunk, ids.shape[1])
+        return self.answer(self.trunk(input_ids=ids, attention_mask=mask).last_hidden_state, mask)
+
+    def answer(self, hidden: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        """Hidden states at the top (n, s, d) and mask (n, s) -> logits."""
+        logits: torch.Tensor = self.head(hidden, mask) if self.loss == TOKEN else self.head(self.pool(hidden, mask))
         return logits
 
     def pooled(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
@@ -129,14 +149,15 @@ class TextEncoder(nn.Module):
         return (hidden * weights).sum(1) / weights.sum(1)
 
     def frozen_depth(self) -> int:
-        """How many of the lowest layers, with the embeddings under them, learn nothing."""
+        """How many of the lowest layers, with the embeddings under them, learn nothing; not all of them where it tags."""
         if self.pairs:  # nothing between tokens and angles is worth keeping
             return 0 if any(p.requires_grad for p in self.trunk.parameters()) else len(self.layers)
         lowest = {id(p) for layer in self.layers for p in layer.parameters()}
         if any(p.requires_grad for p in self.trunk.parameters() if id(p) not in lowest):
             return 0
         frozen = [not any(p.requires_grad for p in layer.parameters()) for layer in self.layers]
-        return next((depth for depth, still in enumerate(frozen) if not still), len(frozen))
+        depth = next((depth for depth, still in enumerate(frozen) if not still), len(frozen))
+        return min(depth, len(frozen) - 1) if self.loss == TOKEN else depth
 
     def pair_up(self) -> None:
         """From now on read two texts a row."""
@@ -166,11 +187,10 @@ class Upper(nn.Module):
         self.trunk = _without_lower_layers(network.trunk, network.layer_path, depth)
 
     def forward(self, hidden: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-        """Hidden states (n, s, d) and mask (n, s) -> logits (n, outputs)."""
+        """Hidden states (n, s, d) and mask (n, s) -> logits."""
         choose_attention(self.trunk, hidden.shape[1])
         top = self.trunk(inputs_embeds=hidden, attention_mask=mask).last_hidden_state
-        logits: torch.Tensor = self.network.head(self.network.pool(top, mask))
-        return logits
+        return self.network.answer(top, mask)
 
 
 class _Given(nn.Module):

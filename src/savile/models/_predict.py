@@ -14,9 +14,11 @@ import numpy as np
 from savile.base import catalogue
 from savile.base.contracts import Inputs
 from savile.base.errors import InputError
-from savile.base.mask import Masker
+from savile.base.mask import Masker, Trace
+from savile.base.outputs import Tokens
 from savile.base.records import Calibration, Model, Outputs
 from savile.models._calibrate import decide
+from savile.models._spans import TOKEN, answered, padded_run, windows
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -49,28 +51,34 @@ class Predictor:
         family = catalogue.get("families", model.family)
         self.reads = family.reads
         self.answerer: Any = None  # of the family itself; an engine has none
+        tags = self.head.loss == TOKEN
         if engine is None:
             answerer = self.answerer = family.load(model, form)
-            self._logits: Callable[[Any], np.ndarray] = lambda inputs: family.predict(answerer, inputs)
+            self._logits: Callable[[Any], Any] = lambda inputs: family.predict(answerer, inputs)
         else:
-            self._tokens = family.tokens(files)
             self._run = catalogue.get("engines", engine).open(files, threads or 0)
-            self._logits = self._engine_logits
+            self._tokens = family.cutter(files) if tags else family.tokens(files)
+            self._logits = self._engine_tokens if tags else self._engine_logits
 
     def __call__(self, inputs: Inputs | Sequence[Mapping[str, Any]]) -> Outputs:
         """Texts or rows (see `logits`) -> calibrated answers, in the order given."""
         return self.decide(self.logits(inputs))
 
-    def logits(self, inputs: Inputs | Sequence[Mapping[str, Any]]) -> np.ndarray:
-        """What is asked -> uncalibrated logits, float32 (n, outputs).
+    def logits(self, inputs: Inputs | Sequence[Mapping[str, Any]]) -> Any:
+        """What is asked -> uncalibrated logits, float32 (n, outputs), or `Tokens`, whose places are those of the given texts.
 
         Args:
             inputs: texts; of a family that reads tables, a table with the feature columns, or rows by column name. Whatever is
                 text in them is masked first.
         """
+        empty = np.zeros((0, self.head.outputs), dtype=np.float32)
+        if self.head.loss != TOKEN:
+            return self._logits(self.masked(inputs)) if len(inputs) else empty
         if not len(inputs):
-            return np.zeros((0, self.head.outputs), dtype=np.float32)
-        return self._logits(self.masked(inputs))
+            return Tokens.of([], self.head.outputs)
+        traces = [self._mask.traced(str(text)) for text in inputs]
+        found: Tokens = self._logits([trace.text for trace in traces])
+        return found.moved(back(found, traces)) if any(trace.moved for trace in traces) else found
 
     def masked(self, inputs: Inputs | Sequence[Mapping[str, Any]]) -> Inputs:
         """The inputs as the model sees them."""
@@ -85,8 +93,8 @@ class Predictor:
                 table = table.set_column(place, name, pa.array(texts, pa.string()))
         return table
 
-    def decide(self, logits: np.ndarray) -> Outputs:
-        """Logits (n, outputs) -> calibrated answers."""
+    def decide(self, logits: Any) -> Outputs:
+        """Logits (n, outputs), or `Tokens` -> calibrated answers."""
         return decide(self.head, logits, self.calibration)
 
     def reasons(self, inputs: Inputs | Sequence[Mapping[str, Any]]) -> list[Explained]:
@@ -102,8 +110,13 @@ class Predictor:
 
     def tokens(self, texts: Sequence[str]) -> list[list[int]]:
         """Texts -> token ids, as the engine reads them."""
+        if self.head.loss == TOKEN:
+            return [window.ids for window in windows(self._tokens, self._tokens(texts))]
         ids: list[list[int]] = self._tokens(texts)
         return ids
+
+    def _engine_tokens(self, texts: Sequence[str]) -> Tokens:
+        return answered(texts, self._tokens, padded_run(self._run, batches, pad), self.head.outputs)
 
     def _engine_logits(self, texts: Sequence[str]) -> np.ndarray:
         ids = self.tokens(texts)
@@ -112,6 +125,16 @@ class Predictor:
         for rows in batches(lengths):
             logits[rows] = self._run(*pad([ids[row] for row in rows]))
         return logits
+
+
+def back(found: Tokens, traces: Sequence[Trace]) -> np.ndarray:
+    """Places in masked texts -> places in the texts as they came, int64 (t, 2)."""
+    places = found.places.copy()
+    for row, trace in enumerate(traces):
+        if trace.moved:
+            inside = slice(found.bounds[row], found.bounds[row + 1])
+            places[inside] = trace.origin(places[inside])
+    return places
 
 
 def tabled(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, str]) -> pa.Table:

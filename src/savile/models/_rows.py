@@ -23,7 +23,8 @@ class TokenRows:
     def __init__(self, ids: Sequence[Sequence[int]], pad_id: int = 0) -> None:
         self.lengths = np.array([len(row) for row in ids], dtype=np.int64)
         self.starts = np.concatenate([[0], np.cumsum(self.lengths)[:-1]]).astype(np.int64)
-        self.flat = np.concatenate([np.asarray(row, dtype=np.int32) for row in ids]) if len(ids) else np.zeros(0, np.int32)
+        flat = np.concatenate([np.asarray(row, dtype=np.int64) for row in ids]) if len(ids) else np.zeros(0, np.int64)
+        self.flat = flat.astype(np.int32) if flat.max(initial=0) < 1 << 31 else flat  # half the memory where it holds them
         self.pad_id = pad_id
 
     def __len__(self) -> int:

@@ -20,11 +20,16 @@ from savile.base.contracts import Loss
 from savile.models import _pairs
 from savile.models._bases import Base
 from savile.models._network import Head
+from savile.models._piece_cutter import VOCABULARY, PieceCutter
+from savile.models._spans import TOKEN, windows
+from savile.models._token_head import TokenHead
 from savile.models._unigram import Unigram
 
 WEIGHTS, PIECES = "weights.npz", "sp.model"
 TABLES = 17  # token i is row i // 17 of table i % 17
 WIDTH, CHANNELS = 512, 256
+PLACES, STEPS = 4, (1, 2, 4)  # of a character in its piece; of the convolutions of a head that tags
+TOKEN_WIDTH = WIDTH + CHANNELS * 3 + WIDTH + PLACES
 ORDERS = ((2, 0), (3, 1), (5, 2))  # tokens a convolution sees, and how many of them come before its own
 
 
@@ -82,16 +87,22 @@ class Convolutions(nn.Module):
     def forward(self, vectors: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         """Vectors (n, s, 512) and mask (n, s) -> (n, 512); nothing crosses the end of a text."""
         real = mask.unsqueeze(-1).to(vectors.dtype)
+        length = real.sum(1)
+        total = (self.tokens(vectors, mask) * real).sum(1)
+        # the sum over tokens and the projection change places: one product a text instead of one a token
+        summed: torch.Tensor = self.out(total) + (length - 1) * self.out.bias
+        return summed * torch.rsqrt(length)
+
+    def tokens(self, vectors: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        """Vectors (n, s, 512) and mask (n, s) -> what each token is in its company, (n, s, 1280)."""
+        real = mask.unsqueeze(-1).to(vectors.dtype)
         branches = self.norm(self.project(vectors)).mul(real).split(CHANNELS, dim=-1)
         joined = [vectors]
         for branch, first, second, (order, left) in zip(branches, self.first, self.second, ORDERS, strict=True):
             hidden = (F.relu(first(_windows(branch, order, left))) + branch) * real
             joined.append(F.relu(second(_windows(hidden, order, left))) + hidden)
-        length = real.sum(1)
-        total = (self.joined(torch.cat(joined, dim=-1)) * real).sum(1)
-        # the sum over tokens and the projection change places: one product a text instead of one a token
-        summed: torch.Tensor = self.out(total) + (length - 1) * self.out.bias
-        return summed * torch.rsqrt(length)
+        found: torch.Tensor = self.joined(torch.cat(joined, dim=-1))
+        return found
 
 
 class Dense(nn.Module):
@@ -144,11 +155,16 @@ class SentenceEncoder(nn.Module):
         self.loss: Loss = "cross_entropy"
         self.pairs = False
         self.trunk = Trunk(base.folder)
-        self.head = Head(WIDTH, outputs, cosine)
+        self.head: Any = Head(WIDTH, outputs, cosine)
         self.pieces = (base.folder / PIECES).read_bytes()
         self.tokenizer = _tokenizer(self.pieces, max_length)
         self.method = ""
         self.method_settings: dict[str, Any] = {}
+
+    def tag(self, outputs: int) -> None:
+        """Answer token by token from now on; the dense blocks, which are for whole texts, are left out."""
+        self.head, self.cutter = TokenHead(TOKEN_WIDTH, outputs, STEPS), PieceCutter(self.pieces, self.max_length)
+        self.trunk.layers = self.trunk.layers[:1]
 
     @property
     def layers(self) -> nn.ModuleList:
@@ -158,10 +174,15 @@ class SentenceEncoder(nn.Module):
     @property
     def device(self) -> torch.device:
         """Where the weights are."""
-        return self.head.weight.device
+        device: torch.device = self.head.weight.device
+        return device
 
     def encode(self, texts: Sequence[str]) -> list[list[int]]:
-        """Token ids of each text, both ends marked, cut to `max_length`; of pairs, of both texts."""
+        """Token ids of each text, both ends marked, cut to `max_length`; of pairs, of both texts; where it tags, of each window
+        of a text.
+        """
+        if self.loss == TOKEN:
+            return [window.ids for window in windows(self.cutter, self.cutter(texts))]
         return _pairs.encode(self.tokenizer, texts) if self.pairs else self.tokenizer(texts)
 
     def pair_up(self) -> None:
@@ -171,12 +192,24 @@ class SentenceEncoder(nn.Module):
     def see(self, ids: np.ndarray) -> None:
         """What is learned from, token ids (t,): where a method asks for it, these tokens get a correction."""
         if self.trunk.embeddings.corrected and self.trunk.embeddings.correction is None:
-            self.trunk.embeddings.correct(np.unique(ids[ids >= 0]).astype(np.int64))
+            ids = np.unique(ids[ids >= 0]).astype(np.int64)
+            if self.loss == TOKEN:
+                ids = np.unique(np.concatenate([ids % VOCABULARY, ids // VOCABULARY % VOCABULARY]))
+            self.trunk.embeddings.correct(ids)
 
     def forward(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-        """Ids and mask, int64 (n, s) -> logits, float32 (n, outputs)."""
-        logits: torch.Tensor = self.head(self.pooled(ids, mask))
+        """Ids and mask, int64 (n, s) -> logits, float32 (n, outputs), or (n, s, outputs) where it tags."""
+        logits: torch.Tensor
+        logits = self.head(self._tokens(ids, mask), mask) if self.loss == TOKEN else self.head(self.pooled(ids, mask))
         return logits
+
+    def _tokens(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        """Ids of characters in their pieces (see `_piece_cutter`) and mask (n, s) -> features (n, s, `TOKEN_WIDTH`)."""
+        own, piece, place = ids % VOCABULARY, ids // VOCABULARY % VOCABULARY, ids // VOCABULARY**2
+        convolutions: Any = self.trunk.layers[0]
+        context = convolutions.tokens(self.trunk.embeddings(piece), mask)
+        where = F.one_hot(place, PLACES).to(context.dtype)
+        return torch.cat([context, self.trunk.embeddings(own), where], dim=-1)
 
     def pooled(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         """Ids and mask (n, s) -> embeddings (n, 512); of pairs, their angles (n, 2)."""
@@ -185,6 +218,8 @@ class SentenceEncoder(nn.Module):
 
     def frozen_depth(self) -> int:
         """All layers when nothing under the head learns, else none: what lies between is not worth keeping."""
+        if self.loss == TOKEN:
+            return 0
         learns = any(p.requires_grad for p in self.trunk.parameters()) or self.trunk.embeddings.corrected
         return 0 if learns else len(self.layers)
 

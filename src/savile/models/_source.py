@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 
-from savile.models._head import best_strength, convex_head
+from savile.models._head import best_strength, convex_head, row_loss
 from savile.models._network import TextEncoder
 from savile.models._rows import HiddenRows, TokenRows, autocast, embed, sorted_batches
 from savile.models._settings import FitSettings
+from savile.models._spans import TOKEN
+from savile.models._tagged_rows import TaggedRows
 
 Rows = tuple[Sequence[str], np.ndarray]
+Score = Callable[[Any, Any], float]
 
 
 class Source:
@@ -24,9 +28,15 @@ class Source:
         texts, targets = rows
         self.network = network
         self.precision = precision(settings, network.device)
-        kind = np.int64 if network.loss == "cross_entropy" and np.ndim(targets) == 1 else np.float32
-        self.targets = torch.from_numpy(np.asarray(targets, dtype=kind))
-        self.tokens = TokenRows(network.encode(texts), network.pad_id)
+        self.targets: torch.Tensor
+        self.spans: TaggedRows | None = None
+        if network.loss == TOKEN:
+            self.spans = TaggedRows(network, texts, targets)
+            self.tokens = TokenRows(self.spans.ids, network.pad_id)
+        else:
+            kind = np.int64 if network.loss == "cross_entropy" and np.ndim(targets) == 1 else np.float32
+            self.targets = torch.from_numpy(np.asarray(targets, dtype=kind))
+            self.tokens = TokenRows(network.encode(texts), network.pad_id)
         self.pooled: torch.Tensor | None = None
         self.below: HiddenRows | None = None
         training = depth is None
@@ -41,10 +51,22 @@ class Source:
             start(network, self.pooled, self.targets, settings)
         self.upper = network.upper(self.depth) if self.below is not None else None
 
+    def due(self, rows: np.ndarray) -> torch.Tensor:
+        """What is right in some rows, as `row_loss` reads it."""
+        return self.targets[rows] if self.spans is None else self.spans.padded(rows)
+
+    def judged(self, score: Score) -> tuple[float, float]:
+        """The score, and the loss, of what the network answers now."""
+        logits = predict_rows(self)
+        if self.spans is not None:
+            return self.spans.judged(logits, score)
+        loss = row_loss(self.network.loss, logits, self.targets).item()
+        return float(score(answered(self.network, logits), self.targets.numpy())), loss
+
     def logits(
         self, rows: np.ndarray, disturb: Callable[[torch.Tensor], torch.Tensor] | None = None, learning: bool = False
     ) -> torch.Tensor:
-        """Logits (n, outputs) of some rows; their embeddings, or what is kept of them, may be disturbed on the way.
+        """Logits (n, outputs), or (n, s, outputs); their embeddings, or what is kept of them, may be disturbed on the way.
 
         For `learning`, a network may read less where the loss is the same.
         """
@@ -76,13 +98,28 @@ def _disturbed(network: TextEncoder, disturb: Callable[[torch.Tensor], torch.Ten
 
 
 @torch.no_grad()
-def predict_rows(source: Source) -> torch.Tensor:
-    """Logits of all rows of a source, (n, outputs)."""
+def predict_rows(source: Source) -> Any:
+    """Logits of all rows of a source, (n, outputs), or (s, outputs) each where tokens are answered."""
     source.network.eval()
+    if source.spans is not None:
+        found = [torch.zeros(0)] * len(source.tokens)
+        for rows in sorted_batches(source.tokens.lengths):
+            for row, one in zip(rows, source.logits(rows).float().cpu(), strict=True):
+                found[row] = one[: int(source.tokens.lengths[row])]
+        return found
     logits = torch.empty(len(source.tokens), len(source.network.labels))
     for rows in sorted_batches(source.tokens.lengths):
         logits[torch.from_numpy(rows)] = source.logits(rows).cpu()
     return logits
+
+
+def answered(network: TextEncoder, logits: torch.Tensor) -> np.ndarray:
+    """Logits (n, outputs) -> answers in the form of the targets."""
+    if network.loss == "squared_error":
+        numbers: np.ndarray = logits[:, 0].numpy()
+        return numbers
+    chosen: np.ndarray = (logits.argmax(1) if network.loss == "cross_entropy" else logits > 0).numpy()
+    return chosen
 
 
 def start(network: TextEncoder, pooled: torch.Tensor, targets: torch.Tensor, settings: FitSettings) -> None:
@@ -115,6 +152,8 @@ def start_at_class_means(network: TextEncoder, pooled: torch.Tensor, targets: to
 
 def _needs_start(network: TextEncoder) -> bool:
     if getattr(network, "speaks", False):  # its own words are a start
+        return False
+    if network.loss == TOKEN:
         return False
     starts = network.head.cosine or network.loss != "cross_entropy" or getattr(network, "pairs", False)
     return starts and not bool(network.head.weight.any())

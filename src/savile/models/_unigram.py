@@ -58,6 +58,27 @@ class Unigram:
         text = "".join(self._prefixes(text)) if self._continues.search(text) else text.translate(self._single)
         return (SPACE + SPACES.sub(" ", text).strip(" ").replace(" ", SPACE)).rstrip(SPACE)
 
+    def pieces(self, units: Sequence[str]) -> list[list[tuple[int, int, int]]]:
+        """The pieces of each unit, a word or a run of characters: id, and where it starts and ends in the unit.
+
+        A mark of a space in front counts for nothing. Where the normal form is of another length, the unit is one piece.
+        """
+        marked = [unit.startswith(SPACE) for unit in units]
+        bare = [unit.removeprefix(SPACE) for unit in units]
+        normal = [self.normal(unit).removeprefix(SPACE) for unit in bare]
+        named = [SPACE * mark + name for mark, name in zip(marked, normal, strict=True)]
+        rows = []
+        for one, name, unit, mark in zip(
+            self._tokenizer.encode_batch(named, add_special_tokens=False), normal, bare, marked, strict=True
+        ):
+            cut = [(piece, max(0, start - mark), end - mark) for piece, (start, end) in zip(one.ids, one.offsets, strict=True)]
+            whole = len(name) != len(unit) or not cut
+            cut = (
+                [(one.ids[-1] if one.ids else UNKNOWN, 0, len(unit))] if whole else [each for each in cut if each[2] > each[1]]
+            )
+            rows.append(cut or [(UNKNOWN, 0, len(unit))])
+        return rows
+
     def _prefixes(self, text: str) -> Iterator[str]:
         """The text with the longest key at each place replaced."""
         place = 0

@@ -15,6 +15,7 @@ from savile.models import _checkpoint
 from savile.models._rows import TokenRows, embed
 from savile.models._settings import FitSettings
 from savile.models._source import Rows, precision
+from savile.models._spans import TOKEN
 
 if TYPE_CHECKING:
     from savile.models._network import TextEncoder
@@ -52,7 +53,13 @@ def _most(network: TextEncoder, texts: Any, settings: FitSettings) -> int:
     """Rows that fit, from a timed pass over a few."""
     sample = [texts[row] for row in np.random.default_rng(settings.seed).permutation(len(texts))[:SAMPLE]]
     depth, kind = network.frozen_depth(), precision(settings, network.device)
-    embed(network, TokenRows(network.encode(sample[:4]), network.pad_id), depth, kind)  # pays for kernel caches
+
+    def ready(texts: list[Any]) -> None:
+        tokens = TokenRows(network.encode(texts), network.pad_id)
+        if depth or network.loss != TOKEN:
+            embed(network, tokens, depth, kind)
+
+    ready(sample[:4])  # pays for kernel caches
     clock = time.perf_counter()
-    embed(network, TokenRows(network.encode(sample), network.pad_id), depth, kind)
+    ready(sample)
     return most_rows(settings.minutes, (time.perf_counter() - clock) / len(sample), depth == len(network.layers))

@@ -14,6 +14,8 @@ from savile.base import catalogue
 from savile.base.contracts import Loss, Reads
 from savile.base.errors import CorruptError, InputError
 from savile.base.records import Model, canonical
+from savile.models import _spans
+from savile.models._spans import TOKEN
 
 if TYPE_CHECKING:
     import torch
@@ -50,6 +52,8 @@ def create(
     network.loss = loss
     if pairs:
         network.pair_up()
+    if loss == TOKEN:
+        network.tag(catalogue.get("tasks", "tag").head(len(labels)).outputs)
     return network
 
 
@@ -138,19 +142,27 @@ def restored(model: Model, form: str, create: Callable[..., Any], fill: Callable
     return network.eval()
 
 
-def predict(network: TextEncoder, texts: Sequence[str]) -> np.ndarray:
-    """Texts -> logits in fp32, (n, outputs)."""
+def predict(network: TextEncoder, texts: Sequence[str]) -> Any:
+    """Texts -> logits in fp32, (n, outputs), or of their tokens where it tags."""
+    if network.loss == TOKEN:
+        return _spans.answered(texts, network.cutter, lambda rows: _each(network, rows), len(network.head.bias))
+    return np.stack(_each(network, network.encode(texts))) if len(texts) else np.zeros((0, len(network.labels)), np.float32)
+
+
+def _each(network: TextEncoder, ids: Sequence[list[int]]) -> list[np.ndarray]:
+    """Rows of ids -> the logits of each, (outputs,) or (s, outputs)."""
     import torch
 
     from savile.models._rows import TokenRows, sorted_batches
 
-    tokens = TokenRows(network.encode(texts), network.pad_id)
-    logits = np.empty((len(texts), len(network.labels)), dtype=np.float32)
+    tokens, found = TokenRows(ids, network.pad_id), [np.zeros(0, dtype=np.float32)] * len(ids)
     with torch.inference_mode():
         for rows in sorted_batches(tokens.lengths):
-            ids, mask = tokens.padded(rows)
-            logits[rows] = network(torch.from_numpy(ids), torch.from_numpy(mask)).numpy()
-    return logits
+            padded, mask = tokens.padded(rows)
+            logits = network(torch.from_numpy(padded), torch.from_numpy(mask)).numpy()
+            for row, one in zip(rows, logits, strict=True):
+                found[row] = one[: len(ids[row])] if one.ndim == 2 else one
+    return found
 
 
 def tokenizer_files(network: TextEncoder) -> dict[str, Path | bytes]:
@@ -183,8 +195,17 @@ def reading(
     return lambda texts: _pairs.encode(read, texts)
 
 
+def cutter(files: Mapping[str, Path]) -> _spans.Cutter:
+    """How a form that tags cuts texts, from its files."""
+    from tokenizers import Tokenizer
+
+    from savile.models._token_head import PlainCutter
+
+    return PlainCutter(Tokenizer.from_file(str(files["tokenizer.json"])))
+
+
 def module(network: TextEncoder) -> torch.nn.Module:
-    """The torch module: ids and mask, int64 (n, s) -> logits (n, outputs)."""
+    """The torch module: ids and mask, int64 (n, s) -> logits (n, outputs), or (n, s, outputs) where it tags."""
     return network
 
 

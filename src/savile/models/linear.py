@@ -16,7 +16,10 @@ from savile.base.answers import compared
 from savile.base.contracts import Reads, Rows
 from savile.base.errors import CorruptError
 from savile.base.records import Model, canonical
+from savile.models import _linear_tags
+from savile.models._linear_tags import LinearTags
 from savile.models._reasons import Contributions
+from savile.models._spans import TOKEN
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
@@ -60,8 +63,14 @@ class Linear:
     labels: tuple[str, ...]
 
 
-def fit(data: Rows, task: str = "classify", settings: Settings | None = None) -> Linear:
-    """Fit on TF-IDF features: support vector machines, one against the rest a label, or ridge regression of a number."""
+def fit(data: Rows, task: str = "classify", settings: Settings | None = None) -> Linear | LinearTags:
+    """Fit on TF-IDF features: support vector machines, one against the rest a label, or ridge regression of a number.
+
+    Spans are found by what tokens and their neighbours are, see `_linear_tags`.
+    """
+    head = catalogue.get("tasks", task).head(len(data.labels))
+    if head.loss == TOKEN:
+        return _linear_tags.fit(data, head.outputs)
     texts, settings = [compared(text) for text in data.inputs], settings or Settings()
     blocks = _blocks(texts, settings)
     vectorisers = [_vectoriser(block).fit(texts) for block in blocks]
@@ -70,13 +79,14 @@ def fit(data: Rows, task: str = "classify", settings: Settings | None = None) ->
     linear = Linear(blocks, vocabularies, idf, np.zeros((0, 0)), np.zeros(0), tuple(data.labels))
     weight = np.zeros((len(data.labels), len(idf)), dtype=np.float32)
     bias = np.zeros(len(data.labels), dtype=np.float32)
-    solve = FITS[catalogue.get("tasks", task).head(len(data.labels)).loss]
-    solve(_features(linear, texts), data.targets, settings.strength, weight, bias)
+    FITS[head.loss](_features(linear, texts), data.targets, settings.strength, weight, bias)
     return Linear(blocks, vocabularies, idf, weight, bias, tuple(data.labels))
 
 
-def save(linear: Linear) -> dict[str, Path | bytes]:
+def save(linear: Linear | LinearTags) -> dict[str, Path | bytes]:
     """The files of the form ``linear``."""
+    if isinstance(linear, LinearTags):
+        return _linear_tags.files(linear)
     from safetensors.numpy import save as to_bytes
 
     spec = {"blocks": list(linear.blocks), "labels": list(linear.labels)}
@@ -87,7 +97,7 @@ def save(linear: Linear) -> dict[str, Path | bytes]:
     }
 
 
-def load(model: Model, form: str = FORM) -> Linear:
+def load(model: Model, form: str = FORM) -> Linear | LinearTags:
     """The fitted model of a saved one.
 
     Raises:
@@ -99,6 +109,8 @@ def load(model: Model, form: str = FORM) -> Linear:
     files: Mapping[str, Path] = {name: Path(str(path)) for name, path in model.forms[form].items()}
     try:
         spec = json.loads(files["linear.json"].read_text())
+        if "tags" in spec:
+            return _linear_tags.of_files(files)
         terms = json.loads(files["vocabularies.json"].read_text())
         tensors = load_file(files["linear.safetensors"])
     except (SafetensorError, ValueError, KeyError) as error:
@@ -109,8 +121,10 @@ def load(model: Model, form: str = FORM) -> Linear:
     return Linear(tuple(spec["blocks"]), vocabularies, **tensors, labels=tuple(spec["labels"]))
 
 
-def predict(linear: Linear, texts: Sequence[str]) -> np.ndarray:
-    """Texts -> one margin a label, float32 (n, outputs)."""
+def predict(linear: Linear | LinearTags, texts: Sequence[str]) -> Any:
+    """Texts -> one margin a label, float32 (n, outputs), or log-odds of their tokens."""
+    if isinstance(linear, LinearTags):
+        return _linear_tags.predict(linear, texts)
     features = _features(linear, texts).astype(np.float32)
     return np.asarray(features @ linear.weight.T + linear.bias, dtype=np.float32)
 

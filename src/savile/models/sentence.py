@@ -7,9 +7,11 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from savile.base import catalogue
 from savile.base.contracts import Loss, Reads
 from savile.base.errors import CorruptError, InputError
 from savile.base.records import Model, canonical
+from savile.models._spans import TOKEN, Cutter
 from savile.models.encoder import attach, module, predict, reading, restored
 from savile.models.encoder import said as said_of
 
@@ -21,7 +23,20 @@ reads: Reads = "text"
 FORM = "torch"
 SOFT = True
 PAIRS = True  # whether it reads two texts a row, too
-__all__ = ["FORM", "attach", "create", "load", "module", "predict", "reads", "save", "tokens", "tokenizer_files", "trains"]
+__all__ = [
+    "FORM",
+    "attach",
+    "create",
+    "cutter",
+    "load",
+    "module",
+    "predict",
+    "reads",
+    "save",
+    "tokens",
+    "tokenizer_files",
+    "trains",
+]
 
 # beyond two or three passes its validation loss rises, on Chinese reviews as early as after the first
 FIT: Mapping[str, Mapping[str, Any]] = {"full": {"learning_rate": 5e-4, "epochs": 3.0}}
@@ -48,6 +63,8 @@ def create(
     network.loss = loss
     if pairs:
         network.pair_up()
+    if loss == TOKEN:
+        network.tag(catalogue.get("tasks", "tag").head(len(labels)).outputs)
     return network
 
 
@@ -91,6 +108,13 @@ def tokens(files: Mapping[str, Path]) -> Callable[[Sequence[str]], list[list[int
 
     said = json.loads(files["tokens.json"].read_text())
     return reading(Unigram(files["sp.model"].read_bytes(), said["max_length"]), said)
+
+
+def cutter(files: Mapping[str, Path]) -> Cutter:
+    """How a form that tags cuts texts, from its files."""
+    from savile.models._piece_cutter import PieceCutter
+
+    return PieceCutter(files["sp.model"].read_bytes(), json.loads(files["tokens.json"].read_text())["max_length"])
 
 
 def _fill(network: SentenceEncoder, files: Mapping[str, Path]) -> None:

@@ -83,9 +83,12 @@ def fit(data: Rows, task: str = "classify", settings: Settings | None = None) ->
     """Learn the columns, then the model.
 
     Raises:
-        InputError: a setting that cannot be used.
+        InputError: a setting that cannot be used, or a task that is about spans of a text.
         DataError: no column says anything.
     """
+    loss = catalogue.get("tasks", task).head(len(data.labels)).loss
+    if loss == "token_cross_entropy":
+        raise InputError("a task about rows", f"{task}, about spans of a text", "Use minilm, use-m or linear.")
     settings, table = settings or Settings(), _table(data.inputs)
     _check(settings, table)
     table = table.drop_columns([name for name in settings.without if name in table.column_names])
@@ -101,7 +104,6 @@ def fit(data: Rows, task: str = "classify", settings: Settings | None = None) ->
     if not features:
         received = ", ".join(table.column_names[:5]) or "none"
         raise DataError("a column to learn from", received, "Add columns whose values repeat, or numbers, dates or texts.")
-    loss = catalogue.get("tasks", task).head(len(data.labels)).loss
     several = data.targets.ndim == 2
     plan = Plan(loss, 1 if several or len(data.labels) < 3 else len(data.labels), data.seed, 0)
     targets = [column.astype(np.int64) for column in data.targets.T] if several else [data.targets]

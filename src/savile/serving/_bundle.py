@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ import numpy as np
 
 from savile.base import answers, catalogue
 from savile.base.errors import CorruptError, ParityError
+from savile.base.outputs import Span, Tokens
 from savile.base.records import Calibration, Dataset, Model, Outputs, Release, canonical, digest
 from savile.base.store import Store
 from savile.models import Predictor
@@ -44,15 +45,40 @@ def golden(predictor: Predictor, data: Dataset) -> dict[str, Any]:
     asked = answers.take(inputs, chosen)
     expected = {
         "texts": list(asked) if predictor.reads == "text" else asked.to_pylist(),  # type: ignore[union-attr]
-        "answers": said(predictor, outputs.rows(chosen)),
-        "logits": [[round(float(value), 4) for value in outputs.logits[row]] for row in chosen],
+        "answers": said(predictor, outputs.rows(chosen), asked),
+        "logits": _listed(outputs.logits[chosen]),
     }
     return {**expected, "sha256": digest(canonical(expected))}
 
 
-def said(predictor: Predictor, outputs: Outputs) -> list[dict[str, Any]]:
-    """Each answer as a client reads it, but for the release."""
+def _listed(logits: Any) -> Any:
+    """Logits as JSON."""
+    if not isinstance(logits, Tokens):
+        return [[round(float(value), 4) for value in row] for row in logits]
+    flat = [[round(float(value), 4) for value in row] for row in logits.flat]
+    return {"flat": flat, "bounds": logits.bounds.tolist(), "places": logits.places.tolist()}
+
+
+def _unlisted(listed: Any) -> Any:
+    """Logits of their JSON."""
+    if not isinstance(listed, Mapping):
+        return np.array(listed, dtype=np.float32)
+    flat, bounds, places = (listed[name] for name in ("flat", "bounds", "places"))
+    return Tokens(np.array(flat, dtype=np.float32), np.array(bounds), np.array(places).reshape(-1, 2))
+
+
+def said(predictor: Predictor, outputs: Outputs, texts: Any = ()) -> list[dict[str, Any]]:
+    """Each answer as a client reads it, but for the release; `texts` are those asked, where spans are answered."""
     names, found = predictor.labels, []
+    if outputs.choice.dtype == object:
+        return [
+            {
+                "spans": [_span(span, names, text) for span in spans],
+                "probability": round(float(sure), 6),
+                "abstain": bool(abstain),
+            }
+            for spans, sure, abstain, text in zip(outputs.choice, outputs.confidence, outputs.abstain, texts, strict=True)
+        ]
     for row in range(len(outputs.logits)):
         if outputs.low is not None and outputs.high is not None:
             number, low, high = (round(float(values[row]), 6) for values in (outputs.choice, outputs.low, outputs.high))
@@ -66,6 +92,11 @@ def said(predictor: Predictor, outputs: Outputs) -> list[dict[str, Any]]:
                 one = {"labels": each, "probability": sure}
         found.append({**one, "abstain": bool(outputs.abstain[row])})
     return found
+
+
+def _span(span: Span, names: Sequence[str], text: str) -> dict[str, Any]:
+    place = {"start": span.start, "end": span.end, "label": names[span.label], "text": text[span.start : span.end]}
+    return {**place, "probability": round(span.probability, 6)}
 
 
 def opened(release: Release) -> Predictor:
@@ -97,7 +128,7 @@ def replay(predictor: Predictor, release: Release) -> dict[str, Any]:
     expected: Mapping[str, Any] = release.golden
     if not expected.get("texts"):
         return {"passed": True, "reason": "", "n": 0}
-    before = predictor.decide(np.array(expected["logits"], dtype=np.float32))
+    before = predictor.decide(_unlisted(expected["logits"]))
     parity = catalogue.get("metrics", "parity").parity
     found: dict[str, Any] = parity({release.form: predictor}, expected["texts"], lambda _: before)[release.form]
     return found

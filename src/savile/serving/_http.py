@@ -80,7 +80,7 @@ class Service:
         rows = slice(start, start + len(texts))
         self.metrics.answered(outputs.abstain[rows])
         if self.predictor.head.loss != "cross_entropy":
-            said = _bundle.said(self.predictor, outputs.rows(rows))
+            said = _bundle.said(self.predictor, outputs.rows(rows), texts)
             return json.dumps({"answers": [one | {"release": self.digest} for one in said]}, ensure_ascii=False).encode()
         given = zip(
             outputs.choice[rows].tolist(), outputs.confidence[rows].tolist(), outputs.abstain[rows].tolist(), strict=True
@@ -95,7 +95,7 @@ class Service:
         self.metrics.answered(outputs.abstain[rows])
         loop = asyncio.get_running_loop()
         why = await loop.run_in_executor(self._explaining, self.predictor.reasons, texts)
-        said = _bundle.said(self.predictor, outputs.rows(rows))
+        said = _bundle.said(self.predictor, outputs.rows(rows), texts)
         answers = [
             one | {"reasons": [vars(each) for each in reasons.reasons[:count]], "score": reasons.score, "base": reasons.base}
             for one, reasons in zip(said, why, strict=True)

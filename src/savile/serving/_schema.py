@@ -30,6 +30,23 @@ _KINDS: dict[str, dict[str, Any]] = {
         "labels": {"type": "array", "items": _object(label=LABEL, probability=PROBABILITY)},
         "probability": {**PROBABILITY, "description": "of the label that is least surely given or left out"},
     },
+    "token_cross_entropy": {
+        "spans": {
+            "type": "array",
+            "items": _object(
+                start={
+                    "type": "integer",
+                    "minimum": 0,
+                    "description": "of the first character, counted in Unicode code points",
+                },
+                end={"type": "integer", "minimum": 1, "description": "behind the last character"},
+                label=LABEL,
+                text={"type": "string"},
+                probability=PROBABILITY,
+            ),
+        },
+        "probability": {**PROBABILITY, "description": "of the span or token that is least surely given or left out"},
+    },
     "squared_error": {
         "value": {"type": "number"},
         "low": {"type": "number", "description": "nine in ten lie between low and high"},
