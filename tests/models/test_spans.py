@@ -5,6 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
+from savile.base import _bio
 from savile.base.contracts import Rows
 from savile.base.outputs import Span, Tokens, arrays, joined, of_arrays, spanned
 from savile.models import _linear_tags, _span_maps, _spans
@@ -51,7 +52,7 @@ def test_decoding_finds_the_best_path_that_bio_allows():
             if all(now == 0 or now % 2 or before in (now, now - 1) for before, now in zip((0, *path), path, strict=False))
         ]
         best = max(allowed, key=lambda path: np.log(probabilities[np.arange(5), path]).sum())
-        found = _spans._paths(Tokens.of([(probabilities, places), (probabilities[:2], places[:2])], 5))
+        found = _bio.paths(Tokens.of([(probabilities, places), (probabilities[:2], places[:2])], 5))
         assert found[:5].tolist() == list(best)
 
 

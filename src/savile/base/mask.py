@@ -12,10 +12,12 @@ from __future__ import annotations
 import hashlib
 import hmac
 import os
+import re
 import tempfile
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +68,10 @@ class Trace:
         return (inside[0], inside[-1] + 1) if inside else (0, 0)
 
 
-KINDS = tuple(FINDERS)
+NAMED = ("name", "address", "organisation")  # found by the tagger that ships, where a policy asks for them
+KINDS = (*FINDERS, *NAMED)
+ANYTHING = re.compile(r"[^\W\d_]")
+PSEUDONYM = re.compile(r"\[[A-Z_]+-[0-9a-f]{6}\]")
 
 
 def policy(keys: Path | None, pii: str = "mask", kinds: Iterable[str] = USUAL) -> Policy:
@@ -74,21 +79,42 @@ def policy(keys: Path | None, pii: str = "mask", kinds: Iterable[str] = USUAL) -
 
     Args:
         keys: folder of the pseudonym key, the store's `keys`; None for the key of a single process, never written.
-        pii: ``mask`` or ``keep``.
+        pii: ``mask``; ``names``, which also replaces what the tagger takes for names, addresses and organisations; or ``keep``.
         kinds: what to look for.
 
     Raises:
         InputError: when `pii` or a kind is unknown.
     """
     kinds = list(kinds)
-    if pii not in ("mask", "keep"):
-        raise InputError("pii: mask or keep", repr(pii), "Use mask, which replaces personal data before anything is stored.")
+    if pii not in ("mask", "names", "keep"):
+        do = "Use mask, which replaces personal data before anything is stored."
+        raise InputError("pii: mask, names or keep", repr(pii), do)
+    kinds += [kind for kind in NAMED if pii == "names" and kind not in kinds]
     unknown = [kind for kind in kinds if kind not in KINDS]
     if unknown:
         raise InputError(f"kinds of personal data among {', '.join(KINDS)}", repr(unknown[0]), "Use one of those kinds.")
     if pii == "keep":
         return {"pii": "keep", "kinds": kinds}
-    return {"pii": "mask", "kinds": kinds, "key": key_id(_PROCESS_KEY if keys is None else _current_key(keys))}
+    named = {"tagger": _tagger_id()} if set(NAMED) & set(kinds) else {}
+    return {"pii": "mask", "kinds": kinds, "key": key_id(_PROCESS_KEY if keys is None else _current_key(keys)), **named}
+
+
+@cache
+def _tagger_id() -> str:
+    """The name of the tagger that ships: what it finds is part of what is served."""
+    from savile.base import _tagger
+
+    return hashlib.sha256(_tagger.SHIPPED.read_bytes()).hexdigest()[:12]
+
+
+def _names(text: str) -> list[Span]:
+    """Names, addresses and organisations as the tagger finds them; what touches a pseudonym is none."""
+    from savile.base import _tagger
+
+    tagger = _tagger.shipped()
+    masked = [match.span() for match in PSEUDONYM.finditer(text)]
+    found = (Span(tagger.labels[span.label], span.start, span.end) for span in _tagger.spans(tagger, [text])[0])
+    return [span for span in found if all(span.end <= start or end <= span.start for start, end in masked)]
 
 
 def key_id(key: bytes) -> str:
@@ -104,14 +130,19 @@ class Masker:
         keys: folder of the pseudonym key; None for the one of `$SAVILE_HOME`.
 
     Raises:
-        MachineError: when the policy's key is not in the folder.
+        MachineError: when the policy's key is not in the folder, or the tagger of names is another one.
     """
 
     def __init__(self, policy: Mapping[str, Any], keys: Path | None = None) -> None:
         self.policy = dict(policy)
         kinds = tuple(kind for kind in KINDS if kind in self.policy.get("kinds", USUAL))
-        self._finders = [FINDERS[kind] for kind in kinds]
-        self._suspect = suspect(kinds)
+        self._finders = [FINDERS[kind] for kind in kinds if kind in FINDERS]
+        self._named = set(kinds) & set(NAMED)
+        self._suspect = ANYTHING if self._named else suspect(kinds)
+        tagger = self.policy.get("tagger")
+        if tagger is not None and tagger != _tagger_id():
+            do = "Govern again with this version, or serve with the one it was governed with."
+            raise MachineError(f"the tagger {tagger} that the data was masked with", _tagger_id(), do)
         self._key = _key(self.policy["key"], keys) if self.policy.get("pii") == "mask" else b""
 
     def __call__(self, text: str) -> str:
@@ -159,6 +190,8 @@ class Masker:
                 if not any(taken[span.start : span.end]):
                     taken[span.start : span.end] = b"\1" * (span.end - span.start)
                     found.append(span)
+        if self._named:
+            found += [span for span in _names(text) if span.kind in self._named and not any(taken[span.start : span.end])]
         return sorted(found, key=lambda span: span.start)
 
     def _pseudonym(self, kind: str, value: str) -> str:

@@ -91,7 +91,8 @@ def govern(
         label: column with the labels; inferred when left out.
         text: column with the texts; inferred when left out.
         test: file with a published test set; without one 20 % of the rows become the test part.
-        pii: ``mask`` replaces personal data before anything is stored; ``keep`` does not, and the audit log says so.
+        pii: ``mask`` replaces personal data before anything is stored, ``names`` also what a model takes for names and
+            addresses; ``keep`` does not, and the audit log says so.
 
     Raises:
         DataError: when a file cannot be used.

@@ -48,7 +48,8 @@ class Options:
         label: column with the labels.
         text: column with the texts.
         test: file with a published test set, which is never touched; without one a share of the rows becomes the test part.
-        pii: ``mask`` replaces personal data before anything is stored, ``keep`` leaves it and says so.
+        pii: ``mask`` replaces personal data before anything is stored, ``names`` also names of people and organisations and
+            addresses, ``keep`` leaves it and says so.
         time: column with dates; the latest rows become the test part.
         group: column naming whom a row belongs to; nobody's rows end up in two parts.
         use: the columns to keep beside the roles; empty keeps all.

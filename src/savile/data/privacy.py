@@ -48,6 +48,7 @@ def apply(draft: Draft) -> Draft:
 
     policy = mask.policy(draft.keys, draft.options.pii)
     masker = mask.Masker(policy, draft.keys)
+    plain = mask.Masker({**policy, "kinds": [kind for kind in policy["kinds"] if kind not in mask.NAMED]}, draft.keys)
     stored = {}
     for column in draft.columns:
         if not _is_stored(draft, column):
@@ -56,11 +57,12 @@ def apply(draft: Draft) -> Draft:
         if column.role == "label" and draft.task == SPANS:
             values = _moved(draft, masker, values)
         elif column.role != "label" or draft.task != SCORE:  # a score is a quantity, however it looks
-            values, findings = _masked(draft, masker, column, values)
+            # what labels are called is no name of a person, whatever a model takes it for
+            values, findings = _masked(draft, plain if column.role == "label" else masker, column, values)
             draft = draft.noting(*findings)
         stored[column.name] = _typed(column, values, draft.task)
     # what was noted before this step may quote a label
-    noted = tuple(replace(one, evidence=masker(one.evidence)) for one in draft.findings)
+    noted = tuple(replace(one, evidence=plain(one.evidence)) for one in draft.findings)
     return replace(draft, table=pa.table(stored), policy=policy, findings=noted)
 
 

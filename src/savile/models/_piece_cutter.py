@@ -12,10 +12,10 @@ from functools import lru_cache
 
 import numpy as np
 
+from savile.base._tagger import WIDE
 from savile.models._unigram import BEGIN, END, SPACE, Unigram
 
 VOCABULARY = 1 << 17  # more than there are pieces
-WIDE = "\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\uf900-\ufaff"
 UNIT = re.compile(rf"(?P<wide>[{WIDE}]+)|[^\W\d_{WIDE}]+|\d+|[^\w\s]|_")
 ALONE, FIRST, MIDDLE, LAST = range(4)
 MOST_KNOWN = 200_000  # units that are remembered
