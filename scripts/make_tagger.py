@@ -23,7 +23,7 @@ from savile.tasks import tag
 
 TARGET = Path(__file__).parents[1] / "src" / "savile" / "base" / "tagger.safetensors"
 LABELS = ("address", "name", "organisation")
-ENGLISH, CHINESE = 16_000, 9_000  # texts
+ENGLISH, CHINESE = 17_000, 11_000  # texts
 KEPT = 300_000  # features
 
 Piece = tuple[str, str]  # a text and its label, empty for none
@@ -250,8 +250,21 @@ def composed(seed: int, english: int = ENGLISH, chinese: int = CHINESE) -> tuple
     """Texts and their spans."""
     composer = Composer(seed)
     rows = [joined(composer.english()) for _ in range(english)] + [joined(composer.chinese()) for _ in range(chinese)]
+    rows += [(text, []) for text in prose()] * 2
     composer.rng.shuffle(rows)
     return [text for text, _ in rows], [spans for _, spans in rows]
+
+
+def prose() -> list[str]:
+    """Sentences of this project's own pages, which name nobody."""
+    root = Path(__file__).parents[1]
+    lines = [
+        line
+        for page in (*sorted((root / "docs").glob("*.md")), *root.glob("README*.md"))
+        for line in page.read_text().splitlines()
+    ]
+    plain = [re.sub(r"[`*#|\[\]()>]", " ", line).strip() for line in lines if not line.startswith(("$", "    ", "```"))]
+    return [part.strip() for line in plain for part in re.split(r"(?<=[.。]) ", line) if len(part) > 12]
 
 
 def main() -> None:

@@ -141,7 +141,35 @@ WHERE IS MY {U}
 Your ticket number is {n}.
 Great {l}, bad {l}.
 Words like {X} and {X} are no names.
-Love this {l}!""".split("\n")
+Love this {l}!
+Sales rose {n} % to EUR {n} mn in {D}.
+Net profit was EUR {n} million, compared with {n} a year earlier.
+The price is ${n}.
+You charged me £{n} extra.
+It costs {n} EUR and {n} USD.
+Operating profit fell to {n} from {n}.
+Status of my {l}?
+Will my {l} arrive today?
+Did you get my {l}?
+Is it still {X}?
+Still no {l}.
+Hey, is the {l} ok?
+Why does {X} not work?
+Top up of {n} {X} failed.
+{X} Ruble and {X} Dollar
+Help with {X} please
+The company said the {l} in {C} would close in {D}.
+Demand for the {l} is growing in {C} and {C}.
+In {D} the {l} grew by {n} %.
+The board proposes a {l} of EUR {n} per share.
+What Is The {U}?
+Can You Help Me With My {l}?
+No, thanks. Yes, please. OK.
+It was a good {l}, but the {l} was cold.
+Verify my identity
+Exchange rates in {C}
+Where do I find the {X} app?
+Staff friendly, {l} clean, {l} expensive.""".split("\n")
 
 CHINESE = """您好，我是{P}。
 我叫{P}，想查询{l}。
@@ -212,5 +240,54 @@ CHINESE = """您好，我是{P}。
 书的内容很好，印刷也清楚。
 老师讲得很好，孩子很喜欢。
 用了三天就坏了，差评。
-包装破损，里面的{l}漏了。""".split("\n")
+包装破损，里面的{l}漏了。
+位置很好，出门就是地铁，交通方便。
+离火车站比较近，走路{n}分钟。
+酒店设施有点旧，但是卫生还可以。
+前台态度冷淡，等了很久才办好入住。
+房间隔音不好，晚上听得见外面的声音。
+床很舒服，就是空调太吵。
+性价比很高，下次还会再来。
+总体来说还不错，推荐给大家。
+网速很慢，几乎不能上网。
+早餐种类少，味道也很普通。
+停车不方便，周围比较乱。
+服务员说没有房间了，要加钱。
+卫生间很小，热水不够。
+插座太少，没有电梯。
+看了大家的评论才买的，结果很失望。
+这个价格能买到这样的质量，很满意。
+颜色和图片不一样，尺码偏小。
+穿了两天就开线了，不值这个价。
+洗完头发很顺，味道也好闻。
+水果很新鲜，个头也大。
+有几个坏的，客服给退了钱。
+屏幕清楚，反应也快，电池差一点。
+用起来很顺手，开机很快。
+键盘手感一般，散热不好。
+外卖送晚了一个小时，菜都凉了。
+米饭太硬，菜太咸，肉很少。
+汤洒了一半，包装要改进。
+分量足，味道正宗，老板人好。
+小哥很辛苦，下雨天还准时送到。
+订了两份只送来一份，打电话没人接。
+故事很感人，值得一看。
+内容太浅，适合初学者。
+纸张很薄，有错别字。
+怎么取消自动续费？
+我想问一下什么时候能退款。
+验证码收不到怎么办？
+为什么我的额度降低了？
+可以分期付款吗，利息多少？
+提前还款要收手续费吗？
+登录不上，一直提示密码错误。
+转账失败了，钱什么时候退回来？
+公司今年的收入增长了百分之{n}。
+市场预计下半年价格会下降。
+专家认为政策还会调整。
+球队昨天以{n}比{n}赢了比赛。
+这部电影的票房超过了{n}亿元。
+游戏更新以后经常闪退。
+政府表示将加强管理。
+我们觉得还可以再便宜一点。""".split("\n")
 CHINESE_THINGS = "订单 快递 包裹 账户 贷款 信用卡 保险 合同 发票 退款 会员 手机 电脑 衣服 鞋子 面膜 洗发水 牛肉面 炒饭 奶茶 套餐 酒店 房间 会议 报告 项目 工资 社保 系统 软件 密码 机票 门票 药品 水果 蔬菜 牛奶 书".split()

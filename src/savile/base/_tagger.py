@@ -13,6 +13,7 @@ import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -51,7 +52,7 @@ def places(text: str) -> np.ndarray:
 
 
 def hashed(texts: Sequence[str], where: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-    """The features of all tokens: hashes, int64 (f,), and where each token's begin, with the end of the last, int64 (t + 1,)."""
+    """The features of all tokens: hashes, int64 (f,), and where each token's begin, and the end, int64 (t + 1,)."""
     found: list[int] = []
     bounds = [0]
     crc, mask = zlib.crc32, (1 << BITS) - 1
@@ -109,7 +110,7 @@ def features(text: str, where: Sequence[tuple[int, int]]) -> Iterator[list[str]]
     """The names of each token's features."""
     words = [text[start:end].lower() for start, end in where]
     shapes = [shape(text[start:end]) for start, end in where]
-    breaks = [LINES.search(text, end, start) is not None for (_, end), (start, _) in zip(where, where[1:], strict=False)]
+    breaks = [LINES.search(text, end, start) is not None for (_, end), (start, _) in pairwise(where)]
     lines = [True, *breaks, True]
     padded, around = ["", "", "", *words, "", "", ""], ["", "", *shapes, "", ""]
     for i, word in enumerate(words):

@@ -23,8 +23,8 @@ from savile.data._draft import Draft, counted, finding
 
 AFTER = "privacy"
 QUASI = re.compile(
-    r"(^|[ _.\-])(age|sex|gender|zip|zipcode|post(al)?[ _]?code|city|town|county|state|region|country|job|occupation|profession|birth\w*"
-    r"|dob|education|marital|nationality|race|ethnicity|religion|household|employer|department)($|[ _.\-])"
+    r"(^|[ _.\-])(age|sex|gender|zip|zipcode|post(al)?[ _]?code|city|town|county|state|region|country|job|occupation|profession"
+    r"|birth\w*|dob|education|marital|nationality|race|ethnicity|religion|household|employer|department)($|[ _.\-])"
     r"|年龄|性别|邮编|城市|省份|地区|职业|生日|出生|学历|婚姻|民族|国籍|部门",
     re.IGNORECASE,
 )
