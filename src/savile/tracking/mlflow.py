@@ -139,6 +139,7 @@ class Answerer:
         """A table, a column of texts or a list of them -> one answer a row, and whether a person should decide.
 
         One label: ``label`` and ``probability``. Any number of labels: ``labels`` and the ``probability`` of the least sure.
+        Spans: ``spans`` with start, end, label and probability, and the ``probability`` of the least sure.
         A number: ``value``, and ``low`` and ``high``, between which nine in ten lie.
         """
         import pandas
@@ -146,6 +147,9 @@ class Answerer:
         outputs, names = self.answer(self._asked(model_input)), self.answer.labels
         if outputs.low is not None:
             said: dict[str, Any] = {"value": outputs.choice, "low": outputs.low, "high": outputs.high}
+        elif outputs.choice.dtype == object:
+            spans = [[{**one._asdict(), "label": names[one.label]} for one in row] for row in outputs.choice]
+            said = {"spans": spans, "probability": outputs.confidence}
         elif outputs.choice.ndim == 2:
             given = [[name for name, yes in zip(names, row, strict=True) if yes] for row in outputs.choice]
             said = {"labels": given, "probability": outputs.confidence}
