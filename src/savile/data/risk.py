@@ -80,14 +80,14 @@ def classes(draft: Draft, quasi: Sequence[str], sensitive: str | None, settings:
     codes = [_codes(draft, name)[rows] for name in quasi]
     of, sizes = _grouped(codes)
     small = sizes[of] < settings.k
-    said = {"rows": len(rows), "classes": len(sizes), "k": int(sizes.min(initial=0)), "wanted_k": settings.k}
+    said = {"rows": len(rows), "classes": len(sizes), "k": int(sizes.min()) if len(sizes) else 0, "wanted_k": settings.k}
     said |= {"unique": int((sizes == 1).sum()), "below_k": int(small.sum())}
     alike = np.zeros(len(rows), dtype=bool)
     if sensitive is not None and sensitive not in quasi:
         pairs = np.unique(np.stack([of, _codes(draft, sensitive)[rows]], axis=1), axis=0)
         values = np.bincount(pairs[:, 0], minlength=len(sizes))
         alike = values[of] < settings.l
-        said |= {"l": int(values.min(initial=0)), "wanted_l": settings.l, "below_l": int(alike.sum())}
+        said |= {"l": int(values.min()) if len(values) else 0, "wanted_l": settings.l, "below_l": int(alike.sum())}
     without = {}
     for place, name in enumerate(quasi):
         rest, counts = _grouped([code for other, code in enumerate(codes) if other != place] or [np.zeros(len(rows), np.int64)])
