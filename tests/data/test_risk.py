@@ -65,7 +65,7 @@ def test_names_are_replaced_where_asked_the_same_in_every_file(tmp_path):
     seen = set()
     for number in range(2):
         path = tmp_path / f"rows{number}.jsonl"
-        about = ("parcel", "refund", "loan", "card", "late train", "broken lamp", "contract", "insurance", "lost key", "new phone")
+        about = ("parcel", "refund", "loan", "card", "late train", "broken lamp", "contract", "insurance", "key")
         ends = ("that never came", "I asked for in May", "you sent twice")
         lines = [f"My name is Maria Lindberg, please call about the {one} {end}" for one in about for end in ends]
         path.write_text("\n".join(json.dumps({"text": text, "label": str(i % 2)}) for i, text in enumerate(lines)))

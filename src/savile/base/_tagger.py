@@ -92,7 +92,8 @@ def rounded(tagger: Tagger) -> bytes:
     weight = np.rint(tagger.weight / np.maximum(scale, 1e-12)).astype(np.int8)
     tensors = {"columns": tagger.columns.astype(np.int32), "weight": np.ascontiguousarray(weight)}
     tensors |= {"scale": scale.astype(np.float32), "bias": tagger.bias.astype(np.float32)}
-    return save(tensors, {"labels": json.dumps(tagger.labels)})
+    written: bytes = save(tensors, {"labels": json.dumps(tagger.labels)})
+    return written
 
 
 @cache
