@@ -80,7 +80,12 @@ def classes(draft: Draft, quasi: Sequence[str], sensitive: str | None, settings:
     codes = [_codes(draft, name)[rows] for name in quasi]
     of, sizes = _grouped(codes)
     small = sizes[of] < settings.k
-    said = {"rows": len(rows), "classes": len(sizes), "k": int(sizes.min()) if len(sizes) else 0, "wanted_k": settings.k}
+    said: dict[str, Any] = {
+        "rows": len(rows),
+        "classes": len(sizes),
+        "k": int(sizes.min()) if len(sizes) else 0,
+        "wanted_k": settings.k,
+    }
     said |= {"unique": int((sizes == 1).sum()), "below_k": int(small.sum())}
     alike = np.zeros(len(rows), dtype=bool)
     if sensitive is not None and sensitive not in quasi:
@@ -170,7 +175,7 @@ def _texts(draft: Draft) -> dict[str, Any] | None:
     if "text" not in draft.roles:
         return None
     texts = [text for text, kept in zip(draft.values("text"), draft.kept.tolist(), strict=True) if kept and text]
-    chosen = np.linspace(0, len(texts) - 1, min(len(texts), SAMPLE)).astype(np.int64) if texts else []
+    chosen = np.linspace(0, max(0, len(texts) - 1), min(len(texts), SAMPLE)).astype(np.int64)
     tagger = _tagger.shipped()
     found = _tagger.spans(tagger, [texts[row] for row in chosen])
     kinds = {

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from savile.base import catalogue
+from savile.base._tagger import Tagger as LinearTags
 from savile.base.answers import compared
 from savile.base.contracts import Reads, Rows
 from savile.base.errors import CorruptError
 from savile.base.records import Model, canonical
 from savile.models import _linear_tags
-from savile.models._linear_tags import LinearTags
 from savile.models._reasons import Contributions
 from savile.models._spans import TOKEN
 
