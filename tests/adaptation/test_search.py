@@ -1,8 +1,8 @@
 """A search tries what the base can carry, goes on where it stopped, and shows the best compromises."""
 
 import pytest
+from easy_data import dataset
 
-from conftest import dataset
 from savile.adaptation import _folds, _search, adapt
 from savile.base.errors import InputError
 

@@ -5,8 +5,8 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
+from easy_rows import rows
 
-from conftest import rows
 from savile.base.errors import InputError
 from savile.models import FitSettings, _fit, _robust, encoder, fit
 
