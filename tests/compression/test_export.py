@@ -126,7 +126,7 @@ def network(first=0, takes_positions=True):
     head = torch.nn.Linear(8, 3)
     pool = lambda hidden, mask: hidden[:, 0]  # noqa: E731
     trunk = Trunk(first, takes_positions)
-    return SimpleNamespace(trunk=trunk, head=head, pool=pool, pooling="cls", pad_id=first - 1)
+    return SimpleNamespace(trunk=trunk, head=head, pool=pool, pooling="cls", pad_id=first - 1, loss="cross_entropy")
 
 
 @pytest.mark.parametrize(("first", "takes", "kind"), [(0, True, "Packed"), (2, True, "Packed"), (0, False, "Padded")])
