@@ -32,7 +32,7 @@ demo: $(INSTALLED)
 	$(BIN)/savile demo support
 
 test: $(INSTALLED)
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python $(if $(ARGS),-m pytest $(ARGS),scripts/tests.py)
 
 check: $(INSTALLED) docs
 	$(BIN)/ruff check .

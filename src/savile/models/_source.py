@@ -78,7 +78,9 @@ class Source:
                 logits: torch.Tensor = self.upper(hidden, mask)
                 return logits
             ids, mask_ids = (torch.from_numpy(array).to(device) for array in self.tokens.padded(rows))
-            taught = getattr(self.network, "taught", None) if learning and self.targets.ndim == 1 else None
+            taught = (
+                getattr(self.network, "taught", None) if learning and self.spans is None and self.targets.ndim == 1 else None
+            )
             logits = taught(ids, mask_ids, self.targets[rows].to(device)) if taught else self.network(ids, mask_ids)
             return logits
 
