@@ -13,6 +13,7 @@ import numpy as np
 
 from savile.base import stats
 from savile.base.contracts import Predictions, Value
+from savile.evaluation._per_label import per_label
 
 tasks: tuple[str, ...] = ("classify",)
 
@@ -28,7 +29,8 @@ def measure(predictions: Predictions, costs: Mapping[str, float] | None = None) 
     figures: dict[str, Any] = {"accuracy": right, "macro_f1": macro, "weighted_f1": weighted}
     if width == 2 and 0 < gold.sum() < len(gold):
         figures["auc"] = _auc(gold, predictions.outputs.probabilities[:, 1])
-    return {**figures, "per_class": per_class(confusion, predictions.labels), "confusion": confusion.tolist()}
+    each = per_label(predictions.labels, np.diag(confusion), confusion.sum(axis=0), confusion.sum(axis=1))
+    return {**figures, "per_class": each, "confusion": confusion.tolist()}
 
 
 def compare(ours: Predictions, theirs: Predictions) -> dict[str, Value]:
@@ -46,22 +48,6 @@ def compare(ours: Predictions, theirs: Predictions) -> dict[str, Value]:
     if width == 2 and 0 < ours.gold.sum() < len(ours.gold):
         figures["auc"] = _auc(ours.gold, ours.outputs.probabilities[:, 1], theirs.outputs.probabilities[:, 1])
     return figures
-
-
-def per_class(confusion: np.ndarray, labels: tuple[str, ...]) -> list[dict[str, Any]]:
-    """Precision, recall and F1 of each label, with its test rows `n`; 0 where a ratio is not defined."""
-    hits, answered, support = np.diag(confusion), confusion.sum(axis=0), confusion.sum(axis=1)
-    table = zip(labels, hits, answered, support, strict=True)
-    return [
-        {
-            "label": label,
-            "precision": float(hit / max(said, 1)),
-            "recall": float(hit / max(n, 1)),
-            "f1": float(2 * hit / max(said + n, 1)),
-            "n": int(n),
-        }
-        for label, hit, said, n in table
-    ]
 
 
 def _f1(counts: np.ndarray, gold: np.ndarray, choice: np.ndarray, width: int) -> np.ndarray:

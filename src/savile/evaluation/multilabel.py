@@ -13,6 +13,7 @@ import numpy as np
 
 from savile.base import stats
 from savile.base.contracts import Predictions, Value
+from savile.evaluation._per_label import per_label
 from savile.models._calibrate import right
 
 tasks: tuple[str, ...] = ("multilabel",)
@@ -26,7 +27,9 @@ def measure(predictions: Predictions, costs: Mapping[str, float] | None = None) 
     figures = dict(zip(FIGURES, stats.bootstrap(np.ones(len(rows)), lambda counts: _scores(counts, rows)), strict=True))
     whole = right(predictions.outputs.choice, predictions.gold)
     figures["exact_match"] = stats.wilson(int(whole.sum()), len(whole))
-    return {**figures, "per_class": _per_label(predictions), "reliability": _reliability(predictions)}
+    hits, given, due = np.split(rows[:, : 3 * len(predictions.labels)].sum(axis=0), 3)
+    each = per_label(predictions.labels, hits, given, due)
+    return {**figures, "per_class": each, "reliability": _reliability(predictions)}
 
 
 def compare(ours: Predictions, theirs: Predictions) -> dict[str, Value]:
@@ -57,22 +60,6 @@ def _scores(counts: np.ndarray, rows: np.ndarray) -> np.ndarray:
 def _bins(probabilities: np.ndarray) -> np.ndarray:
     number: np.ndarray = np.clip(np.ceil(probabilities * BINS).astype(np.int64) - 1, 0, BINS - 1)
     return number
-
-
-def _per_label(predictions: Predictions) -> list[dict[str, Any]]:
-    """Precision, recall and F1 of each label, with the test rows `n` it is due in; 0 where a ratio is not defined."""
-    gold, given = predictions.gold > 0, predictions.outputs.choice
-    table = zip(predictions.labels, (gold & given).sum(axis=0), given.sum(axis=0), gold.sum(axis=0), strict=True)
-    return [
-        {
-            "label": label,
-            "precision": float(hit / max(said, 1)),
-            "recall": float(hit / max(due, 1)),
-            "f1": float(2 * hit / max(said + due, 1)),
-            "n": int(due),
-        }
-        for label, hit, said, due in table
-    ]
 
 
 def _reliability(predictions: Predictions) -> list[dict[str, float | int]]:

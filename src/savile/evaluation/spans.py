@@ -13,6 +13,7 @@ import numpy as np
 
 from savile.base import stats
 from savile.base.contracts import Predictions, Value
+from savile.evaluation._per_label import per_label
 from savile.models._calibrate import right
 
 tasks: tuple[str, ...] = ("tag",)
@@ -28,8 +29,10 @@ def measure(predictions: Predictions, costs: Mapping[str, float] | None = None) 
     figures = dict(zip(names, stats.bootstrap(np.ones(len(rows)), lambda counts: _scores(counts, rows)), strict=True))
     whole = right(predictions.outputs.choice, predictions.gold)
     found: dict[str, Any] = {name: figures[name] for name in FIGURES}
+    hits, given, due = np.split(rows[:, : 3 * len(predictions.labels)].sum(axis=0), 3)
+    each = per_label(predictions.labels, hits, given, due)
     found["exact_match"] = stats.wilson(int(whole.sum()), len(whole))
-    return {**found, **{name: figures[name] for name in names if name not in FIGURES}, "per_class": _per_label(predictions)}
+    return {**found, **{name: figures[name] for name in names if name not in FIGURES}, "per_class": each}
 
 
 def compare(ours: Predictions, theirs: Predictions) -> dict[str, Value]:
@@ -65,19 +68,3 @@ def _scores(counts: np.ndarray, rows: np.ndarray) -> np.ndarray:
     precision, recall = (np.where(n > 0, all_hits / np.maximum(n, 1), f1 == 1.0) for n in (all_given, all_due))
     ece = np.abs(sums[:, 3 * width :]).sum(axis=1) / np.maximum(all_given, 1)
     return np.column_stack([f1, precision, recall, ece, each])
-
-
-def _per_label(predictions: Predictions) -> list[dict[str, Any]]:
-    """Precision, recall and F1 of each label, with the spans `n` that are due; 0 where a ratio is not defined."""
-    width = len(predictions.labels)
-    hits, given, due = np.split(_contributions(predictions)[:, : 3 * width].sum(axis=0), 3)
-    return [
-        {
-            "label": label,
-            "precision": float(hit / max(said, 1)),
-            "recall": float(hit / max(n, 1)),
-            "f1": float(2 * hit / max(said + n, 1)),
-            "n": int(n),
-        }
-        for label, hit, said, n in zip(predictions.labels, hits, given, due, strict=True)
-    ]

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import torch
 
     from savile.models._network import TextEncoder
+    from savile.models._sentence import SentenceEncoder
 
 trains: Literal["loop", "own"] = "loop"
 reads: Reads = "text"
@@ -49,12 +50,17 @@ def create(
     if found.kind != "encoder":
         raise InputError("an encoder as base", f"{base}, a {found.kind} model", "Use minilm, or a BERT-like model of your own.")
     network = TextEncoder(found, labels, len(labels), cosine=cosine, max_length=max_length)
+    for_task(network, loss, pairs)
+    return network
+
+
+def for_task(network: TextEncoder | SentenceEncoder, loss: Loss, pairs: bool) -> None:
+    """Make the fresh head the one that a task asks for: two texts a row, or outputs for every token."""
     network.loss = loss
     if pairs:
         network.pair_up()
     if loss == TOKEN:
-        network.tag(catalogue.get("tasks", "tag").head(len(labels)).outputs)
-    return network
+        network.tag(catalogue.get("tasks", "tag").head(len(network.labels)).outputs)
 
 
 def attach(network: TextEncoder, method: str, settings: Mapping[str, Any]) -> None:

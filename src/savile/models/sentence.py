@@ -7,12 +7,11 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from savile.base import catalogue
 from savile.base.contracts import Loss, Reads
 from savile.base.errors import CorruptError, InputError
 from savile.base.records import Model, canonical
-from savile.models._spans import TOKEN, Cutter
-from savile.models.encoder import attach, module, predict, reading, restored
+from savile.models._spans import Cutter
+from savile.models.encoder import attach, for_task, module, predict, reading, restored
 from savile.models.encoder import said as said_of
 
 if TYPE_CHECKING:
@@ -60,11 +59,7 @@ def create(
     if found.kind != "sentence":
         raise InputError("a sentence encoder as base", f"{base}, a {found.kind} model", "Use use-m.")
     network = SentenceEncoder(found, labels, len(labels), cosine=cosine, max_length=max_length)
-    network.loss = loss
-    if pairs:
-        network.pair_up()
-    if loss == TOKEN:
-        network.tag(catalogue.get("tasks", "tag").head(len(labels)).outputs)
+    for_task(network, loss, pairs)
     return network
 
 

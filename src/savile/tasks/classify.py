@@ -2,23 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from savile.base.contracts import Fields, HeadSpec
+from savile.base.contracts import HeadSpec
+from savile.tasks._texts import fields, render
 
-
-def fields() -> Fields:
-    """A text and its label; time and group columns steer the split, the rest become slices."""
-    return Fields(required=("label",), optional=("text", "time", "group"))
-
-
-def render(example: Mapping[str, Any]) -> str:
-    """The text itself; a missing value reads as the empty text."""
-    text = example.get("text")
-    return "" if text is None else str(text)
+__all__ = ["fields", "head", "render", "score", "softmax"]
 
 
 def head(width: int) -> HeadSpec:

@@ -8,26 +8,18 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from savile.base.contracts import Fields, HeadSpec
+from savile.base.contracts import HeadSpec
+from savile.tasks._texts import fields, render
+
+__all__ = ["COMMA", "SEPARATOR", "fields", "head", "labels", "render", "score", "sigmoid", "targets"]
 
 SEPARATOR = re.compile(r"\s*[|;；]\s*")
 COMMA = re.compile(r"\s*[,，、]\s*")
-
-
-def fields() -> Fields:
-    """A text and its labels; time and group columns steer the split, the rest become slices."""
-    return Fields(required=("label",), optional=("text", "time", "group"))
-
-
-def render(example: Mapping[str, Any]) -> str:
-    """The text itself; a missing value reads as the empty text."""
-    text = example.get("text")
-    return "" if text is None else str(text)
 
 
 def labels(values: Sequence[Any]) -> tuple[str, ...]:

@@ -6,31 +6,23 @@ is how high the right ones stand (NDCG at 10).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from savile.base.contracts import Fields, HeadSpec
+from savile.base.contracts import HeadSpec
 from savile.base.errors import DataError
+from savile.tasks._texts import fields, render
 from savile.tasks.classify import softmax
+
+__all__ = ["FAMILY", "METRIC", "PAIRS", "RANKED", "SIGNS", "fields", "head", "labels", "render", "score"]
 
 PAIRS = True  # a query and a candidate a row
 RANKED = True  # measured query by query; candidates are chosen by their probabilities, not by the label
 METRIC = "ndcg_10"
 FAMILY = "retriever"  # tried before others
 SIGNS = (("0", "1"), ("no", "yes"), ("false", "true"), ("n", "y"), ("否", "是"))
-
-
-def fields() -> Fields:
-    """A query and a candidate in one text, and whether it is right; time and group columns steer the split."""
-    return Fields(required=("label",), optional=("text", "time", "group"))
-
-
-def render(example: Mapping[str, Any]) -> str:
-    """Query and candidate, as they are; a missing value reads as the empty text."""
-    text = example.get("text")
-    return "" if text is None else str(text)
 
 
 def labels(values: Sequence[Any]) -> tuple[str, ...]:

@@ -3,26 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from savile.base.contracts import Fields, HeadSpec
+from savile.base.contracts import HeadSpec
 from savile.base.errors import DataError
+from savile.tasks._texts import fields, render
+
+__all__ = ["NAME", "fields", "head", "labels", "plain", "render", "score", "targets"]
 
 NAME = "value"  # of the one output
-
-
-def fields() -> Fields:
-    """A text and its number; time and group columns steer the split, the rest become slices."""
-    return Fields(required=("label",), optional=("text", "time", "group"))
-
-
-def render(example: Mapping[str, Any]) -> str:
-    """The text itself; a missing value reads as the empty text."""
-    text = example.get("text")
-    return "" if text is None else str(text)
 
 
 def labels(values: Sequence[Any]) -> tuple[str, ...]:

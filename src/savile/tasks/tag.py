@@ -13,22 +13,14 @@ from typing import Any
 
 import numpy as np
 
-from savile.base.contracts import Fields, HeadSpec
+from savile.base.contracts import HeadSpec
 from savile.base.errors import DataError
 from savile.base.outputs import Span, spanned
+from savile.tasks._texts import fields, render
+
+__all__ = ["DO", "apart", "fields", "head", "labels", "render", "score", "softmax", "spans", "targets"]
 
 DO = 'Write spans as [{"start": 0, "end": 4, "label": "name"}], offsets in characters, the end exclusive.'
-
-
-def fields() -> Fields:
-    """A text and its spans; time and group columns steer the split, the rest become slices."""
-    return Fields(required=("label",), optional=("text", "time", "group"))
-
-
-def render(example: Mapping[str, Any]) -> str:
-    """The text itself; a missing value reads as the empty text."""
-    text = example.get("text")
-    return "" if text is None else str(text)
 
 
 def labels(values: Sequence[Any]) -> tuple[str, ...]:
