@@ -17,6 +17,7 @@ from savile.adaptation import _search
 from savile.adaptation._auto import BY_LANGUAGE, choose, chooses, language_base
 from savile.adaptation._learners import Recipe
 from savile.adaptation._preference import Judged, Preference, PreferenceSettings, controlled, learn_answers, prefer
+from savile.adaptation._stage import EARLIER
 from savile.adaptation._train import train
 from savile.base.records import Dataset, Model
 
@@ -36,11 +37,13 @@ def adapt(
     Args:
         data: a governed data set; its test part is not read.
         model: a base (`minilm`, `use-m`, a folder or a hub id), ``auto`` for the one of the texts' language, or a family that
-            needs none: ``linear`` for TF-IDF with a linear model.
+            needs none: ``linear`` for TF-IDF with a linear model; or a stored model (``model@…``), which goes on learning from
+            the newest stage of the data by the method it was made with.
         method: a method of the catalogue, ``auto``, or ``search``, which tries methods and settings by Optuna.
         minutes: budget for all of it; None trains as long as the method likes.
         settings: settings of the method and of the training loop by name, and ``value`` (of an item answered ``right``,
-            ``wrong`` or by a ``person``), which sets the threshold below which a person is asked.
+            ``wrong`` or by a ``person``), which sets the threshold below which a person is asked. Of a stored model also
+            ``keep``: the way it keeps what it knew, or a mapping of ``by`` and that way's settings.
         seed: of shuffling, folds and dropout.
 
     Raises:
@@ -51,4 +54,4 @@ def adapt(
     recipe = Recipe(model, method, dict(settings or {}), seed, minutes)
     if method == _search.METHOD:
         return _search.search(data, recipe)
-    return choose(data, recipe) if chooses(recipe) else train(data, recipe, minutes)
+    return choose(data, recipe) if not model.startswith(EARLIER) and chooses(recipe) else train(data, recipe, minutes)

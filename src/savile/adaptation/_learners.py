@@ -51,6 +51,7 @@ class Learner(Protocol):
     form: str
     value: Any
     seed: int
+    parents: tuple[str, ...]
 
     def identity(self) -> dict[str, Any]:
         """Everything the result depends on beside the data."""
@@ -99,6 +100,7 @@ class OwnLearner:
     """A family without base and method that fits itself."""
 
     base = base_digest = method = ""
+    parents = ()
 
     def __init__(self, data: Dataset, recipe: Recipe, family: str) -> None:
         self.plugin = catalogue.get("families", family)
@@ -156,6 +158,8 @@ def _some(rows: Rows, most: int, seed: int) -> Rows:
 class LoopLearner:
     """A family with a torch network: a base, a method, the one training loop."""
 
+    parents: tuple[str, ...] = ()  # records it goes on from, beside the data
+
     def __init__(self, data: Dataset, recipe: Recipe, family: str) -> None:
         from savile.models import FitSettings
         from savile.models._bases import locate
@@ -206,10 +210,7 @@ class LoopLearner:
         settings = self.fit_settings if rows.minutes is None else replace(self.fit_settings, minutes=rows.minutes)
         if any(self.most.values()):
             settings = replace(settings, minutes=0.0, **self.most)
-        train: tuple[Sequence[str], np.ndarray] = list(rows.inputs), rows.targets
-        if self.few and not self.pairs:
-            train = _folds.with_label_names(*train, self.labels)
-        network = self.network(self._searched(train))
+        network, train = self.ready(rows)
         valid = None if rows.valid is None else (list(rows.valid.inputs), rows.valid.targets)
         score = catalogue.get("tasks", self.task).score
         fitted = fit(network, train, settings, valid=valid, checkpoint=checkpoint, score=score)
@@ -225,6 +226,13 @@ class LoopLearner:
             "fit_seconds": round(fitted.seconds, 2),
         }
         return network, notes
+
+    def ready(self, rows: Rows) -> tuple[Any, tuple[Sequence[str], np.ndarray]]:
+        """The network to train, and what it learns from: the rows, and where they are few the names of the labels."""
+        train: tuple[Sequence[str], np.ndarray] = list(rows.inputs), rows.targets
+        if self.few and not self.pairs:
+            train = _folds.with_label_names(*train, self.labels)
+        return self.network(self._searched(train)), train
 
     def _searched(self, train: tuple[Sequence[str], np.ndarray]) -> Any:
         """The settings a method finds for itself on the training rows; None where it looks for none."""

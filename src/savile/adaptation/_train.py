@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from savile.adaptation import _folds, _held
+from savile.adaptation import _folds, _held, _stage
 from savile.adaptation._held import Held
 from savile.adaptation._learners import Learner, Recipe, learner
 from savile.base import answers, catalogue, events, machine
@@ -32,7 +32,8 @@ def train(data: Dataset, recipe: Recipe, minutes: float | None = None) -> Model:
     from savile.base.store import Store
 
     head = _checked(data)
-    candidate, store = learner(data, recipe), Store.open()
+    store = Store.open()
+    candidate = _stage.learner(data, recipe) if recipe.base.startswith(_stage.EARLIER) else learner(data, recipe)
     key = digest(
         canonical(["adapt", EDITION, data.digest, data.mask, candidate.identity(), recipe.minutes, minutes == recipe.minutes])
     )
@@ -73,7 +74,7 @@ def _trained(data: Dataset, head: HeadSpec, candidate: Learner, minutes: float |
         columns=_columns(data) if candidate.reads == "table" else {},
         facts={**facts, **notes, **usage.facts()},
         settings=candidate.identity(),
-        parents=(data.ref,) if data.ref else (),
+        parents=tuple(ref for ref in (data.ref, *candidate.parents) if ref),
     )
     return model, chosen_on, calibrated_on
 
@@ -166,6 +167,7 @@ class Parts:
         number = self.gold["train"].ndim == 1 and self.gold["train"].dtype.kind == "f"
         self.targets = {part: (gold - start.shift) / start.scale if number else gold for part, gold in self.gold.items()}
         soft = getattr(catalogue.get("families", candidate.family), "SOFT", False)
+        self.stages = {part: data.stages(part) for part in names}
         said = data.shares("train") if soft and self.gold["train"].dtype.kind == "i" else None
         if said is not None:
             self.targets["train"] = said
@@ -176,7 +178,9 @@ class Parts:
         """What a learner is given of a part: the chosen rows, by default all."""
         inputs = self.inputs[part] if chosen is None else answers.take(self.inputs[part], chosen)
         targets = self.targets[part] if chosen is None else self.targets[part][chosen]
-        return Rows(inputs, targets, self.data.labels, valid, minutes, self.seed)
+        stages = self.stages[part]
+        stages = stages if stages is None or chosen is None else stages[chosen]
+        return Rows(inputs, targets, self.data.labels, valid, minutes, self.seed, stages)
 
 
 class Usage:

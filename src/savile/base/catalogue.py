@@ -24,6 +24,7 @@ KINDS: dict[str, tuple[str, str]] = {
     "families": ("savile.models", "model family"),
     "steps": ("savile.data", "data step"),
     "methods": ("savile.adaptation", "adaptation method"),
+    "keepers": ("savile.adaptation._keeping", "way of keeping what was learnt"),
     "techniques": ("savile.compression", "compression technique"),
     "metrics": ("savile.evaluation", "metric"),
     "engines": ("savile.serving", "engine"),

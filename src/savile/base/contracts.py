@@ -82,6 +82,7 @@ class Rows:
         valid: rows to stop or choose by, never to learn from; None where there are none.
         minutes: budget, or None.
         seed: of everything random.
+        stages: which stage of a growing data set each row came with, from 0, int64 (n,); None where there is one.
     """
 
     inputs: Inputs
@@ -90,6 +91,7 @@ class Rows:
     valid: Rows | None = None
     minutes: float | None = None
     seed: int = 0
+    stages: np.ndarray | None = None
 
 
 class Task(Protocol):

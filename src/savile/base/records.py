@@ -162,6 +162,15 @@ class Dataset:
             return None
         return answers.shares(self.column("shares", part), self.targets(part), self.labels)
 
+    def stages(self, part: str) -> np.ndarray | None:
+        """Which stage of a data set that grew each row of a part came with, from 0, int64 (n,); None where it never grew."""
+        import numpy as np
+
+        if "stage" not in self.roles:
+            return None
+        place = {name: number for number, name in enumerate(self.settings["stages"])}
+        return np.array([place[name] for name in self.column("stage", part)], dtype=np.int64)
+
     def select(self, part: str, rows: np.ndarray) -> Dataset:
         """The same data with one part narrowed or replaced by `rows`."""
         return replace(self, parts={**self.parts, part: rows})

@@ -25,6 +25,7 @@ from savile.base.records import Dataset, Finding, canonical, digest
 from savile.data import _asked, _page
 from savile.data._draft import Column, Draft, Options, Reading
 from savile.data._passport import passport
+from savile.data._stages import appended
 from savile.data._subject import rows_of, without
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ __all__ = [
     "Inspection",
     "Options",
     "Reading",
+    "appended",
     "govern",
     "inspect",
     "page",

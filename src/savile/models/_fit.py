@@ -97,6 +97,7 @@ class _Loop:
         self.best_weights: dict[str, torch.Tensor] = {}
         self.average = None if settings.average == "last" else _robust.Average(self.named, settings)
         self.method: Any = catalogue.get("methods", network.method) if network.method else None
+        self.watching = [one for one in (self.method, getattr(network, "keeper", None)) if one is not None]
 
     def run(self, checkpoint: Path | None, started: float) -> Fitted:
         """Train to the last step or to the end of patience, and restore the best weights."""
@@ -195,10 +196,11 @@ class _Loop:
         emit("progress", stage="train", done=self.step, total=self.total, loss=round(self.loss, 4))
 
     def _tell(self, moment: str) -> None:
-        """Let a method that wants to know have its way with this step, counted from 1."""
-        act = getattr(self.method, moment, None)
-        if act is not None:
-            act(self.network, self.step + 1, self.total)
+        """Let a method, and what keeps earlier knowledge, have their way with this step, counted from 1."""
+        for one in self.watching:
+            act = getattr(one, moment, None)
+            if act is not None:
+                act(self.network, self.step + 1, self.total)
 
     def _backward(self, batch: np.ndarray, share: int) -> float:
         targets, settings = self.rows.due(batch).to(self.network.device), self.settings
@@ -209,8 +211,9 @@ class _Loop:
             loss = torch.stack(several).mean()
             if settings.rdrop:
                 loss = loss + settings.rdrop * _robust.agreement(passes[0], passes[1], self.network.loss)
-            if hasattr(self.method, "penalty"):
-                loss = loss + self.method.penalty(self.network)
+            for one in self.watching:
+                if hasattr(one, "penalty"):
+                    loss = loss + one.penalty(self.network)
             return loss / share
 
         self.tokens += int(self.rows.tokens.lengths[batch].sum())

@@ -1,0 +1,6 @@
+"""Keep: learn the rows of a new stage without losing what was learnt before.
+
+One file is one way. ``Settings`` is a frozen dataclass; ``memory`` among its fields asks for so many rows of earlier stages.
+``begin(network, past, new, settings)`` gives the rows to learn from, and may leave an object on ``network.keeper`` whose
+``penalty(network)`` joins the loss and whose ``after_step(network, step, total)`` has the last word on the weights.
+"""
