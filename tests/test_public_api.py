@@ -11,7 +11,7 @@ import savile
 
 WORDS = [
     *("demo", "init", "doctor", "govern", "plan", "adapt", "compress", "evaluate", "serve"),
-    *("run", "schedule", "track", "names", "show"),
+    *("improve", "run", "schedule", "track", "names", "show"),
 ]
 RECORDS = ["Dataset", "Model", "Report", "Release", "Trace", "Store"]
 

@@ -87,10 +87,12 @@ class Model:
 
 @dataclass(frozen=True)
 class Budget:
-    """How long adapting may take; without one a method takes what it likes."""
+    """How long adapting may take, without one a method takes what it likes; and what an update may `forget`: the share of the
+    metric that it may lose on any earlier stage of the data."""
 
     __pydantic_config__: ClassVar[ConfigDict] = SECTION
     minutes: Minutes | None = None
+    forget: Share = 0.01
 
 
 @dataclass(frozen=True)

@@ -43,7 +43,8 @@ def evaluate(
         engine: what runs the form; default: the model's own family, in fp32.
         settings: ``metric``, ``floor``, ``must_beat``, ``gates`` (see `gate`); ``value`` of an item answered ``right``,
             ``wrong`` or by a ``person``; ``slices``, the columns to slice by; ``good``, the label that is good for whoever a
-            row is about, which has the slices held against each other for fairness.
+            row is about, which has the slices held against each other for fairness; ``budget``, what an update may ``lose``
+            on each earlier stage of the data and has to ``gain`` on the newest, beside the baseline ``against``.
         baselines: name (``linear``, ``base``) -> a model that answers the same rows in its trained form; ``against`` is one
             that answers as it serves.
 
@@ -68,6 +69,8 @@ def evaluate(
     body = _measure.origin(model, data, form, engine, baselines) | _measure.figures(model.task, ours, theirs, settings)
     if why := reasons(predict, test.inputs(predict.reads)):
         body["tables"]["reasons"] = why
+    if settings.get("budget") is not None:
+        body["kept"] = _measure.kept(data, ours, theirs[_measure.AGAINST], body["metric"])
     body |= {"threshold": predict.calibration.threshold, "parity": proofs}
     body["gate"] = gate(body, settings)
     body["verdict"] = verdict(body)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from savile.base import catalogue
 from savile.base.errors import InputError, UnknownNameError
+from savile.evaluation import _kept
+from savile.evaluation._measure import lower_is_better
 
 PROVING_ROWS = 500  # below this many test rows a difference is only asked to point the right way
 
@@ -17,7 +18,8 @@ def gate(body: Mapping[str, Any], settings: Mapping[str, Any] | None = None) -> 
     Args:
         body: a report's body: ``metric``, ``metrics``, and ``differences``, ``sliced`` and ``parity`` for checks on them.
         settings: ``floor`` (bar on the report's metric), ``must_beat`` (``base``, ``linear`` or ``both``) and ``gates``: a list
-            of ``{metric, slice, min or max}``, where a slice is ``column=value``, or a column for all its values.
+            of ``{metric, slice, min or max}``, where a slice is ``column=value``, or a column for all its values. Of an
+            update, ``budget`` says what it may ``lose`` on earlier stages and has to ``gain`` on the newest.
 
     Returns:
         ``{"passed": bool, "checks": [{"name", "value", "bar", "passed", …}]}``; no bars are passed.
@@ -31,6 +33,8 @@ def gate(body: Mapping[str, Any], settings: Mapping[str, Any] | None = None) -> 
     checks += [_beat(body, metric, name) for name in beaten(settings)]
     for bar in settings.get("gates") or ():
         checks += _bars(body, bar, metric)
+    if body.get("kept"):
+        checks += _kept.checks(body["kept"], list(body["kept"])[-1], _kept.Budget(**settings["budget"]))
     for proof in (body.get("parity") or {}).values():
         checks.append(_check("parity", proof["share"], proof["allowed"], proof["passed"], reason=proof["reason"]))
     return {"passed": all(check["passed"] for check in checks), "checks": checks}
@@ -52,12 +56,6 @@ def beaten(settings: Mapping[str, Any]) -> tuple[str, ...]:
     """The baselines that `must_beat` names."""
     named = settings.get("must_beat")
     return ("base", "linear") if named == "both" else (named,) if named else ()
-
-
-def lower_is_better(metric: str) -> bool:
-    """Whether less of a metric is better, as its file says."""
-    modules = (catalogue.get("metrics", name) for name in catalogue.names("metrics"))
-    return any(metric in getattr(module, "lower_is_better", ()) for module in modules)
 
 
 def _floor(body: Mapping[str, Any], metric: str, bar: float) -> dict[str, Any]:

@@ -14,9 +14,10 @@ from savile.base.contracts import Inputs, Predictions, Reads, Value
 from savile.base.errors import DataError, InputError, UnknownNameError
 from savile.base.records import Calibration, Dataset, Model, canonical, digest
 from savile.evaluation import slices as slicing
+from savile.evaluation._kept import part, stages
 from savile.models._bases import sha256
 
-SETTINGS = ("metric", "floor", "must_beat", "value", "slices", "gates", "good")
+SETTINGS = ("metric", "floor", "must_beat", "value", "slices", "gates", "good", "budget")
 AGAINST = "against"  # the baseline that is a release of one's own, measured as it serves
 VALUES = ("right", "wrong", "person")
 LENGTH = "text length"  # what is sliced by when no column will do, or when it is named
@@ -150,9 +151,26 @@ def differences(task: str, ours: Predictions, theirs: Predictions) -> dict[str, 
 def sliced(task: str, predictions: Predictions, gates: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """column -> value -> figures, for every slice of at least 30 rows in a column that a gate names."""
     return {
-        column: {value: measures(task, _subset(predictions, inside), None)[0] for value, inside in values.items()}
+        column: {value: measures(task, part(predictions, inside), None)[0] for value, inside in values.items()}
         for column, values in slice_rows(predictions.slices, gates).items()
     }
+
+
+def kept(data: Dataset, ours: Predictions, theirs: Predictions, metric: str) -> dict[str, Any]:
+    """stage -> a metric before and now, the gain, more being better, and the test rows of that stage."""
+    found = {}
+    for name, rows in stages(data).items():
+        now, before = part(ours, rows), part(theirs, rows)
+        values = [measures(data.task, one, None)[0][metric]["value"] for one in (before, now)]
+        turned = -1 if lower_is_better(metric) else 1
+        found[name] = {"before": values[0], "now": values[1], "gain": turned * (values[1] - values[0]), "n": len(rows)}
+    return found
+
+
+def lower_is_better(metric: str) -> bool:
+    """Whether less of a metric is better, as its file says."""
+    modules = (catalogue.get("metrics", name) for name in catalogue.names("metrics"))
+    return any(metric in getattr(module, "lower_is_better", ()) for module in modules)
 
 
 def slice_rows(slices: Mapping[str, Sequence[str]], gates: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, np.ndarray]]:
@@ -219,8 +237,3 @@ def cost(model: Model, form: str) -> dict[str, Any]:
     noted = {name: model.facts.get(name) for name in ("seconds", "peak_rss_mb", "trainable_share", "kwh")}
     size = sum(len(data) if isinstance(data, bytes) else Path(data).stat().st_size for data in model.forms[form].values())
     return {**noted, "size_mb": round(size / 1e6, 3)}
-
-
-def _subset(predictions: Predictions, rows: np.ndarray) -> Predictions:
-    queries = None if predictions.queries is None else predictions.queries[rows]
-    return Predictions(predictions.gold[rows], predictions.outputs.rows(rows), predictions.labels, queries=queries)

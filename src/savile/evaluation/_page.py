@@ -7,7 +7,7 @@ from typing import Any
 
 from savile.base.page import Bar, Page, Point
 from savile.base.records import Model
-from savile.evaluation._gate import lower_is_better
+from savile.evaluation._measure import lower_is_better
 from savile.evaluation._words import METRICS, called, check_name, percent, shown
 
 TONES = {"better": "good", "not_proven": "unsure", "worse": "bad", "refused": "bad"}

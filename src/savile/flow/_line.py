@@ -155,6 +155,15 @@ def evaluate(
     return report
 
 
+def update(recipe: Recipe, model: Model, data: Dataset, form: str | None, engine: str | None, earlier: Model) -> Report:
+    """Measure an updated model beside the one it may replace, as that serves, on every stage of the data."""
+    from savile import evaluation
+
+    _rights.use(data, "evaluate", recipe.data.steps.get("rights"))
+    budget = {"budget": {"lose": recipe.adapt.budget.forget}}
+    return evaluation.evaluate(model, data, form, engine, bars(recipe) | budget, {"against": earlier})
+
+
 def bars(recipe: Recipe) -> dict[str, Any]:
     """What `evaluation.evaluate` is asked for."""
     gates = [plain(bar) for bar in recipe.evaluate.gates]

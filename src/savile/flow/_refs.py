@@ -21,7 +21,7 @@ def dataset(named: str | Path | Dataset) -> Dataset:
     """
     if isinstance(named, Dataset):
         return named
-    if isinstance(named, Path) or _is_path(named):
+    if is_file(named):
         from savile.data import govern
 
         return govern(named)
@@ -37,7 +37,7 @@ def stored_dataset(named: str | Path | Dataset) -> Dataset:
     """
     if isinstance(named, Dataset):
         return named
-    if isinstance(named, Path) or _is_path(named):
+    if is_file(named):
         raise InputError("stored data", f"the file {named}", f"Govern it first: savile govern {named}")
     found: Dataset = _of_kind(Dataset, _loaded(named))
     return found
@@ -109,10 +109,12 @@ def _what(found: Any) -> str:
     return getattr(found, "ref", "") or type(found).__name__
 
 
-def _is_path(name: str) -> bool:
+def is_file(name: str | Path | Dataset) -> bool:
     """Whether a name is meant as a file: it is there, or looks like one."""
     from savile.data import sources
 
+    if not isinstance(name, str):
+        return isinstance(name, Path)
     try:
         sources.stem(name)
     except DataError:

@@ -1,0 +1,165 @@
+"""The word `improve`: rows that people corrected become an update of the model that serves, or are refused with the reason."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Unpack
+
+from savile.base import catalogue
+from savile.base import recipe as recipes
+from savile.base.errors import InputError
+from savile.base.events import emit
+from savile.base.records import Dataset, Model, Release
+from savile.base.store import Store
+from savile.flow import _line, _refs, _rights
+from savile.flow._options import Common
+from savile.flow._result import Result, of_run
+
+if TYPE_CHECKING:
+    from savile.base.recipe import Recipe
+    from savile.base.records import Report
+
+
+def improve(
+    corrections: str | Path | Dataset,
+    *,
+    model: str | Model | Release = "champion",
+    keep: str | None = None,
+    forget: float | None = None,
+    minutes: float | None = None,
+    **more: Unpack[Common],
+) -> Result:
+    """Teach a served model corrected rows without losing what it knew; what passes takes its place, also where it is serving.
+
+    The update is tested beside the model that serves, on the test rows of everything learnt so far and on a fifth of the new
+    rows. It is refused when it costs any earlier stage more than its budget, or gains nothing on the new rows.
+
+    Args:
+        corrections: file or data set with texts and right labels, as the model's own data had them.
+        model: the release or model to go on from; default: champion, which serves.
+        keep: how earlier rows are kept: replay, distil, ewc, orthogonal or nothing; default: replay.
+        forget: share of the metric that the update may lose on earlier rows; default: 0.01.
+        minutes: budget for learning.
+        settings: dotted keys of the recipe and their values, such as adapt.settings.keep.memory.
+
+    Raises:
+        UnknownNameError: there is no such model or way of keeping.
+        InputError: the rows are of another kind than the model's, or name labels it does not know.
+    """
+    found = _refs.model_or_release(model)
+    earlier, data = _refs.model(found), _refs.data_of(_refs.model(found))
+    recipe = _recipe(found, earlier, {"keep": keep, "forget": forget, "minutes": minutes}, more)
+    new = _known(_rows(corrections, data, recipe), earlier)
+    for each in (data, new):
+        _rights.use(each, "adapt", recipe.data.steps.get("rights"))
+    from savile.data import appended
+
+    grown = Store.open().save(appended(data, new))
+    updated = _line.compress(recipe, _line.adapt(recipe, grown), grown)
+    form, engine = _line.served(updated)
+    report = _line.update(recipe, updated, replace(grown, name=data.name), form, engine, earlier)
+    return _decided(recipe, updated, report, grown)
+
+
+def plan(
+    corrections: str | Path | Dataset,
+    *,
+    model: str | Model | Release = "champion",
+    keep: str | None = None,
+    forget: float | None = None,
+    minutes: float | None = None,
+    **more: Unpack[Common],
+) -> dict[str, Any]:
+    """What `improve` would go on from, and within which budget; of rows that are stored."""
+    from savile.flow._result import envelope
+
+    found = _refs.model_or_release(model)
+    earlier, new = _refs.model(found), _known(_refs.stored_dataset(corrections), _refs.model(found))
+    recipe = _recipe(found, earlier, {"keep": keep, "forget": forget, "minutes": minutes}, more)
+    said = {"model": earlier.ref, "data": _refs.data_of(earlier).ref, "corrections": new.ref}
+    said |= {"goes_on_from": recipe.model.family or recipe.model.base, "adapt": recipes.plain(recipe.adapt)}
+    return {**envelope("improve"), "verdict": "dry_run", **said}
+
+
+def _recipe(found: Model | Release, earlier: Model, asked: dict[str, Any], more: Common) -> Recipe:
+    """The recipe of an update: the model it goes on from, what that was made with, and what is asked for now."""
+    start = _start(earlier)
+    made, pressed = start.settings, earlier.settings.get("compress", {})
+    own = catalogue.get("families", start.family).trains == "own"
+    named: dict[str, Any] = {"model.family": start.family} if own else {"model.base": start.ref, "adapt.method": start.method}
+    named["adapt.settings"] = {**(made.get("settings", {}) if own else {}), **({"value": made["value"]} if made.get("value") else {})}
+    named |= {f"compress.{name}": value for name, value in pressed.items()}
+    named |= {f"serve.{name}": value for name, value in found.serve.items()} if isinstance(found, Release) else {}
+    options = {"adapt.budget.forget": asked["forget"], "adapt.budget.minutes": asked["minutes"]}
+    options |= {} if own else {"adapt.settings.keep.by": asked["keep"] or "replay"}
+    named |= {key: value for key, value in options.items() if value is not None}
+    return recipes.make({**named, **(more.get("settings") or {})})
+
+
+def _start(model: Model) -> Model:
+    """What goes on learning: the model itself, or of several that answer together the best one that learns step by step.
+
+    Raises:
+        InputError: there is none.
+    """
+    if model.family != "fusion":
+        return model
+    tried = sorted(model.facts.get("tried", ()), key=lambda one: -one["score"])
+    for one in tried:
+        member: Model = Store.open().load(one["model"])
+        if catalogue.get("families", member.family).trains == "loop":
+            return member
+    do = "Run again on all rows together."
+    raise InputError("a model with a member that learns step by step", model.ref, do)
+
+
+def _rows(corrections: str | Path | Dataset, data: Dataset, recipe: Recipe) -> Dataset:
+    """The new rows; a file is read for the same task and masked as the earlier rows were."""
+    if not _refs.is_file(corrections):
+        return _refs.dataset(corrections)
+    from savile.data import Options, prepare
+
+    pii = data.settings.get("options", {}).get("pii", "mask")
+    return prepare(Path(str(corrections)), Options(task=data.task, label=recipe.task.label, text=recipe.task.text, pii=pii))
+
+
+def _known(new: Dataset, earlier: Model) -> Dataset:
+    """The new rows, once all their labels are known to the model.
+
+    Raises:
+        InputError: some are not.
+    """
+    fresh = sorted(set(new.labels) - set(earlier.labels))
+    if fresh and earlier.task != "score":
+        do = "A new label changes what is asked: run again on all rows, or correct these labels."
+        raise InputError(f"labels that {earlier.ref} knows", ", ".join(fresh[:5]), do)
+    return new
+
+
+def _decided(recipe: Recipe, updated: Model, report: Report, data: Dataset) -> Result:
+    """The release in place of the one that served, or the refusal and what to do about it."""
+    passed, kept = report.body["gate"]["passed"], report.body["kept"]
+    release = _line.release(updated, report, data, recipe.serve) if passed else None
+    metric = report.body["metric"]
+    lines = [f"{name}: {metric} {one['before']:.3f} before, {one['now']:.3f} now, {one['n']} rows." for name, one in kept.items()]
+    failed = [check["name"] for check in report.body["gate"]["checks"] if not check["passed"]]
+    if release is None:
+        advice = _advice(failed, recipe)
+        emit("warning", text=f"Refused; {updated.ref} does not serve. {advice}")
+        lines.append(advice)
+    following = f"savile serve {release.ref}" if release else f"savile show {report.ref}"
+    return Result(of_run("improve", report, release), [*report.body["summary"], *lines], following)
+
+
+def _advice(failed: list[str], recipe: Recipe) -> str:
+    """What to do about an update that was refused."""
+    lost = [name.removeprefix("keeps ") for name in failed if name.startswith("keeps ")]
+    if lost:
+        return (
+            f"It forgets more of {', '.join(lost)} than the budget of {recipe.adapt.budget.forget:g} allows. Look at the new rows "
+            "(savile govern FILE --check-labels base), keep more (--set adapt.settings.keep.memory=5000), or allow more (--forget)."
+        )
+    if any(name.startswith("learns ") for name in failed):
+        return "It answers the new rows no better than before. Give more of them, or look at their labels."
+    return f"It did not pass: {', '.join(failed)}."

@@ -1,0 +1,123 @@
+"""Improve: corrected rows become an update that keeps what was known, or are refused with the reason."""
+
+import csv
+
+import numpy as np
+import pytest
+
+import savile
+import small_line
+from savile.base.errors import InputError
+from savile.base.store import Store
+from savile.models import Predictor
+
+QUICK = {"adapt.settings.precision": "fp32", "adapt.settings.learning_rate": 3e-3, "adapt.settings.least_steps": 150}
+LABELS = sorted(small_line.WORDS)
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory):
+    return small_line.base(tmp_path_factory.mktemp("base"))
+
+
+@pytest.fixture
+def served(tiny, tmp_path):
+    """Data, and a release of a model of it with the alias champion."""
+    data = small_line.dataset(mask=savile.govern(corrections(tmp_path / "any.csv")).mask)
+    model = small_line.adapted(data, tiny)
+    release = small_line.released(data, model, "torch", None)
+    Store.open().alias("champion", release.ref)
+    return data, release
+
+
+def written(path, rows):
+    with path.open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows([("text", "label"), *rows])
+    return path
+
+
+def corrections(path, wrong=False):
+    """60 texts the model has never seen the like of, which all mean a refund; or usual texts with labels that are wrong."""
+    rng, rows = np.random.default_rng(1), []
+    for i in range(120):
+        label = LABELS[i % len(LABELS)]
+        words = rng.choice(small_line.WORDS[label], 2) if wrong else rng.choice(small_line.FILLER, 5)
+        said = LABELS[(i + 1) % len(LABELS)] if wrong else "refund"
+        rows.append((" ".join([*words, *rng.choice(small_line.FILLER, 3), f"{i}"]), said))
+    rows += [] if wrong else [(f"card stolen {i}", "card lost") for i in range(10)]
+    return written(path, rows)
+
+
+def accuracy(release, data, gold=None):
+    model = Store.open().load(release.model)
+    answers = Predictor(model, release.form, release.engine or None)(data.texts("test")).choice
+    return float((answers == data.targets("test", model.labels)).mean())
+
+
+def test_corrections_become_the_champion_and_nothing_else_is_lost(served, tmp_path):
+    data, before = served
+    found = savile.improve(corrections(tmp_path / "fixes.csv"), settings=QUICK)
+    assert found.passed, found.summary
+    store = Store.open()
+    now = store.load("champion")
+    assert now.ref == found.json["release"] != before.ref
+    new = savile.govern(tmp_path / "fixes.csv")
+    assert accuracy(now, new) >= accuracy(before, new) + 0.05
+    assert accuracy(now, data) >= accuracy(before, data) - 0.01
+    checks = {check["name"]: check for check in found.json["gate"]["checks"]}
+    assert checks["keeps data"]["bar"] == -0.01
+    assert checks["learns fixes"]["passed"]
+    model = store.load(now.model)
+    assert model.facts["keep"] == "replay"
+    assert store.load(found.json["data"]).settings["stages"] == ["data", "fixes"]
+    assert store.audit.verify()
+
+
+def test_an_update_that_forgets_more_than_its_budget_is_refused_and_says_what_to_do(served, tmp_path):
+    data, before = served
+    found = savile.improve(corrections(tmp_path / "bad.csv", wrong=True), keep="nothing", settings=QUICK)
+    assert found.verdict == "refused"
+    assert found.json["release"] is None
+    assert Store.open().load("champion").ref == before.ref
+    failed = [check["name"] for check in found.json["gate"]["checks"] if not check["passed"]]
+    assert failed == ["keeps data"]
+    assert "--forget" in found.summary[-1]
+    assert "data" in found.summary[-1]
+
+
+def test_a_second_update_goes_on_from_the_first_and_answers_for_every_stage(served, tmp_path):
+    savile.improve(corrections(tmp_path / "fixes.csv"), settings=QUICK)
+    more = written(tmp_path / "more.csv", [(f"today hello parcel {i}", "order late") for i in range(60)] +
+                   [(f"money back {i}", "refund") for i in range(20)])  # fmt: skip
+    found = savile.improve(more, settings={**QUICK, "adapt.settings.keep.memory": 300})
+    assert [check["name"] for check in found.json["gate"]["checks"]][:3] == ["keeps data", "keeps fixes", "learns more"]
+    lineage = Store.open().load(found.json["data"])
+    assert lineage.settings["stages"] == ["data", "fixes", "more"]
+    assert set(np.unique(lineage.stages("train"))) == {0, 1, 2}
+
+
+def test_labels_the_model_does_not_know_are_refused(served, tmp_path):
+    rows = [(f"a question about insurance {i}", "insurance") for i in range(40)] + [(f"card {i}", "refund") for i in range(40)]
+    with pytest.raises(InputError, match="run again on all rows"):
+        savile.improve(written(tmp_path / "new.csv", rows))
+
+
+def test_a_linear_model_is_fitted_again_to_all_rows(tmp_path):
+    data = small_line.dataset(mask=savile.govern(corrections(tmp_path / "any.csv")).mask)
+    model = small_line.adapted(data, "", "linear")
+    found = savile.improve(corrections(tmp_path / "fixes.csv"), model=model, settings={"adapt.budget.forget": 0.05})
+    assert found.json["gate"]["checks"][0]["name"] == "keeps data"
+    assert Store.open().load(found.json["model"]).family == "linear"
+
+
+def test_a_dry_run_writes_nothing(served, tmp_path):
+    from savile.flow.improve import plan
+
+    new = savile.govern(corrections(tmp_path / "fixes.csv"))
+    count = len(Store.open().list())
+    said = plan(new, keep="ewc")
+    assert said["verdict"] == "dry_run"
+    assert said["adapt"]["settings"]["keep"] == {"by": "ewc"}
+    assert len(Store.open().list()) == count
+
+
