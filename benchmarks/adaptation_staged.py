@@ -89,9 +89,7 @@ def accuracies(model: Any, domains: list[Any]) -> list[float]:
     from savile.models import Predictor
 
     predict = Predictor(model, "torch")
-    return [
-        100 * float((predict(one.texts("test")).choice == one.targets("test", model.labels)).mean()) for one in domains
-    ]
+    return [100 * float((predict(one.texts("test")).choice == one.targets("test", model.labels)).mean()) for one in domains]
 
 
 def one_by_one(keep: Any, seed: int) -> dict[str, Any]:

@@ -70,7 +70,7 @@ def test_corrections_become_the_champion_and_nothing_else_is_lost(served, tmp_pa
     model = store.load(now.model)
     assert model.facts["keep"] == "replay"
     assert store.load(found.json["data"]).settings["stages"] == ["data", "fixes"]
-    assert store.audit.verify()
+    assert store.audit.verify() == []
 
 
 def test_an_update_that_forgets_more_than_its_budget_is_refused_and_says_what_to_do(served, tmp_path):
@@ -119,5 +119,3 @@ def test_a_dry_run_writes_nothing(served, tmp_path):
     assert said["verdict"] == "dry_run"
     assert said["adapt"]["settings"]["keep"] == {"by": "ewc"}
     assert len(Store.open().list()) == count
-
-

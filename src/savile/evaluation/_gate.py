@@ -34,7 +34,7 @@ def gate(body: Mapping[str, Any], settings: Mapping[str, Any] | None = None) -> 
     for bar in settings.get("gates") or ():
         checks += _bars(body, bar, metric)
     if body.get("kept"):
-        checks += _kept.checks(body["kept"], list(body["kept"])[-1], _kept.Budget(**settings["budget"]))
+        checks += _kept.checks(body["kept"], metric, _kept.Budget(**settings["budget"]))
     for proof in (body.get("parity") or {}).values():
         checks.append(_check("parity", proof["share"], proof["allowed"], proof["passed"], reason=proof["reason"]))
     return {"passed": all(check["passed"] for check in checks), "checks": checks}

@@ -45,17 +45,19 @@ def part(predictions: Predictions, rows: np.ndarray) -> Predictions:
     return Predictions(predictions.gold[rows], predictions.outputs.rows(rows), predictions.labels, queries=queries)
 
 
-def checks(kept: Mapping[str, Mapping[str, Any]], newest: str, budget: Budget) -> list[dict[str, Any]]:
+def checks(kept: Mapping[str, Mapping[str, Any]], metric: str, budget: Budget) -> list[dict[str, Any]]:
     """One check a stage: earlier ones lose no more than the budget, the newest gains what it has to.
 
     Args:
-        kept: stage -> the metric before and now, and the gain, turned so that more is better.
-        newest: the stage that was learnt.
+        kept: stage, the newest last -> the metric before and now, and the gain, turned so that more is better.
+        metric: which one.
         budget: what is allowed.
     """
-    found = []
+    found, newest = [], list(kept)[-1]
     for name, one in kept.items():
         bar = budget.gain if name == newest else -budget.lose
         what = f"learns {name}" if name == newest else f"keeps {name}"
-        found.append({"name": what, "value": one["gain"], "bar": bar, "passed": one["gain"] >= bar - 1e-9, "n": one["n"]})
+        passed = one["gain"] >= bar - 1e-9
+        about = {"metric": metric, "side": "min", "slice": None, "n": one["n"]}
+        found.append({"name": what, "value": one["gain"], "bar": bar, "passed": passed, **about})
     return found

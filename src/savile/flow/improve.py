@@ -88,7 +88,10 @@ def _recipe(found: Model | Release, earlier: Model, asked: dict[str, Any], more:
     made, pressed = start.settings, earlier.settings.get("compress", {})
     own = catalogue.get("families", start.family).trains == "own"
     named: dict[str, Any] = {"model.family": start.family} if own else {"model.base": start.ref, "adapt.method": start.method}
-    named["adapt.settings"] = {**(made.get("settings", {}) if own else {}), **({"value": made["value"]} if made.get("value") else {})}
+    named["adapt.settings"] = {
+        **(made.get("settings", {}) if own else {}),
+        **({"value": made["value"]} if made.get("value") else {}),
+    }
     named |= {f"compress.{name}": value for name, value in pressed.items()}
     named |= {f"serve.{name}": value for name, value in found.serve.items()} if isinstance(found, Release) else {}
     options = {"adapt.budget.forget": asked["forget"], "adapt.budget.minutes": asked["minutes"]}
@@ -142,7 +145,9 @@ def _decided(recipe: Recipe, updated: Model, report: Report, data: Dataset) -> R
     passed, kept = report.body["gate"]["passed"], report.body["kept"]
     release = _line.release(updated, report, data, recipe.serve) if passed else None
     metric = report.body["metric"]
-    lines = [f"{name}: {metric} {one['before']:.3f} before, {one['now']:.3f} now, {one['n']} rows." for name, one in kept.items()]
+    lines = [
+        f"{name}: {metric} {one['before']:.3f} before, {one['now']:.3f} now, {one['n']} rows." for name, one in kept.items()
+    ]
     failed = [check["name"] for check in report.body["gate"]["checks"] if not check["passed"]]
     if release is None:
         advice = _advice(failed, recipe)

@@ -10,6 +10,7 @@ from savile.base import recipe as recipes
 from savile.base.errors import GateError, InputError, UnknownNameError
 from savile.base.events import emit
 from savile.base.records import Model, Release
+from savile.base.store import Store
 from savile.flow import _bars, _line, _refs, _rights
 from savile.flow._options import OnServe
 from savile.flow._result import envelope
@@ -28,7 +29,8 @@ def serve(
     """Answer over HTTP until stopped; refuses what has no report that passed its gate.
 
     Args:
-        model: a release, a model or an alias; default: champion, the last one that passed.
+        model: a release, a model or an alias; default: champion, the last one that passed. An alias is followed: the release
+            it comes to stand for takes the place of this one without a pause, and goes again when it fails.
         host: address to listen on; default: what the recipe said, or 127.0.0.1, this machine only.
         port: default: what the recipe said, or 8080; 0 takes a free one.
         keys: required or none; default: what the recipe said, or required.
@@ -62,7 +64,9 @@ def serve(
     def ready(url: str) -> None:
         emit("result", **envelope("serve", release.ref), url=url, release=release.ref, pid=os.getpid())
 
-    serving.serve(release, wanted.host, wanted.port, wanted.keys == "required", ready, wanted.apps)
+    named = isinstance(model, str) and Store.open().aliases().get(model) == release.ref
+    followed: dict[str, Any] = {"alias": model} if named else {}
+    serving.serve(release, wanted.host, wanted.port, wanted.keys == "required", ready, wanted.apps, **followed)
     return {**envelope("serve", release.ref), "release": release.ref}
 
 

@@ -30,6 +30,12 @@ class Options(TypedDict, total=False):
     serve: Mapping[str, Any]
 
 
+class Following(TypedDict, total=False):
+    """Of serving: `alias`, a name such as champion; another release that it comes to stand for takes the place of this one."""
+
+    alias: str
+
+
 def release(
     model: Model, form: str | None, engine: str | None, report: Report, data: Dataset, approver: str, **more: Unpack[Options]
 ) -> Release:
@@ -88,6 +94,7 @@ def serve(
     keys: bool = True,
     ready: Callable[[str], None] | None = None,
     apps: Sequence[str] = (),
+    **more: Unpack[Following],
 ) -> None:
     """Answer over HTTP until SIGTERM or SIGINT; what was begun is finished first.
 
@@ -98,6 +105,7 @@ def serve(
         keys: whether callers need an API key (see `new_key`).
         ready: told the URL once requests are answered.
         apps: names of the apps whose routes are added.
+        alias: a name to follow: the release it comes to stand for is opened, proven, and answers from then on, on trial.
 
     Raises:
         MachineError: the port is in use or not ours to take.
@@ -120,7 +128,7 @@ def serve(
         proof = _bundle.replay(predictor, release)
         _bundle.refuse(release, proof)
         store.audit.append("serve", release.ref, host=host, port=listener.getsockname()[1], keys=keys, forced=release.forced)
-        _http.run(_http.Service(predictor, release, proof, admitted, mounted), listener, ready)
+        _http.run(_http.Service(predictor, release, proof, admitted, mounted), listener, ready, more.get("alias"))
 
 
 def _listen(host: str, port: int) -> socket.socket:

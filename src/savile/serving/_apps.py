@@ -91,14 +91,12 @@ def _add(
     async def answer(request: Request) -> Response:
         asked = _checked(door, await body(request), problem)
         service.refuse_unready()
-        loop = asyncio.get_running_loop()
+        loop, now = asyncio.get_running_loop(), service.now
         try:
-            said = await loop.run_in_executor(
-                None, route.answer, asked, Asking(service.batcher, service.predictor.labels, loop)
-            )
+            said = await loop.run_in_executor(None, route.answer, asked, Asking(now.batcher, now.predictor.labels, loop))
         except InputError as error:
             raise problem(422, error.code, f"Wanted {error.wanted}; received {error.received}. {error.do}") from None
-        content = json.dumps({**said, "release": service.digest}, ensure_ascii=False, allow_nan=False)
+        content = json.dumps({**said, "release": now.digest}, ensure_ascii=False, allow_nan=False)
         return Response(content, media_type="application/json")
 
     answer.__doc__ = route.summary

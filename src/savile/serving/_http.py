@@ -29,10 +29,12 @@ from savile.base.records import Release
 from savile.models import Predictor
 from savile.serving import _apps, _bundle, _schema
 from savile.serving._asked import Problem, asked, asked_pairs, asked_rows
-from savile.serving._batching import Batcher, Busy
+from savile.serving._batching import Busy
+from savile.serving._follow import Follower
 from savile.serving._keys import Keys
 from savile.serving._metrics import Metrics
 from savile.serving._schema import MAX_BODY, MAX_EXPLAINED, MAX_REASONS
+from savile.serving._standing import Place, Standing
 
 OPEN = frozenset({"/healthz", "/readyz"})
 BODY_SECONDS, DRAIN_SECONDS = 30, 30
@@ -58,49 +60,52 @@ class Service:
         keys: Keys | None,
         apps: Mapping[str, App] | None = None,
     ) -> None:
-        self.predictor, self.release, self.proof, self.keys = predictor, release, proof, keys
-        self.apps = apps or {}
+        self.keys, self.apps, self.metrics = keys, apps or {}, Metrics()
+        self.place = Place(Standing(predictor, release, proof, self.metrics.batch))
         self.open = OPEN | {route.path for app in self.apps.values() for route in app.routes if route.access == "open"}
-        self.digest = release.digest
-        self.metrics = Metrics()
         self.metrics.ready.set(int(proof["passed"]))
-        self.batcher = Batcher(predictor, machine.available_threads(), self.metrics.batch)
         self._explaining = ThreadPoolExecutor(1, thread_name_prefix="savile-reasons")  # reasons never hold up answers
-        self._endings = [f',"abstain":{flag},"release":"{self.digest}"}}' for flag in ("false", "true")]
-        self._labels = [json.dumps(label, ensure_ascii=False) for label in predictor.labels]
+
+    @property
+    def now(self) -> Standing:
+        """What answers."""
+        return self.place.now
+
+    def follower(self, alias: str) -> Follower:
+        """What keeps the service on the release that an alias stands for."""
+        ready = self.metrics.ready
+        return Follower(self.place, alias, self.metrics.batch, lambda: ready.set(int(self.now.proof["passed"])))
 
     def close(self) -> None:
         """Let the threads end."""
-        self.batcher.close()
+        for one in (self.place.now, self.place.before):
+            if one is not None:
+                one.batcher.close()
         self._explaining.shutdown(wait=True)
 
     async def answer(self, texts: Sequence[Any]) -> bytes:
         """The JSON of the answers to some texts or rows."""
-        outputs, start = await self.batcher.ask(texts)
-        rows = slice(start, start + len(texts))
-        self.metrics.answered(outputs.abstain[rows])
-        if self.predictor.head.loss != "cross_entropy":
-            said = _bundle.said(self.predictor, outputs.rows(rows), texts)
-            return json.dumps({"answers": [one | {"release": self.digest} for one in said]}, ensure_ascii=False).encode()
-        given = zip(
-            outputs.choice[rows].tolist(), outputs.confidence[rows].tolist(), outputs.abstain[rows].tolist(), strict=True
-        )
-        answers = (f'{{"label":{self._labels[c]},"probability":{p:.6f}{self._endings[a]}' for c, p, a in given)
+        now, outputs = await self.place.ask(texts)
+        self.metrics.answered(outputs.abstain)
+        if now.predictor.head.loss != "cross_entropy":
+            said = _bundle.said(now.predictor, outputs, texts)
+            return json.dumps({"answers": [one | {"release": now.digest} for one in said]}, ensure_ascii=False).encode()
+        given = zip(outputs.choice.tolist(), outputs.confidence.tolist(), outputs.abstain.tolist(), strict=True)
+        answers = (f'{{"label":{now.labels[c]},"probability":{p:.6f}{now.endings[a]}' for c, p, a in given)
         return f'{{"answers":[{",".join(answers)}]}}'.encode()
 
     async def explained(self, texts: Sequence[Any], count: int) -> bytes:
         """The JSON of the answers to some texts or rows, each with its `count` weightiest reasons."""
-        outputs, start = await self.batcher.ask(texts)
-        rows = slice(start, start + len(texts))
-        self.metrics.answered(outputs.abstain[rows])
+        now, outputs = await self.place.ask(texts)
+        self.metrics.answered(outputs.abstain)
         loop = asyncio.get_running_loop()
-        why = await loop.run_in_executor(self._explaining, self.predictor.reasons, texts)
-        said = _bundle.said(self.predictor, outputs.rows(rows), texts)
+        why = await loop.run_in_executor(self._explaining, now.predictor.reasons, texts)
+        said = _bundle.said(now.predictor, outputs, texts)
         answers = [
             one | {"reasons": [vars(each) for each in reasons.reasons[:count]], "score": reasons.score, "base": reasons.base}
             for one, reasons in zip(said, why, strict=True)
         ]
-        return json.dumps({"answers": [one | {"release": self.digest} for one in answers]}, ensure_ascii=False).encode()
+        return json.dumps({"answers": [one | {"release": now.digest} for one in answers]}, ensure_ascii=False).encode()
 
     def refuse_unready(self) -> None:
         """Nothing is answered by a model that does not answer as it was released.
@@ -108,23 +113,23 @@ class Service:
         Raises:
             Problem: it does not.
         """
-        if not self.proof["passed"]:
-            raise Problem(503, "not_ready", f"The model does not answer as it was released: {self.proof['reason']}.")
+        if not self.now.proof["passed"]:
+            raise Problem(503, "not_ready", f"The model does not answer as it was released: {self.now.proof['reason']}.")
 
     async def replay(self) -> Mapping[str, Any]:
         """Replay the golden inputs; on excess nothing is answered any more."""
-        loop = asyncio.get_running_loop()
-        self.proof = await loop.run_in_executor(None, _bundle.replay, self.predictor, self.release)
-        self.metrics.ready.set(int(self.proof["passed"]))
-        return self.proof
+        now = self.now
+        now.proof = await asyncio.to_thread(_bundle.replay, now.predictor, now.release)
+        self.metrics.ready.set(int(self.now.proof["passed"]))
+        return now.proof
 
     def facts(self) -> dict[str, Any]:
         """What serves."""
-        release = self.release
-        about = {"id": self.digest, "object": "model", "release": release.ref, "model": release.model, "report": release.report}
+        now, release = self.now, self.now.release
+        about = {"id": now.digest, "object": "model", "release": release.ref, "model": release.model, "report": release.report}
         served = {"form": release.form, "engine": release.engine, "forced": release.forced}
         served["apps"] = list(self.apps)
-        return {**about, **served, "labels": list(self.predictor.labels), "threshold": self.predictor.calibration.threshold}
+        return {**about, **served, "labels": list(now.predictor.labels), "threshold": now.predictor.calibration.threshold}
 
 
 def app(service: Service) -> Asgi:
@@ -158,7 +163,7 @@ def app(service: Service) -> Asgi:
 
 
 def _answers(api: FastAPI, service: Service) -> None:
-    predictor = service.predictor
+    predictor = service.now.predictor  # whatever takes its place has the same task, labels and columns
     columns = predictor.model.columns
     about = (
         f"What the task {predictor.model.task} asks of each text or row, how sure that is, and whether a person should decide."
@@ -175,7 +180,7 @@ def _answers(api: FastAPI, service: Service) -> None:
         body = await _body(request)
         texts = asked_rows(body, columns) if columns else asked_pairs(body) if pairs else asked(body)
         service.refuse_unready()
-        count = reasons_asked(request, predictor, len(texts))
+        count = reasons_asked(request, service.now.predictor, len(texts))
         said = await (service.explained(texts, count) if count else service.answer(texts))
         return Response(said, media_type="application/json")
 
@@ -194,7 +199,7 @@ def _health(api: FastAPI, service: Service) -> None:
     @api.get("/readyz", responses=_schema.READY)
     async def readyz() -> Response:
         """Whether the model answered the golden inputs as released, when they were last replayed."""
-        return _readiness(service.proof)
+        return _readiness(service.now.proof)
 
     @api.post("/readyz/replay", responses=_schema.READY)
     async def replay() -> Response:
@@ -204,8 +209,8 @@ def _health(api: FastAPI, service: Service) -> None:
     @api.get("/version", responses=_schema.PLAIN)
     async def versions() -> Response:
         """Versions of the program, the release and the packages that answer."""
-        used = {"version": version("savile"), "release": service.digest, "packages": machine.packages()}
-        return JSONResponse({**used, "flags": list(machine.cpu_flags()), "released_with": list(service.release.cpu_flags)})
+        used = {"version": version("savile"), "release": service.now.digest, "packages": machine.packages()}
+        return JSONResponse({**used, "flags": list(machine.cpu_flags()), "released_with": list(service.now.release.cpu_flags)})
 
     @api.get("/metrics", responses=_schema.METRICS)
     async def metrics() -> Response:
@@ -278,11 +283,18 @@ class _Server(uvicorn.Server):
     """Uvicorn that says when it is ready and ends with exit code 0 when told to stop."""
 
     announce: Callable[[], None] = staticmethod(lambda: None)
+    follower: Follower | None = None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         if self.started:
+            self.following = asyncio.create_task(self.follower.run()) if self.follower else None
             self.announce()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        if self.follower and self.following:
+            self.following.cancel()
+        await super().shutdown(sockets)
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -296,8 +308,8 @@ class _Server(uvicorn.Server):
                 signal.signal(number, handler)
 
 
-def run(service: Service, listener: socket.socket, ready: Callable[[str], None] | None) -> None:
-    """Serve on a listening socket until told to stop; requests in flight are finished."""
+def run(service: Service, listener: socket.socket, ready: Callable[[str], None] | None, alias: str | None = None) -> None:
+    """Serve on a listening socket until told to stop, following an alias; requests in flight are finished."""
     server = _Server(
         uvicorn.Config(
             app(service),
@@ -313,10 +325,11 @@ def run(service: Service, listener: socket.socket, ready: Callable[[str], None] 
     url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
     def announce() -> None:
-        emit("note", text=f"Serving {service.release.ref} at {url}")
+        emit("note", text=f"Serving {service.now.release.ref} at {url}")
         if ready is not None:
             ready(url)
 
+    server.follower = service.follower(alias) if alias else None
     server.announce = announce  # type: ignore[method-assign]
     try:
         server.run(sockets=[listener])
