@@ -74,7 +74,7 @@ def test_corrections_become_the_champion_and_nothing_else_is_lost(served, tmp_pa
 
 
 def test_an_update_that_forgets_more_than_its_budget_is_refused_and_says_what_to_do(served, tmp_path):
-    data, before = served
+    _, before = served
     found = savile.improve(corrections(tmp_path / "bad.csv", wrong=True), keep="nothing", settings=QUICK)
     assert found.verdict == "refused"
     assert found.json["release"] is None

@@ -100,7 +100,7 @@ class OwnLearner:
     """A family without base and method that fits itself."""
 
     base = base_digest = method = ""
-    parents = ()
+    parents: tuple[str, ...] = ()
 
     def __init__(self, data: Dataset, recipe: Recipe, family: str) -> None:
         self.plugin = catalogue.get("families", family)

@@ -125,7 +125,7 @@ def widen(network: Any, labels: Sequence[str], new: tuple[Sequence[str], np.ndar
     with torch.no_grad():
         if before.cosine:
             after.weight.copy_(_means(network, new, len(labels)))
-            after.scale.copy_(before.scale)
+            after.scale = before.scale
         after.weight[place], after.bias[place] = before.weight, before.bias
     network.head, network.labels = after, tuple(labels)
     return place

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 from savile.base.errors import DataError, InputError, UnknownNameError
 from savile.base.records import Dataset, Model, Release, Report
@@ -37,7 +37,7 @@ def stored_dataset(named: str | Path | Dataset) -> Dataset:
     """
     if isinstance(named, Dataset):
         return named
-    if is_file(named):
+    if isinstance(named, Path) or is_file(named):
         raise InputError("stored data", f"the file {named}", f"Govern it first: savile govern {named}")
     found: Dataset = _of_kind(Dataset, _loaded(named))
     return found
@@ -109,7 +109,7 @@ def _what(found: Any) -> str:
     return getattr(found, "ref", "") or type(found).__name__
 
 
-def is_file(name: str | Path | Dataset) -> bool:
+def is_file(name: str | Path | Dataset) -> TypeGuard[str | Path]:
     """Whether a name is meant as a file: it is there, or looks like one."""
     from savile.data import sources
 

@@ -87,11 +87,10 @@ def _recipe(found: Model | Release, earlier: Model, asked: dict[str, Any], more:
     start = _start(earlier)
     made, pressed = start.settings, earlier.settings.get("compress", {})
     own = catalogue.get("families", start.family).trains == "own"
-    named: dict[str, Any] = {"model.family": start.family} if own else {"model.base": start.ref, "adapt.method": start.method}
-    named["adapt.settings"] = {
-        **(made.get("settings", {}) if own else {}),
-        **({"value": made["value"]} if made.get("value") else {}),
-    }
+    named: dict[str, Any] = {"model.family": start.family} if own else {"model.base": start.ref}
+    named |= {} if own else {"adapt.method": start.method}
+    settings = dict(made.get("settings", {})) if own else {}
+    named["adapt.settings"] = settings | ({"value": made["value"]} if made.get("value") else {})
     named |= {f"compress.{name}": value for name, value in pressed.items()}
     named |= {f"serve.{name}": value for name, value in found.serve.items()} if isinstance(found, Release) else {}
     options = {"adapt.budget.forget": asked["forget"], "adapt.budget.minutes": asked["minutes"]}
@@ -161,8 +160,9 @@ def _advice(failed: list[str], recipe: Recipe) -> str:
     """What to do about an update that was refused."""
     lost = [name.removeprefix("keeps ") for name in failed if name.startswith("keeps ")]
     if lost:
+        budget = f"{recipe.adapt.budget.forget:g}"
         return (
-            f"It forgets more of {', '.join(lost)} than the budget of {recipe.adapt.budget.forget:g} allows. Look at the new rows "
+            f"It forgets more of {', '.join(lost)} than the budget of {budget} allows. Look at the new rows "
             "(savile govern FILE --check-labels base), keep more (--set adapt.settings.keep.memory=5000), or allow more (--forget)."
         )
     if any(name.startswith("learns ") for name in failed):

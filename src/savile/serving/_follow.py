@@ -1,7 +1,7 @@
 """Follow an alias: when another release becomes the champion it answers from the next request on, and not a moment sooner.
 
-It is opened and its golden inputs are replayed while the old one answers. Then it is on trial: when it fails, or leaves far more
-to people than the one before did, the one before answers again, and the alias is put back.
+It is opened and its golden inputs are replayed while the old one answers. Then it is on trial: when it fails, or leaves far
+more to people than the one before did, the one before answers again, and the alias is put back.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """Orthogonal: LoRA learns each stage in directions no earlier stage has used (O-LoRA, Wang et al., EMNLP 2023).
 
-Every stage adds rows to A and columns to B of one adapter. Those of earlier stages stand still, and the new rows of A are kept at
-right angles to the old ones after every step, where the paper only asks for it by a penalty. They are kept at right angles to the
-directions that earlier texts take through the base, too (gradient projection memory, Saha et al., ICLR 2021): without that the
-update moves the earlier answers however far it is from earlier updates.
+Every stage adds rows to A and columns to B of one adapter. Those of earlier stages stand still. After every step the new rows of
+A are put at right angles to the old ones, where the paper only asks for it by a penalty, and to the directions that earlier
+texts take through the base (gradient projection memory, Saha et al., ICLR 2021): without that an update moves the earlier
+answers however far it is from earlier updates.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ class _Grown:
         head = network.head
         rows = torch.from_numpy(past.known)
         # a head of another shape has no rows of labels that could stand still
-        still = [(head.weight, rows)] if len(head.weight) == len(network.labels) else []
+        still: list[tuple[Any, Any]] = [(head.weight, rows)] if len(head.weight) == len(network.labels) else []
         # new labels learn no bias, for no row here says that an old one is right
         still += [(p, ...) for name, p in head.named_parameters() if name != "weight"]
         self.still = [(p, where, p.detach()[where].clone()) for p, where in still]
