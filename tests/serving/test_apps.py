@@ -42,7 +42,7 @@ def client(release, monkeypatch):
     )
     with Caller(_http.app(service)) as caller:
         yield caller
-    service.batcher.close()
+    service.close()
 
 
 class Caller:
@@ -118,7 +118,7 @@ def test_an_open_route_takes_no_key(release, monkeypatch):
     with Caller(_http.app(service)) as caller:
         assert caller("POST", PATH, json=question()).status_code == 200
         assert caller("GET", "/v1/models").status_code == 401
-    service.batcher.close()
+    service.close()
 
 
 @pytest.mark.parametrize(
@@ -179,4 +179,4 @@ def test_a_model_that_does_not_answer_as_released_answers_no_app(client, release
     service = _http.Service(predictor, made, proof, None, _apps.found(("sentiment_watch",), predictor))
     with Caller(_http.app(service)) as caller:
         assert caller("POST", PATH, json=question()).status_code == 503
-    service.batcher.close()
+    service.close()

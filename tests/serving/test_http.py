@@ -232,7 +232,7 @@ def test_a_form_that_stopped_answering_as_released_is_not_served(release, monkey
     intact, predictor._logits = predictor._logits, lambda texts: -intact(texts)
     assert client.post("/readyz/replay").status_code == 503
     assert client.post("/v1/classify", json={"text": "a"}).status_code == 503
-    service.batcher.close()
+    service.close()
 
 
 def test_what_was_begun_is_finished_when_told_to_stop(release):

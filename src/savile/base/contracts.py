@@ -1,7 +1,6 @@
 """The seams: what a plug-in has to offer. Each contract is a Protocol of a few functions, and a module satisfies it.
 
-`savile/tasks/classify.py` *is* a `Task`: its functions have these names and signatures. Nothing is inherited and nothing is
-registered; `savile.testing.check_task` and its sisters hold a plug-in against its contract.
+Nothing is inherited or registered; `savile.testing.check_task` and its sisters hold a plug-in against its contract.
 """
 
 from __future__ import annotations
@@ -77,12 +76,12 @@ class Rows:
         inputs: n texts, or a table of n rows with the feature columns.
         targets: what is right, one a row: label index, int64 (n,); a row of 0 and 1 a label, float32 (n, L); a number in
             standard units (mean 0, deviation 1), float64 (n,); or a tuple of spans, object (n,). Families with ``SOFT = True``
-            may be given shares of one label instead of its index, float32 (n, L), where people disagreed.
+            may be given shares of one label, float32 (n, L), where people disagreed.
         labels: name of each label; one name for a number.
         valid: rows to stop or choose by, never to learn from; None where there are none.
         minutes: budget, or None.
         seed: of everything random.
-        stages: which stage of a growing data set each row came with, from 0, int64 (n,); None where there is one.
+        stages: of a data set that grew, the stage each row came with, from 0, int64 (n,).
     """
 
     inputs: Inputs

@@ -77,7 +77,7 @@ def plan(
     found = _refs.model_or_release(model)
     earlier, new = _refs.model(found), _known(_refs.stored_dataset(corrections), _refs.model(found))
     recipe = _recipe(found, earlier, {"keep": keep, "forget": forget, "minutes": minutes}, more)
-    said = {"model": earlier.ref, "data": _refs.data_of(earlier).ref, "corrections": new.ref}
+    said: dict[str, Any] = {"model": earlier.ref, "data": _refs.data_of(earlier).ref, "corrections": new.ref}
     said |= {"goes_on_from": recipe.model.family or recipe.model.base, "adapt": recipes.plain(recipe.adapt)}
     return {**envelope("improve"), "verdict": "dry_run", **said}
 
@@ -163,7 +163,7 @@ def _advice(failed: list[str], recipe: Recipe) -> str:
         budget = f"{recipe.adapt.budget.forget:g}"
         return (
             f"It forgets more of {', '.join(lost)} than the budget of {budget} allows. Look at the new rows "
-            "(savile govern FILE --check-labels base), keep more (--set adapt.settings.keep.memory=5000), or allow more (--forget)."
+            "(govern FILE --check-labels base), keep more (--set adapt.settings.keep.memory=5000), or allow more: --forget."
         )
     if any(name.startswith("learns ") for name in failed):
         return "It answers the new rows no better than before. Give more of them, or look at their labels."

@@ -1,7 +1,7 @@
 """Orthogonal: LoRA learns each stage in directions no earlier stage has used (O-LoRA, Wang et al., EMNLP 2023).
 
-Every stage adds rows to A and columns to B of one adapter. Those of earlier stages stand still. After every step the new rows of
-A are put at right angles to the old ones, where the paper only asks for it by a penalty, and to the directions that earlier
+Every stage adds rows to A and columns to B of one adapter. Those of earlier stages stand still. After every step the new rows
+of A are put at right angles to the old ones, where the paper only asks for it by a penalty, and to the directions that earlier
 texts take through the base (gradient projection memory, Saha et al., ICLR 2021): without that an update moves the earlier
 answers however far it is from earlier updates.
 """
