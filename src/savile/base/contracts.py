@@ -79,8 +79,7 @@ class Rows:
             may be given shares of one label, float32 (n, L), where people disagreed.
         labels: name of each label; one name for a number.
         valid: rows to stop or choose by, never to learn from; None where there are none.
-        minutes: budget, or None.
-        seed: of everything random.
+        minutes: budget, or None. `seed` is that of everything random.
         stages: of a data set that grew, the stage each row came with, from 0, int64 (n,).
     """
 
