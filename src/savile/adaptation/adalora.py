@@ -97,6 +97,11 @@ def after_step(network: Any, step: int, total: int) -> None:
     tuner.update_and_allocate(step)
 
 
+def settled(network: Any, step: int, total: int) -> bool:
+    """Whether the last rank has been taken away: weights of before then are larger than the budget, however good they are."""
+    return step >= total - round(network.tuner[1].rest * total)
+
+
 def memory(network: Any) -> dict[str, torch.Tensor]:
     """What the next allocation depends on beside the weights: the averages of importance, and which ranks are left."""
     import torch

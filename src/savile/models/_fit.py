@@ -225,6 +225,10 @@ class _Loop:
         value, loss = self.valid.judged(self.score)
         self.history.append({"step": self.step, "loss": self.loss, "score": value, "valid_loss": loss})
         emit("evaluation", step=self.step, score=value, loss=loss)
+        settled = getattr(self.method, "settled", None)
+        if settled is not None and not settled(self.network, self.step, self.total):
+            self._train_mode()
+            return False
         if (value, -loss) > self.best_key:
             self.best, self.best_key, self.stale = value, (value, -loss), 0
             self.best_weights = {name: p.detach().clone() for name, p in self.named.items()}
