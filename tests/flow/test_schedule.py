@@ -48,6 +48,25 @@ def test_the_shell_says_the_same(queue, capsys):
     assert json.loads(capsys.readouterr().out)["verdict"] == "dry_run"
 
 
+def test_what_if_is_a_screen_with_the_ways_and_past_errors(queue, capsys):
+    assert main(["schedule", str(queue), "--what-if"]) == 0
+    screen = capsys.readouterr().out
+    assert all(word in screen for word in ("Policy queue", "region_lp", "cheapest", "No past prediction"))
+
+
+def test_past_hours_are_held_against_what_was_taken(queue):
+    from savile.flow import _past_queues, _queue
+    from savile.scheduling import SimBackend, World, policy, run
+
+    found = _queue.read(queue)
+    took = {"one": 0.5 * 3600 / 0.8, "two": 2 * 3600.0}  # `one` takes a quarter longer than was said
+    log = run(policy("best_fit"), SimBackend(World(found.nodes, found.jobs, work_s=took))).log.text()
+    _past_queues.folder().mkdir(parents=True)
+    (_past_queues.folder() / "schedule-x.jsonl").write_text(log)
+    past = savile.schedule(queue, what_if=True)["past"]
+    assert past == {"jobs": {"jobs": 2, "seconds": {"median": 0.1, "worst": 0.2}}, "plans": None}
+
+
 def test_exports_lie_beside_the_queue(queue):
     for kind in ("skypilot", "kueue", "slurm"):
         files = savile.schedule(queue, export=kind)["files"]
@@ -93,6 +112,39 @@ def test_a_queue_runs_live(queue):
     assert said["well"]
     assert {row["job"]: row["result"] for row in said["jobs"]} == {"one": "one", "two": "two"}
     assert Path(said["log"]).read_text().count('"event"') >= 4
+
+
+@pytest.mark.slow
+def test_a_recipe_is_trained_by_the_schedule(tickets):
+    pytest.importorskip("ray", reason="the extra ray is not installed: pip install 'savile[ray]'")
+    settings = {"model.family": "linear", "evaluate.floor": 0.5, "run.where": "schedule"}
+    result = savile.run(tickets, settings=settings)
+    assert result.passed
+    assert result.json["release"].startswith("release@")
+    assert savile.evaluate(result.json["model"], result.json["data"]).body["metrics"] == result.json["metrics"]
+    assert any("schedule-" in page for page in result.json["pages"])
+    again = savile.run(tickets, settings={**settings, "run.where": "local"})
+    assert again.json["report"] == result.json["report"], "the same records, wherever it ran"
+
+
+@pytest.mark.slow
+def test_live_a_tenant_keeps_to_its_quota_and_deadlines_are_met(queue):
+    pytest.importorskip("ray", reason="the extra ray is not installed: pip install 'savile[ray]'")
+    queue.write_text("""
+policy: {name: queue, quotas: [[lab, 0.5]]}
+nodes: [{id: a, cpus: 2, mem_gib: 8}]
+jobs:
+  - {id: desk, command: "echo 0", hours: 0.001, tenant: desk, deadline_h: 0.5}
+  - {id: lab1, command: "sleep 1.5; echo 1", hours: 0.001, tenant: lab}
+  - {id: lab2, command: "sleep 1.5; echo 2", hours: 0.001, tenant: lab}
+""")
+    said = savile.schedule(queue)
+    rows = {row["job"]: row for row in said["jobs"]}
+    assert said["well"]
+    assert said["figures"]["deadlines_met"]["value"] == 1.0
+    first, second = sorted((rows["lab1"], rows["lab2"]), key=lambda row: row["start_s"])
+    assert second["start_s"] >= first["end_s"], "a tenant keeps to half of the machine"
+    assert savile.schedule(queue, what_if=True)["past"]["jobs"]["jobs"] >= 2
 
 
 @pytest.mark.slow

@@ -50,6 +50,7 @@ def figured(outcome: Outcome) -> dict[str, Any]:
 def compared(found: Queue, chosen: Any, name: str) -> dict[str, Any]:
     """This policy and its alternatives, side by side; every figure is simulated from estimates."""
     from savile import scheduling
+    from savile.flow import _past, _past_queues
 
     outcomes = {name: simulated(found, chosen)}
     outcomes |= {other: simulated(found, scheduling.policy(other)) for other in ALTERNATIVES if other != name}
@@ -63,6 +64,7 @@ def compared(found: Queue, chosen: Any, name: str) -> dict[str, Any]:
         "cheapest": min(rows, key=lambda other: rows[other]["jobs_eur"]["value"]),
         "cleanest": min(rows, key=lambda other: rows[other]["jobs_gco2"]["value"]),
         "quickest": min(rows, key=lambda other: rows[other]["makespan_s"]["value"]),
+        "past": {"jobs": _past_queues.errors(), "plans": _past.errors()},
         "note": "simulated from the estimated hours of the jobs; jobs_eur and jobs_gco2 are what the jobs add to idle machines",
     }
 

@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from savile.base.records import Dataset, Model, Report
-from savile.flow import _screen_plan
+from savile.flow import _screen_plan, _screen_schedule
 from savile.flow._result import Result
 
 VERDICTS = {
@@ -37,6 +37,8 @@ def screen(found: Any, said: Mapping[str, Any]) -> RenderableType:
         return found.ref
     if "names" in said:
         return Group(*(_names(kind, listed) for kind, listed in said["names"].items()))
+    if said.get("command") == "schedule" and "jobs" in said:
+        return _screen_schedule.shown(said)
     if "alternatives" in said:
         return _screen_plan.shown(said)
     if "checks" in said:

@@ -84,6 +84,7 @@ def _policy(found: Queue, named: str | None, settings: Any) -> Any:
 def live(found: Queue, chosen: Any) -> dict[str, Any]:
     """Run a queue on Ray; the log is kept under the home, in ``logs``."""
     from savile import scheduling
+    from savile.flow import _past_queues
     from savile.flow._queue import Command, now_s
 
     store, start = Store.open(), now_s()
@@ -95,7 +96,7 @@ def live(found: Queue, chosen: Any) -> dict[str, Any]:
     backend = scheduling.RayBackend(work, found.nodes, store.home / "work", found.regions, round_s=every, start_s=start)
     outcome = scheduling.run(chosen, backend)
     log = outcome.log.text()
-    file = store.home / "logs" / f"schedule-{digest(log)[:12]}.jsonl"
+    file = _past_queues.folder() / f"schedule-{digest(log)[:12]}.jsonl"
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(log, encoding="utf-8")
     rows = [{**row, "result": backend.results.get(row["job"])} for row in outcome.jobs()]
