@@ -115,19 +115,6 @@ def test_a_queue_runs_live(queue):
 
 
 @pytest.mark.slow
-def test_a_recipe_is_trained_by_the_schedule(tickets):
-    pytest.importorskip("ray", reason="the extra ray is not installed: pip install 'savile[ray]'")
-    settings = {"model.family": "linear", "evaluate.floor": 0.5, "run.where": "schedule"}
-    result = savile.run(tickets, settings=settings)
-    assert result.passed
-    assert result.json["release"].startswith("release@")
-    assert savile.evaluate(result.json["model"], result.json["data"]).body["metrics"] == result.json["metrics"]
-    assert any("schedule-" in page for page in result.json["pages"])
-    again = savile.run(tickets, settings={**settings, "run.where": "local"})
-    assert again.json["report"] == result.json["report"], "the same records, wherever it ran"
-
-
-@pytest.mark.slow
 def test_live_a_tenant_keeps_to_its_quota_and_deadlines_are_met(queue):
     pytest.importorskip("ray", reason="the extra ray is not installed: pip install 'savile[ray]'")
     queue.write_text("""

@@ -39,6 +39,6 @@ def _finished(log: str) -> Iterator[tuple[float, float]]:
             if event["at"] - start >= LEAST_S:
                 yield end - start, event["at"] - start
         for made in entry["decisions"]:
-            end = (made.get("predicted") or {}).get("end_s")
-            if end is not None:
-                began[made["job"]] = (event["at"], end)
+            predicted = made.get("predicted") or {}
+            if predicted.get("end_s") is not None:
+                began[made["job"]] = (event["at"], predicted["end_s"])
