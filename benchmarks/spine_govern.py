@@ -85,7 +85,7 @@ def exact_pairs(texts: list[str]) -> set[tuple[int, int]]:
 
 def join(texts: list[str]) -> set[tuple[int, int]]:
     """The pairs our families hold together; of a family of more than two, those that are similar themselves."""
-    family = _similar.families(texts)
+    family = _similar.families(texts).alike
     pairs = set()
     for number in np.flatnonzero(np.bincount(family) > 1):
         members = np.flatnonzero(family == number)

@@ -15,11 +15,28 @@ def jaccard(first, second):
     return len(grams[0] & grams[1]) / len(grams[0] | grams[1])
 
 
-def families_by_brute_force(texts):
+def edits(first, second):
+    row = list(range(len(second) + 1))
+    for i, letter in enumerate(first, 1):
+        row, above = [i], row
+        for j, other in enumerate(second, 1):
+            row.append(min(above[j] + 1, row[-1] + 1, above[j - 1] + (letter != other)))
+    return row[-1]
+
+
+def alike(first, second):
+    return jaccard(first, second) >= 0.85
+
+
+def near(first, second):
+    return alike(first, second) or 10 * edits(first, second) <= max(len(first), len(second))
+
+
+def families_by_brute_force(texts, similar):
     family = list(range(len(texts)))
     for i in range(len(texts)):
         for j in range(i):
-            if jaccard(texts[i], texts[j]) >= 0.85:
+            if similar(texts[i], texts[j]):
                 family = [family[i] if other == family[j] else other for other in family]
     return family
 
@@ -31,7 +48,9 @@ def same_grouping(first, second):
 @settings(deadline=None)
 @given(st.lists(st.text("ab ", min_size=1, max_size=30), max_size=25, unique=True))
 def test_families_are_those_of_brute_force(texts):
-    assert same_grouping(_similar.families(texts).tolist(), families_by_brute_force(texts))
+    found = _similar.families(texts)
+    assert same_grouping(found.alike.tolist(), families_by_brute_force(texts, alike))
+    assert same_grouping(found.near.tolist(), families_by_brute_force(texts, near))
 
 
 @pytest.mark.parametrize("alphabet", ["abcdefgh ", "汉字水火山石田土，"])
@@ -44,22 +63,32 @@ def test_families_of_edited_copies_are_those_of_brute_force(alphabet):
             edited[place] = rng.choice(list(alphabet))
         texts.append("".join(edited))
     texts = sorted(set(texts))
-    ours, theirs = _similar.families(texts).tolist(), families_by_brute_force(texts)
-    assert same_grouping(ours, theirs)
-    assert len(set(ours)) < len(texts)
+    found = _similar.families(texts)
+    assert same_grouping(found.alike.tolist(), families_by_brute_force(texts, alike))
+    assert same_grouping(found.near.tolist(), families_by_brute_force(texts, near))
+    assert len(set(found.near.tolist())) < len(set(found.alike.tolist())) < len(texts)
 
 
 def test_the_threshold_itself_counts():
     text = "".join(chr(ord("a") + i % 26) + chr(ord("A") + i // 26) for i in range(12))[:24]  # 20 grams
     longer = text + "xyz"  # 23 grams, all 20 shared: 20 / 23 = 0.87
     longest = text + "vwxy"  # 24 grams: 20 / 24 = 0.83
-    assert _similar.families([text, longer]).tolist() == [0, 0]
-    assert len(set(_similar.families([text, longest]).tolist())) == 2
+    assert _similar.families([text, longer]).alike.tolist() == [0, 0]
+    assert len(set(_similar.families([text, longest]).alike.tolist())) == 2
+
+
+def test_a_tenth_of_edits_counts_and_one_more_does_not():
+    text = "中山路的这家店环境不错服务也好只是菜上得太慢了一点下次还会来"[:30]
+    assert len(text) == 30
+    edited = text[:3] + "很" + text[4:12] + text[13:20] + "真" + text[20:]  # replaced, left out, put in
+    assert edits(text, edited) == 3
+    assert _similar.families([text, edited]).near.tolist() == [0, 0]
+    assert len(set(_similar.families([text, edited[:-2] + "去吧"]).near.tolist())) == 2
 
 
 def test_one_text_and_none():
-    assert _similar.families([]).tolist() == []
-    assert _similar.families(["x"]).tolist() == [0]
+    assert _similar.families([]).near.tolist() == []
+    assert _similar.families(["x"]).near.tolist() == [0]
 
 
 @pytest.mark.parametrize(
@@ -73,7 +102,7 @@ def test_ten_thousand_texts_a_second(sentences):
     texts = sentences(10_000)
     texts[5_000:6_000] = [text + "!" for text in texts[:1_000]]
     start = time.process_time()
-    families = _similar.families([dedup.normal(text) for text in texts])
+    families = _similar.families([dedup.normal(text) for text in texts]).near
     assert len(texts) / (time.process_time() - start) > 10_000
     assert len(np.unique(families)) == 9_000
 
@@ -81,6 +110,6 @@ def test_ten_thousand_texts_a_second(sentences):
 def test_thousands_of_rows_from_one_template_do_not_make_it_slow():
     texts = [f"Your order number {number} has been handed to the carrier and will arrive tomorrow." for number in range(3_000)]
     start = time.process_time()
-    families = _similar.families(texts)
+    families = _similar.families(texts).near
     assert len(np.unique(families)) == 1
     assert time.process_time() - start < 5.0

@@ -1,52 +1,127 @@
-"""An exact similarity join: which texts share at least 85 % of their character 5-grams.
+"""An exact similarity join: which texts share at least 85 % of their character 5-grams, and which differ in at most a tenth.
 
 Prefix filtering (Chaudhuri, Ganti, Kaushik 2006; Bayardo, Ma, Srikant 2007): when the grams of each text are ordered from
-rare to frequent, two texts with Jaccard similarity t share one of their first n - ceil(t n) + 1 grams. So only texts that meet
-in such a rare gram, and whose sizes allow it, are compared; every comparison is exact, and nothing above t is missed.
+rare to frequent, two texts with Jaccard similarity t share one of their first n - ceil(t n) + 1 grams. An edit touches at most
+5 grams, so two texts at most k edits apart share one of their first 5 k + 1 (Gravano and others 2001). So only texts that meet
+in such a rare gram, and whose sizes allow it, are compared; every comparison is exact, and nothing above the line is missed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
 GRAM = 5
-TWENTIETHS = (17, 20)  # 0.85 as a fraction, so that no rounding decides
+ALIKE = (17, 20)  # Jaccard similarity as a fraction, so that no rounding decides
+KEPT = (9, 10)  # share of the longer text that edits leave alone
 CHUNK = 1 << 18  # pairs compared at once
 MIX = np.uint64(0x9E3779B97F4A7C15)
 
+Close = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
-def families(texts: list[str]) -> np.ndarray:
-    """Texts that are similar, directly or through others, get the same number: int64 (n,)."""
-    from scipy.sparse import coo_array, csr_array
+
+class Families(NamedTuple):
+    """Texts that are similar, directly or through others, have the same number.
+
+    Attributes:
+        alike: by the grams they share, int64 (n,).
+        near: by the grams they share or the few edits between them, int64 (n,); no text of one `alike` family is apart here.
+    """
+
+    alike: np.ndarray
+    near: np.ndarray
+
+
+@dataclass(frozen=True)
+class _Measure:
+    """A way of being similar.
+
+    Attributes:
+        sizes: what the texts' sizes are to it, int64 (n,).
+        prefix: how many of the rarest grams of each text decide whom it meets, int64 (n,).
+        least: share of the larger size, as a fraction, that the smaller must reach.
+        close: whether each of some pairs of texts is similar.
+    """
+
+    sizes: np.ndarray
+    prefix: np.ndarray
+    least: tuple[int, int]
+    close: Close
+
+
+def families(texts: list[str]) -> Families:
+    """Who is similar to whom among some texts, each of them there once."""
+    documents, grams = _grams(texts)
+    alike = _joined(np.arange(len(texts)), documents, grams, _jaccard(documents, grams, len(texts)))
+    return Families(alike, _joined(alike, documents, grams, _edits(texts)))
+
+
+def _joined(family: np.ndarray, documents: np.ndarray, grams: np.ndarray, measure: _Measure) -> np.ndarray:
+    """The families, int64 (n,), after those with similar members were made one."""
+    from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 
-    documents, grams = _grams(texts)
-    sizes = np.bincount(documents, minlength=len(texts))
-    bounds = np.concatenate([[0], np.cumsum(sizes)])
-    sets = csr_array((np.ones(len(grams), dtype=np.int32), grams, bounds), shape=(len(texts), int(grams.max(initial=0)) + 1))
-    family = np.arange(len(texts))
-    for first, second in _meetings(documents, grams, sizes):
+    count = len(family)
+    for first, second in _meetings(documents, grams, measure):
         apart = family[first] != family[second]
-        pairs = _distinct(first[apart] * len(texts) + second[apart])
-        pairs = pairs[_close(pairs // len(texts), pairs % len(texts), sets, sizes)]
+        pairs = _distinct(np.minimum(first, second)[apart] * count + np.maximum(first, second)[apart])
+        pairs = pairs[measure.close(pairs // count, pairs % count)]
         if len(pairs):
-            joined = (family[pairs // len(texts)], family[pairs % len(texts)])
-            graph = coo_array((np.ones(len(pairs)), joined), shape=(len(texts), len(texts)))
+            joined = (family[pairs // count], family[pairs % count])
+            graph = coo_array((np.ones(len(pairs)), joined), shape=(count, count))
             family = connected_components(graph, directed=False)[1].astype(np.int64)[family]
     return family
 
 
-def _meetings(documents: np.ndarray, grams: np.ndarray, sizes: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+def _jaccard(documents: np.ndarray, grams: np.ndarray, count: int) -> _Measure:
+    """By the share of grams that two texts have in common."""
+    from scipy.sparse import csr_array
+
+    sizes = np.bincount(documents, minlength=count)
+    bounds = np.concatenate([[0], np.cumsum(sizes)])
+    sets = csr_array((np.ones(len(grams), dtype=np.int32), grams, bounds), shape=(count, int(grams.max(initial=0)) + 1))
+
+    def close(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+        if not len(first):
+            return np.zeros(0, dtype=bool)
+        shared = np.asarray(sets[first].multiply(sets[second]).sum(axis=1)).ravel()
+        reached: np.ndarray = shared * ALIKE[1] >= (sizes[first] + sizes[second] - shared) * ALIKE[0]
+        return reached
+
+    return _Measure(sizes, sizes - _at_least(sizes, ALIKE) + 1, ALIKE, close)
+
+
+def _edits(texts: list[str]) -> _Measure:
+    """By how many characters must be put in, left out or replaced to make one text the other (Levenshtein)."""
+    from rapidfuzz.distance import Levenshtein
+    from rapidfuzz.process import cpdist
+
+    lengths = np.array([len(text) for text in texts], dtype=np.int64)
+    part, whole = KEPT
+    most = lengths * (whole - part) // part  # edits away from the longest text that is near enough
+    most_apart = (whole - part) / whole
+
+    def close(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+        one, other = ([texts[i] for i in some.tolist()] for some in (first, second))
+        share = cpdist(one, other, scorer=Levenshtein.normalized_distance, score_cutoff=most_apart, dtype=np.float64)
+        reached: np.ndarray = share <= most_apart
+        return reached
+
+    return _Measure(lengths, np.where(most > 0, GRAM * most + 1, 0), KEPT, close)
+
+
+def _meetings(documents: np.ndarray, grams: np.ndarray, measure: _Measure) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Pairs of documents that share a gram of their prefixes and are close enough in size, smaller one first.
 
     First every document with its next in each gram's list, then with the one after, and so on: large families are joined by the
     first steps, and the caller need not compare what is joined already.
     """
-    place = np.arange(len(documents)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
-    prefix = place < (sizes - _at_least(sizes) + 1)[documents]
+    sizes, counts = measure.sizes, np.bincount(documents, minlength=len(measure.sizes))
+    place = np.arange(len(documents)) - np.repeat(np.cumsum(counts) - counts, counts)
+    prefix = place < measure.prefix[documents]
     document, gram = documents[prefix], grams[prefix]
     order = np.lexsort((sizes[document], gram))
     document, gram = document[order], gram[order]
@@ -55,25 +130,16 @@ def _meetings(documents: np.ndarray, grams: np.ndarray, sizes: np.ndarray) -> It
         step += 1
         at = at[at + step < len(document)]
         # In a list ordered by size, what fails at this step fails at every later one.
-        fits = (gram[at] == gram[at + step]) & (sizes[document[at]] >= _at_least(sizes[document[at + step]]))
+        fits = (gram[at] == gram[at + step]) & (sizes[document[at]] >= _at_least(sizes[document[at + step]], measure.least))
         at = at[fits]
         for start in range(0, len(at), CHUNK):
             some = at[start : start + CHUNK]
             yield document[some], document[some + step]
 
 
-def _close(first: np.ndarray, second: np.ndarray, sets: Any, sizes: np.ndarray) -> np.ndarray:
-    """Whether each pair of documents reaches the threshold, bool."""
-    if not len(first):
-        return np.zeros(0, dtype=bool)
-    shared = np.asarray(sets[first].multiply(sets[second]).sum(axis=1)).ravel()
-    close: np.ndarray = shared * TWENTIETHS[1] >= (sizes[first] + sizes[second] - shared) * TWENTIETHS[0]
-    return close
-
-
-def _at_least(sizes: np.ndarray) -> np.ndarray:
-    """Threshold times size, rounded up, in whole numbers."""
-    part, whole = TWENTIETHS
+def _at_least(sizes: np.ndarray, share: tuple[int, int]) -> np.ndarray:
+    """A share of sizes, rounded up, in whole numbers."""
+    part, whole = share
     return -(-sizes * part // whole)
 
 

@@ -1,8 +1,9 @@
 """Finds rows with the same or nearly the same text, drops exact repeats from training, and keeps the rest of a family together.
 
 Two texts are the same when their normal forms are (NFKC, case folded, white space collapsed), and nearly the same when the
-Jaccard similarity of their sets of character 5-grams is at least 0.85; both work for Chinese, which has no spaces to split at.
-The join is exact, see `_similar`.
+Jaccard similarity of their sets of character 5-grams is at least 0.85, which keeps them in one part. Copies of which up to a
+tenth was edited are told of too; they are not held together, as headlines of one form on two firms are as near. All work for
+Chinese, which has no spaces to split at. The join is exact, see `_similar`.
 """
 
 from __future__ import annotations
@@ -31,11 +32,14 @@ def apply(draft: Draft) -> Draft:
     used = np.flatnonzero(draft.kept)
     distinct, same = np.unique(texts[used], return_inverse=True)
     units = np.arange(len(texts)) + len(distinct)
-    units[used] = _similar.families(distinct.tolist())[same]
+    families = _similar.families(distinct.tolist())
+    units[used] = families.alike[same]
+    near = np.full(len(texts), -1)
+    near[used] = families.near[same]
     exact = np.full(len(texts), -1)
     exact[used] = same
     draft = replace(draft, units=units)
-    return _near(_conflicts(_repeats(draft, exact), exact), exact)
+    return _near(_conflicts(_repeats(draft, exact), exact), exact, near)
 
 
 def _rows(draft: Draft) -> Draft:
@@ -88,17 +92,20 @@ def _conflicts(draft: Draft, exact: np.ndarray) -> Draft:
     return draft.noting(finding("label_conflict", "warning", rows, evidence, "Decide on one label for each of these texts."))
 
 
-def _near(draft: Draft, exact: np.ndarray) -> Draft:
+def _near(draft: Draft, exact: np.ndarray, near: np.ndarray) -> Draft:
     """Texts that are nearly the same, told of because they look like more evidence than they are."""
     rows = np.flatnonzero(draft.kept)
     _, first = np.unique(exact[rows], return_index=True)
-    families, count = np.unique(draft.units[rows][first], return_counts=True)
-    rows = rows[np.isin(draft.units[rows], families[count > 1])]
+    families, count = np.unique(near[rows][first], return_counts=True)
+    rows = rows[np.isin(near[rows], families[count > 1])]
     if not len(rows):
         return draft
-    stay = "" if draft.given.any() else "; each stays in one part"
-    evidence = f"{len(rows):,} rows in {counted(int((count > 1).sum()), 'cluster')} of nearly the same text{stay}."
-    return draft.noting(finding("near_duplicate", "note", rows, evidence))
+    evidence = f"{len(rows):,} rows in {counted(int((count > 1).sum()), 'cluster')} of nearly the same text"
+    alike, size = np.unique(draft.units[rows], return_counts=True)
+    together = int(np.isin(draft.units[rows], alike[size > 1]).sum())
+    if together and not draft.given.any():
+        evidence += f"; {together:,} of them are so close that they stay in one part with their like"
+    return draft.noting(finding("near_duplicate", "note", rows, evidence + "."))
 
 
 def _pairs(first: np.ndarray, second: np.ndarray) -> np.ndarray:
