@@ -51,6 +51,12 @@ def test_fix_writes_a_copy_and_undo_takes_back(rows):
     assert [act["action"] for act in Store.open().audit.acts()][-3:] == ["fix", "undo", "undo"]
 
 
+def test_rights_beside_the_file_are_on_file_when_it_is_mended(rows):
+    assert "no_rights" in {one["rule"] for one in savile.govern(rows, fix=True)["findings"]}
+    rows.with_name("rows.rights.yaml").write_text("sources: []\n")
+    assert "no_rights" not in {one["rule"] for one in savile.govern(rows, fix=True)["findings"]}
+
+
 def test_an_id_that_is_not_there_is_refused(rows):
     with pytest.raises(InputError, match="file that was mended"):
         savile.govern(rows, undo="c123")

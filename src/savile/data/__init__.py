@@ -47,7 +47,7 @@ __all__ = [
     "without",
 ]
 
-EDITION = 4  # of the steps: raised when the same file would come out otherwise
+EDITION = 5  # of the steps: raised when the same file would come out otherwise
 
 
 @dataclass(frozen=True)

@@ -153,15 +153,18 @@ def _inferred(path: Path, given: Mapping[str, Any]) -> Order:
             raise InputError(f"the recipe of {path.name} at {target}", "a recipe of something else", do)
         emit("note", text=f"Following {target}, which was written for this very file.")
         return Order(_usable(recipes.override(found, given)), file=target)
-    beside = {f"data.steps.{step}.file": str(file) for step in BESIDE if (file := _beside(path, name, step)) is not None}
-    usual = {"name": name, "data.path": str(path.absolute()), **beside, **_app.defaults(given)}
+    found_beside = {f"data.steps.{step}.file": str(file) for step in BESIDE if (file := beside(path, step)) is not None}
+    usual = {"name": name, "data.path": str(path.absolute()), **found_beside, **_app.defaults(given)}
     recipe = recipes.override(Recipe(), {**usual, **given})
     recipe = replace(recipe, data=replace(recipe.data, digest=fingerprint(recipe.data)))
     return Order(_usable(recipe), target, target, given)
 
 
-def _beside(path: Path, name: str, step: str) -> Path | None:
+def beside(path: Path, step: str) -> Path | None:
     """The file with settings of a step that lies beside the data, such as ``tickets.rights.yaml``."""
+    from savile.data import sources
+
+    name = sources.stem(path)
     files = (path.absolute().with_name(f"{name}.{step}{suffix}") for suffix in (*RECIPE_SUFFIXES, ".json"))
     return next((file for file in files if file.is_file()), None)
 

@@ -45,7 +45,7 @@ def screen(found: Any, said: Mapping[str, Any]) -> RenderableType:
         return _checks(said["checks"])
     if "records" in said:
         return _records(said)
-    if "audit" in said:
+    if "acts" in said:
         return _audit(said)
     if "url" in said:
         return Text(f"Serving {said['release']} at {said['url']} (process {said['pid']}); stop it with Ctrl-C.")

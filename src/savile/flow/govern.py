@@ -58,7 +58,9 @@ def govern(
         return _audit.undo(source, more["undo"])
     if more.get("correct") and not Path(more["correct"]).exists():
         return _audit.teach(source, more["correct"])
-    asked = {"test": test, "against": more.get("against"), "correct": more.get("correct"), "label": label}
+    rights = bool(more.get("rights") or _order.beside(Path(source), "rights"))
+    told = {"against": more.get("against"), "correct": more.get("correct")}
+    asked: dict[str, Any] = {"test": test, "label": label, "rights": rights, **told}
     if more.get("fix"):
         return _audit.fix(source, asked)
     if more.get("correct") or more.get("against"):
