@@ -99,7 +99,8 @@ def after_step(network: Any, step: int, total: int) -> None:
 
 def settled(network: Any, step: int, total: int) -> bool:
     """Whether the last rank has been taken away: weights of before then are larger than the budget, however good they are."""
-    return step >= total - round(network.tuner[1].rest * total)
+    settings: Settings = network.tuner[1]
+    return step >= total - round(settings.rest * total)
 
 
 def memory(network: Any) -> dict[str, torch.Tensor]:
