@@ -15,6 +15,7 @@ import json
 import os
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -78,23 +79,32 @@ def asked() -> None:
     report("smollm2_clinc150_zero_shot", max(found.values()), "accuracy", runs=found)
 
 
+def lora(labels: Sequence[str]) -> Any:
+    """The base with fresh updates beside its upper layers."""
+    import torch
+
+    from savile.models import decoder
+
+    network = decoder.create(BASE, labels)
+    torch.manual_seed(0)
+    decoder.attach(network, "lora", {"freeze": FREEZE})
+    return network
+
+
 def tuned_network() -> tuple[Any, float]:
-    """The tuned network, and the seconds training took in all its calls."""
+    """The tuned network, and the processor seconds training took."""
+    from safetensors.torch import load_file, save_file
+
     from savile.models import FitSettings, decoder, fit
 
     texts, targets, labels = rows("train", A_CLASS)
-    network = decoder.create(BASE, labels)
-    decoder.attach(network, "lora", {"freeze": FREEZE})
+    network = lora(labels)
     done, clock = KEPT / "tuned.safetensors", KEPT / "tuned.seconds"
-    from safetensors.torch import load_file, save_file
-
     if not done.exists():
-        settings = FitSettings(**decoder.FIT["lora"], checkpoint_seconds=20.0)
-        started = time.perf_counter()
-        fitted = fit(network, (texts, targets), settings, checkpoint=KEPT / "tuned")
-        clock.write_text(str(fitted.seconds))
+        started = time.process_time()
+        fit(network, (texts, targets), FitSettings(**decoder.FIT["lora"]))
+        clock.write_text(str(time.process_time() - started))
         save_file({name: p.detach().contiguous() for name, p in network.trainable()}, done)
-        print(f"{fitted.steps} steps, {time.perf_counter() - started:.0f} s in this call", flush=True)
     network.load_state_dict(load_file(done), strict=False)
     return network.eval(), float(clock.read_text())
 
@@ -102,16 +112,11 @@ def tuned_network() -> tuple[Any, float]:
 def tuned() -> None:
     """LoRA on the answers alone."""
     network, seconds = tuned_network()
-    texts, targets, _ = rows("test", 10)
+    texts, targets, _ = rows("test", 4)
     right = answered(network, texts, "tuned").argmax(1) == targets
     share = sum(p.numel() for _, p in network.trainable()) / sum(p.numel() for p in network.parameters())
-    report(
-        "smollm2_clinc150_constrained_labels",
-        float(right.mean()),
-        "accuracy",
-        bar=0.85,
-        runs={"seconds of the last call": seconds, "trainable_share": share, "rows": len(right)},
-    )
+    runs = {"processor seconds": round(seconds), "trainable_share": share, "rows": len(right)}
+    report("smollm2_clinc150_constrained_labels", float(right.mean()), "accuracy", bar=0.85, runs=runs)
 
 
 def told(event: events.Event) -> None:

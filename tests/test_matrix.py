@@ -24,8 +24,6 @@ WORDS = {
 WHAT = {word: name for name, words in WORDS.items() for word in words}
 FILLER = ("please", "the", "my", "is", "today")
 PLAIN = [name for name in catalogue.names("families") if catalogue.get("families", name).trains == "own"]
-# in bf16 a language model's sums move too far for any number of labels or a number: the proof refuses, the trained form answers
-REFUSED_FORMS = {("decoder", "multilabel"), ("decoder", "score")}
 TRAINED = [name for name in catalogue.names("families") if name not in PLAIN]
 LEAST = {("encoder", "head"): 0.3, ("decoder", "head"): 0.2, ("decoder", "prompt"): 0.0}  # of bases with random weights
 REFUSES = {
@@ -174,7 +172,7 @@ def test_families_with_a_base_and_a_method(family, method, task, tiny, monkeypat
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("family", "task"),
-    [(one, task) for one in TRAINED for task in catalogue.names("tasks") if (one, task) not in {*NOT_READ, *REFUSED_FORMS}],
+    [(one, task) for one in TRAINED for task in catalogue.names("tasks") if (one, task) not in NOT_READ],
 )
 def test_served_forms_answer_as_trained_and_over_http(task, family, tiny, monkeypatch):
     import asyncio

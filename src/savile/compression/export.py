@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -53,13 +54,8 @@ def apply(model: Model, calibration: Sequence[str], settings: Settings | None = 
         raise InputError("a model with a torch network", f"the family {model.family}", do)
     from savile.compression._graphs import to_onnx
 
-    forms = settings.forms or getattr(family, "EXPORTS", FORMS)
     network = family.load(model, family.FORM)
-    if (
-        getattr(network, "pairs", False) and settings.forms == FORMS
-    ):  # rounding moves the angle between two texts further than answers bear
-        settings = replace(settings, forms=("onnx-fp32",))
-        events.emit("note", text="Pairs are served in fp32: rounding would move too many of them over the threshold.")
+    forms = settings.forms or _fitting(family, network)
     catalogue.get("methods", network.method).merge(network)
     events.emit("progress", stage="export", done=0, total=len(forms))
     chosen = np.linspace(0, len(calibration) - 1, min(len(calibration), settings.calibration_rows)).astype(np.int64)
@@ -71,6 +67,16 @@ def apply(model: Model, calibration: Sequence[str], settings: Settings | None = 
         model = model.with_form(form, {**_graph(form, onnx, rows, settings), **tokenizer}, trained)
         events.emit("progress", stage="export", done=done, total=len(forms))
     return model
+
+
+def _fitting(family: Any, network: Any) -> tuple[str, ...]:
+    """The forms that suit a family, or fp32 alone where rounding would move more answers than the proof allows."""
+    if getattr(network, "pairs", False) or not getattr(network, "speaks", True):
+        what = "the angle between two texts" if getattr(network, "pairs", False) else "what the head of a language model reads"
+        events.emit("note", text=f"It is served in fp32: rounding would move {what} further than the proof allows.")
+        return ("onnx-fp32",)
+    forms: tuple[str, ...] = getattr(family, "EXPORTS", FORMS)
+    return forms
 
 
 def _graph(form: str, onnx: bytes, rows: Sequence[Sequence[int]], settings: Settings) -> Mapping[str, Path | bytes]:

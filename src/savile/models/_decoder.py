@@ -15,7 +15,7 @@ from savile.base.errors import InputError
 from savile.models import _prompt
 from savile.models._bases import BASES, Base
 from savile.models._label_tree import BARRED, LabelTree
-from savile.models._network import Head, choose_attention
+from savile.models._network import Head, Network, choose_attention
 from savile.models._network import _layers as layers_of
 
 INSTRUCTION = "Name the topic of the message."
@@ -36,7 +36,7 @@ class Words(nn.Module):
         self.tree = tree
 
 
-class Speller(nn.Module):
+class Speller(Network):
     """A causal language model that reads what all texts have before them once a batch, and spells one of the labels.
 
     Attributes:
@@ -252,20 +252,6 @@ class TextDecoder(Speller):
     def frozen_depth(self) -> int:
         """All layers when nothing of the trunk learns, else none: hidden states of a decoder are not kept."""
         return 0 if any(p.requires_grad for p in self.trunk.parameters()) else len(self.layers)
-
-    def upper(self, depth: int) -> Any:
-        """Not asked for: nothing is kept below a layer."""
-        raise NotImplementedError
-
-    def set_dropout(self, probability: float) -> None:
-        """One dropout probability for the whole trunk."""
-        for module in self.trunk.modules():
-            if isinstance(module, nn.Dropout):
-                module.p = probability
-
-    def trainable(self) -> Iterator[tuple[str, nn.Parameter]]:
-        """Names and parameters that learn."""
-        return ((name, p) for name, p in self.named_parameters() if p.requires_grad)
 
 
 def files_of(base: Base) -> Path:

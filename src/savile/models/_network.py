@@ -52,7 +52,23 @@ class Head(nn.Module):
             return self.scale * F.linear(unit, F.normalize(self.weight, dim=-1)) + self.bias
 
 
-class TextEncoder(nn.Module):
+class Network(nn.Module):
+    """What every trainable network can be told, whatever its `trunk` is."""
+
+    trunk: Any
+
+    def set_dropout(self, probability: float) -> None:
+        """One dropout probability for the whole trunk."""
+        for module in self.trunk.modules():
+            if isinstance(module, nn.Dropout):
+                module.p = probability
+
+    def trainable(self) -> Iterator[tuple[str, nn.Parameter]]:
+        """Names and parameters that learn."""
+        return ((name, p) for name, p in self.named_parameters() if p.requires_grad)
+
+
+class TextEncoder(Network):
     """Tokens in, logits out.
 
     Attributes:
@@ -166,16 +182,6 @@ class TextEncoder(nn.Module):
     def upper(self, depth: int) -> Upper:
         """The part of the network above `depth` layers; parameters are shared."""
         return Upper(self, depth)
-
-    def set_dropout(self, probability: float) -> None:
-        """One dropout probability for the whole trunk."""
-        for module in self.trunk.modules():
-            if isinstance(module, nn.Dropout):
-                module.p = probability
-
-    def trainable(self) -> Iterator[tuple[str, nn.Parameter]]:
-        """Names and parameters that learn."""
-        return ((name, p) for name, p in self.named_parameters() if p.requires_grad)
 
 
 class Upper(nn.Module):

@@ -6,7 +6,7 @@ dense blocks. Weights and arithmetic are those of the package fast-universal-sen
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from torch import nn
 from savile.base.contracts import Loss
 from savile.models import _pairs
 from savile.models._bases import Base
-from savile.models._network import Head
+from savile.models._network import Head, Network
 from savile.models._piece_cutter import VOCABULARY, PieceCutter
 from savile.models._spans import TOKEN, windows
 from savile.models._token_head import TokenHead
@@ -144,9 +144,10 @@ class Trunk(nn.Module):
         return embedded
 
 
-class SentenceEncoder(nn.Module):
+class SentenceEncoder(Network):
     """Tokens in, logits out; what the training loop and the methods ask of a network, see `TextEncoder`."""
 
+    trunk: Trunk
     layer_path, pad_id, width = "layers", 0, WIDTH
 
     def __init__(self, base: Base, labels: Sequence[str], outputs: int, *, cosine: bool = True, max_length: int = 256) -> None:
@@ -222,13 +223,6 @@ class SentenceEncoder(nn.Module):
             return 0
         learns = any(p.requires_grad for p in self.trunk.parameters()) or self.trunk.embeddings.corrected
         return 0 if learns else len(self.layers)
-
-    def set_dropout(self, probability: float) -> None:
-        """There is no dropout in this network."""
-
-    def trainable(self) -> Iterator[tuple[str, nn.Parameter]]:
-        """Names and parameters that learn."""
-        return ((name, p) for name, p in self.named_parameters() if p.requires_grad)
 
 
 @cache
