@@ -33,7 +33,7 @@ def test_a_family_that_fits_itself_is_tried_on_few_rows_and_takes_longer_for_mor
     assert 0 < small.seconds < large.seconds
     assert 0 < small.disk < large.disk
     assert not large.loop
-    assert large.least == large.seconds
+    assert 0 < large.least < large.seconds  # a budget cuts the rows
 
 
 @pytest.mark.parametrize("method", ["head", "full", "lora"])

@@ -5,7 +5,9 @@ import os
 import platform
 import subprocess
 import sys
+import time
 
+import numpy as np
 import pytest
 
 from savile.base import machine
@@ -93,3 +95,11 @@ def test_cards_are_those_the_driver_shows(monkeypatch, tmp_path):
     (tmp_path / "0000:01").mkdir()
     (tmp_path / "0000:01" / "information").write_text("Model: \t\t Card 9000\nIRQ: 7\n")
     assert machine.gpus() == ["Card 9000"]
+
+
+def test_a_watch_sees_memory_that_is_gone_again_at_its_end():
+    with machine.Watch() as watch:
+        held = np.ones(64 << 17)  # 64 MiB
+        time.sleep(0.05)
+        del held
+    assert 60e6 < watch.most < 90e6

@@ -15,7 +15,7 @@ import numpy as np
 
 from savile.adaptation import _auto, _folds
 from savile.adaptation._held import Held
-from savile.adaptation._learners import Learner, LoopLearner, Recipe, learner
+from savile.adaptation._learners import TRIAL, Learner, LoopLearner, Recipe, learner
 from savile.adaptation._train import Parts, judged, units
 from savile.base import answers, catalogue, events, machine
 from savile.base.contracts import Rows
@@ -233,7 +233,7 @@ class _Own:
         order = order[: len(order) - len(held)]
         tries: list[dict[str, float]] = []
         scores: list[tuple[int, float]] = []
-        self._tried(parts.rows("train", order[:WARM], valid=valid))  # pays for what is loaded once
+        warm, _ = self._tried(parts.rows("train", order[:WARM], valid=valid))  # pays for what is loaded once
         clock, busy = time.perf_counter(), time.process_time()
         for size in dict.fromkeys(min(size, len(order)) for size in SIZES):
             if tries and tries[0]["seconds"] > PATIENCE:
@@ -244,21 +244,23 @@ class _Own:
             scores.append((size, _score(data, answered, start)))
         self.busy = (time.process_time() - busy) / (time.perf_counter() - clock)
         self.powers = {name: _power(tries, name) for name in GROWING}
+        if len(tries) == 1 and warm["rows"] < tries[0]["rows"]:  # no second fit: memory is seen to grow from the warm one
+            self.powers |= {name: _power([warm, *tries], name) for name in ("held", "stored")}
         powers = {f"power_{name}": power for name, power in self.powers.items()}
         self.last = {**tries[-1], "busy": self.busy, **powers, **_curve(scores)}
 
     def _tried(self, rows: Rows) -> tuple[dict[str, float], Any]:
         """One fit: what it took, and what came of it."""
-        before, clock, size = machine.resident(), time.perf_counter(), len(rows.targets)
-        with TemporaryDirectory() as scratch:
+        with machine.Watch() as watch, TemporaryDirectory() as scratch:
+            clock, size = time.perf_counter(), len(rows.targets)
             answerer, _ = self.candidate.fit(rows, Path(scratch))
-        fitted = time.perf_counter()
-        self.candidate.predict(answerer, rows.inputs)
-        answered = time.perf_counter()
+            fitted = time.perf_counter()
+            self.candidate.predict(answerer, rows.inputs)
+            answered = time.perf_counter()
         files = self.candidate.files(answerer).values()
         stored = sum(len(one) if isinstance(one, bytes) else one.stat().st_size for one in files)
         took = {"rows": float(size), "seconds": fitted - clock, "answer": (answered - fitted) / size}
-        return {**took, "held": float(max(0, machine.resident() - before)), "stored": float(stored)}, answerer
+        return {**took, "held": float(watch.most), "stored": float(stored)}, answerer
 
     def cost(self, on: Prober, minutes: float | None) -> Cost:
         """Its cost on all rows."""
@@ -269,18 +271,21 @@ class _Own:
             seconds = _folds.FOLDS * (self._at("seconds", inside) + outside * answer) + self._at("seconds", rows["train"])
         else:
             seconds = self._at("seconds", rows["train"]) + (rows["valid"] + rows["calib"]) * answer
-        seconds = seconds if minutes is None else min(seconds, minutes * 60)  # rows are cut to fit
-        stored = self._at("stored", rows["train"])
+        learned = float(rows["train"])
+        if minutes is not None and seconds > minutes * 60:  # rows are cut to fit
+            learned *= (minutes * 60 / seconds) ** (1 / self.powers["seconds"])
+            seconds = minutes * 60
+        stored = self._at("stored", learned)
         seconds += stored / WRITTEN
         return Cost(
             name=self.candidate.name,
             loop=False,
             seconds=seconds,
             busy=self.busy,
-            peak=machine.peak() + self._at("held", rows["train"]) + COPIES * stored,
+            peak=machine.resident() + self._at("held", learned) + COPIES * stored,
             disk=stored,
             answer=answer,
-            least=seconds,
+            least=self._at("seconds", min(rows["train"], TRIAL)),
             score=guessed(self.last, rows["train"]),
             rates=self.last,
         )

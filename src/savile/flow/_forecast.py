@@ -106,7 +106,8 @@ def forecast(recipe: Recipe, data: Dataset, prober: Prober | None = None) -> For
     from savile.adaptation._probe import Prober
 
     prober = prober or Prober(data)
-    tried = prober.costs(_asked(recipe, _line.base(recipe), recipe.adapt.method))
+    own = {**recipe.adapt.settings, **_line.value(recipe)}
+    tried = prober.costs(_asked(recipe, _line.base(recipe), recipe.adapt.method, own))
     network, alone, chance = _ends(tried)
     rivals = [one for one in _rivals(recipe, prober) if one.key not in {cost.key for cost in tried}]  # a budget changes no key
     rows = {part: len(data.parts.get(part, ())) for part in ("train", "valid", "calib", "test")}
@@ -122,7 +123,7 @@ def forecast(recipe: Recipe, data: Dataset, prober: Prober | None = None) -> For
         + (1 - chance) * answered[1]
         + sum(rows["test"] * one.answer for one in _baselines(compared)),
     }
-    tried_peak = max(one.peak for one in compared)
+    tried_peak = max(float(machine.peak()), *(one.peak for one in compared))
     exporting = max(tried_peak, machine.resident() + EXPORT_MEMORY + EXPORT_COPIES * network.weights)
     peak = chance * exporting + (1 - chance) * tried_peak
     disk = PAGES + sum(one.disk for one in compared) + chance * FORMS * network.weights
@@ -135,20 +136,19 @@ def forecast(recipe: Recipe, data: Dataset, prober: Prober | None = None) -> For
     return Forecast(stages, busy, peak, disk, prices(recipe), _past.factors(), tuple(said), least=least)
 
 
-def _asked(recipe: Recipe, base: str, method: str) -> Any:
+def _asked(recipe: Recipe, base: str, method: str, settings: Mapping[str, Any]) -> Any:
     """What `savile.adaptation` is asked for, as it asks itself."""
     from savile.adaptation._learners import Recipe as Asked
 
-    own = recipe.adapt.settings if method == recipe.adapt.method else {}
-    return Asked(base, method, {**own, **_line.value(recipe)}, recipe.adapt.seed, recipe.adapt.budget.minutes)
+    return Asked(base, method, dict(settings), recipe.adapt.seed, recipe.adapt.budget.minutes)
 
 
 def _rivals(recipe: Recipe, prober: Prober) -> list[Cost]:
     """The baselines, which are trained for the report unless `auto` has tried them."""
     found = []
-    for base, method in (("linear", ""), (recipe.model.base, "head")):
+    for base, method, settings in _line.rivals(recipe, prober.data).values():
         try:
-            found.append(prober.cost(_asked(recipe, base, method), recipe.adapt.budget.minutes))
+            found.append(prober.cost(_asked(recipe, base, method, settings), recipe.adapt.budget.minutes))
         except SavileError:  # a base that is not here, or reads nothing of this, is not compared with
             continue
     return found

@@ -87,27 +87,36 @@ def base(recipe: Recipe) -> str:
     return family if family and catalogue.get("families", family).trains == "own" else recipe.model.base
 
 
-def baselines(recipe: Recipe, data: Dataset, model: Model) -> dict[str, Model]:
-    """The linear model and the untuned base with a new head; nothing is trained that was tried for `model` already.
+def rivals(recipe: Recipe, data: Dataset) -> dict[str, tuple[str, str, dict[str, Any]]]:
+    """What a model is held against: base, method and settings of the linear model and of the untuned base with a new head.
 
     Of a table without texts the linear model is a regression on its columns, and a base is compared with only when asked for.
     """
+    worth = value(recipe)
+    untuned = {"base": (recipe.model.base, "head", worth)}
+    if "text" in data.roles:
+        return {"linear": ("linear", "auto", worth), **untuned}
+    named = {one.name for one in fields(catalogue.get("families", "tabular").Settings)}
+    own = {name: setting for name, setting in recipe.adapt.settings.items() if name in named}
+    table = {"linear": ("tabular", "auto", {**own, **worth, "kind": "logistic"})}
+    return {**table, **(untuned if recipe.evaluate.must_beat in ("base", "both") else {})}
+
+
+def baselines(recipe: Recipe, data: Dataset, model: Model) -> dict[str, Model]:
+    """The `rivals`, trained; nothing is trained that was tried for `model` already."""
     from savile import adaptation
 
-    worth, seed, minutes = value(recipe), recipe.adapt.seed, recipe.adapt.budget.minutes
-    if "text" not in data.roles:
-        named = {one.name for one in fields(catalogue.get("families", "tabular").Settings)}
-        own = {name: setting for name, setting in recipe.adapt.settings.items() if name in named}
-        found = {"linear": adaptation.adapt(data, "tabular", settings={**own, **worth, "kind": "logistic"}, seed=seed)}
-        if recipe.evaluate.must_beat not in ("base", "both"):
-            return found
-    else:
-        found = {"linear": adaptation.adapt(data, "linear", settings=worth, seed=seed)}
+    asked, seed = rivals(recipe, data), recipe.adapt.seed
+    own, method, settings = asked["linear"]
+    found = {"linear": adaptation.adapt(data, own, method, settings=settings, seed=seed)}
+    if "base" not in asked:
+        return found
     tried = next((one["model"] for one in model.facts.get("tried", ()) if one["candidate"] == "head"), None)
     if tried is not None:
         return {**found, "base": Store.open().load(tried)}
+    named, method, settings = asked["base"]
     try:
-        found["base"] = adaptation.adapt(data, recipe.model.base, "head", minutes, worth, seed)
+        found["base"] = adaptation.adapt(data, named, method, recipe.adapt.budget.minutes, settings, seed)
     except MachineError as error:
         if base(recipe) == recipe.model.base or recipe.evaluate.must_beat in ("base", "both"):
             raise
