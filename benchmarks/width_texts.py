@@ -9,6 +9,7 @@ training; the test rows are read once.
 from __future__ import annotations
 
 import json
+import math
 import os
 import subprocess
 import sys
@@ -52,7 +53,9 @@ def main() -> None:
 
 def decisions(name: str, found: dict[str, Any]) -> None:
     """The calibration error, and how right the answers were that a person need not see."""
-    report(f"{name}_ece", found["metrics"]["ece"]["value"], "expected calibration error", bar=ECE, higher=False)
+    chance = found.get("ece_by_chance")
+    more = {} if chance is None else {"baseline": "a model calibrated exactly, on as many rows", "baseline_value": chance}
+    report(f"{name}_ece", found["metrics"]["ece"]["value"], "expected calibration error", bar=ECE, higher=False, **more)
     given = found["business"]
     if given["automated_share"]:
         more = {"baseline": "answers to everything", "baseline_value": found["metrics"]["accuracy"]["value"]}
@@ -78,7 +81,19 @@ def run_in(name: str, folder: str) -> dict[str, Any]:
     environment = {**os.environ, "SAVILE_HOME": f"{folder}/home"}
     done = subprocess.run(command, cwd=folder, env=environment, stdout=subprocess.PIPE, text=True, check=False)
     found: dict[str, Any] = json.loads(done.stdout)
-    return found
+    return {**found, "ece_by_chance": by_chance(found["report"], Path(folder) / "home")}
+
+
+def by_chance(ref: str, home: Path) -> float:
+    """The calibration error to expect of probabilities that are exactly right, on the rows of a report.
+
+    Each bin's gap is then a binomial's deviation, whose mean size is sqrt(2 p (1 - p) / (pi n)) in the normal approximation.
+    """
+    from savile.base.store import Store
+
+    bins = Store(home).load(ref).body["tables"]["reliability"]
+    rows = sum(one["n"] for one in bins)
+    return sum(math.sqrt(2 * one["n"] * one["confidence"] * (1 - one["confidence"]) / math.pi) for one in bins) / rows
 
 
 def _tuned(found: dict[str, Any]) -> dict[str, Any]:
