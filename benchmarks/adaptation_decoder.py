@@ -1,11 +1,10 @@
-"""A language model tuned to 150 intents on two cores: how right it is, and how long it takes beside TRL.
+"""A language model tuned to 150 intents on two cores: how right it is.
 
 clinc150, 20 training rows a class (the first of each in file order), in-scope; smollm2 is asked for the intent and can only
 answer one. Parts, each of which goes on where it was stopped:
 
     python benchmarks/adaptation_decoder.py asked      zero-shot, labels named and not, on 300 test rows, two a class
     python benchmarks/adaptation_decoder.py tuned      LoRA, three passes; 1,500 test rows, ten a class
-    python benchmarks/adaptation_decoder.py trl        seconds to the validation loss of one pass of TRL's SFTTrainer
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """A tuned language model in other programs' files: each answers as the trained one, and the adapter loads in peft alone.
 
 smollm2 with an update beside every linear layer that moves its answers (random, seed 0: what is written is held to account,
-not what was learned), asked for one of clinc150's 15 banking intents on one test row of each intent.
+not what was learned), asked for one of 15 of clinc150's intents, evenly spaced, on one test row of each intent.
 """
 
 from __future__ import annotations
