@@ -73,11 +73,13 @@ def test_forms_and_the_one_that_serves_are_measured(small):
     assert model.facts["valid"] == trained.facts["valid"]
 
 
-def test_a_temperature_is_refitted_for_each_form_on_calibration_rows(small):
+def test_a_temperature_is_refitted_for_each_form_on_the_rows_set_apart(small):
     data, _, model = small
+    texts = [*data.texts("valid"), *data.texts("calib")]
+    gold = np.concatenate([data.targets("valid"), data.targets("calib")])
     for form in FORMS:
-        logits = Predictor(model, form, model.facts["forms"][form]["engine"]).logits(data.texts("calib"))
-        assert model.calibrations[form].temperature == pytest.approx(fit_temperature(logits, data.targets("calib")), rel=0.02)
+        logits = Predictor(model, form, model.facts["forms"][form]["engine"]).logits(texts)
+        assert model.calibrations[form].temperature == pytest.approx(fit_temperature(logits, gold), rel=0.02)
 
 
 def test_the_test_part_is_not_read(small, planted, monkeypatch):
