@@ -1,6 +1,7 @@
 """The word `schedule`: what-if, exports, a dry run; queue files with mistakes; and a live queue on Ray."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,9 @@ jobs:
   - {id: one, command: "echo one", hours: 0.5, tenant: desk, deadline_h: 12}
   - {id: two, command: "echo two", hours: 2, tenant: lab, after_h: 1, cpus: 2}
 """
+
+
+QUICK = {"model.family": "linear", "model.base": "no/base", "evaluate.floor": 0.5}  # jobs are out of reach of `no_bases`
 
 
 @pytest.fixture
@@ -147,3 +151,36 @@ def test_live_a_job_waits_for_its_hour_and_one_that_fits_nowhere_is_left_out(que
     assert rows["big"]["how"] == "rejected"
     assert rows["one"]["how"] == rows["two"]["how"] == "finished"
     assert rows["two"]["start_s"] >= 22 * 3600 > rows["one"]["start_s"]
+
+
+@pytest.mark.slow
+def test_a_recipe_is_trained_by_the_schedule(tickets):
+    pytest.importorskip("ray", reason="the extra ray is not installed: pip install 'savile[ray]'")
+    result = savile.run(tickets, settings={**QUICK, "run.where": "schedule"})
+    assert result.passed
+    assert result.json["release"].startswith("release@")
+    assert any("schedule-" in page for page in result.json["pages"])
+    report = savile.evaluate(result.json["model"], result.json["data"], settings=QUICK)
+    assert report.body["metrics"] == result.json["metrics"]
+    again = savile.run(tickets, settings={**QUICK, "run.where": "local"})
+    assert again.json["report"] == result.json["report"], "the same records, wherever it ran"
+
+
+@pytest.mark.slow
+def test_live_a_recipe_is_trained_beside_the_jobs_of_another_tenant(queue, tickets):
+    pytest.importorskip("ray", reason="the extra ray is not installed: pip install 'savile[ray]'")
+    recipe = tickets.with_name("tickets.savile.yaml")
+    recipe.write_text("data: {path: tickets.csv}\nmodel: {family: linear, base: no/base}\n")
+    queue.write_text(f"""
+policy: {{name: queue, quotas: [[lab, 0.5]]}}
+nodes: [{{id: a, cpus: 2, mem_gib: 8}}]
+jobs:
+  - {{id: desk, recipe: {recipe}, hours: 0.01, tenant: desk}}
+  - {{id: lab1, command: nice, hours: 0.001, tenant: lab}}
+  - {{id: lab2, command: "echo 2", hours: 0.001, tenant: lab}}
+""")
+    said = savile.schedule(queue)
+    results = {row["job"]: row["result"] for row in said["jobs"]}
+    assert said["well"]
+    assert (results["lab1"], results["lab2"]) == (str(os.nice(0)), "2"), "a job has the priority of who began it"
+    assert json.loads(results["desk"])["release"].startswith("release@")

@@ -4,8 +4,11 @@ import itertools
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 
-from savile.scheduling._course import Course, costs, penalty, settle
+from savile.scheduling._course import Course, _in_turn, costs, penalty, settle
 
 
 def brute(price, work, lost, first):
@@ -58,3 +61,37 @@ def test_one_hour_is_shared_out_so_that_it_costs_least(seed):
     fitting = [way for way in ways if all(size[way == r].sum() <= room[r] for r in range(2))]
     best = min(float(price[np.arange(5), way].sum()) for way in fitting)
     assert float(price[np.arange(5), got].sum()) == pytest.approx(best)
+
+
+@st.composite
+def hours(draw):
+    """Costs of first steps, devices that jobs hold and devices that regions have, on grids where ties are common."""
+    jobs, regions = draw(st.integers(1, 8)), draw(st.integers(1, 3))
+    price = draw(arrays(np.float64, (jobs, regions + 1), elements=st.integers(0, 9).map(float)))
+    size = draw(arrays(np.float64, jobs, elements=st.sampled_from([0.25, 0.5, 1.0, 2.0, 4.0])))
+    return price, size, draw(arrays(np.float64, regions, elements=st.sampled_from([0.0, 0.5, 1.0, 3.0, 8.0])))
+
+
+def paid(price, way):
+    return float(price[np.arange(len(way)), way].sum())
+
+
+@settings(max_examples=200, deadline=None)
+@given(hours())
+def test_in_turn_fits_and_leaves_nobody_a_cheaper_step(hour):
+    price, size, room = hour
+    way = _in_turn(price, size, room)
+    left = room - [size[way == r].sum() for r in range(len(room))]
+    assert (left >= 0).all()
+    for i, step in enumerate(way):
+        open_ = [*(left >= size[i]), True]
+        assert price[i, step] <= price[i, open_].min(), "what is left over would have been cheaper"
+
+
+@settings(max_examples=200, deadline=None)
+@given(hours())
+def test_the_exact_program_fits_and_is_never_dearer_than_in_turn(hour):
+    price, size, room = hour
+    way = settle(price, size, room)
+    assert all(size[way == r].sum() <= room[r] + 1e-9 for r in range(len(room)))
+    assert paid(price, way) <= paid(price, _in_turn(price, size, room)) + 1e-6

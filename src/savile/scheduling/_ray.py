@@ -240,6 +240,7 @@ def _connect(nodes: Sequence[Node], address: str) -> tuple[Any, bool]:
     """Ray, and whether it was started here; it listens on this machine only and reports nothing."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_AUTH_MODE", "disabled")
+    os.environ.setdefault("RAY_worker_niceness", "0")  # Ray's 15 starves a job beside anything else on its machine
     try:
         import ray
     except ImportError:
