@@ -5,10 +5,10 @@
 
 The words, in the order of the data, are functions here and commands in the shell: `demo` shows the whole line, `init` writes
 a recipe, `doctor` looks at the machine; `govern` makes data of a file, `plan` says what the rest would take, `adapt` makes a
-model of data, `compress` a smaller one, `evaluate` measures, `serve` answers, `improve` teaches it what people corrected, `run`
-does all of the line; `schedule` says where a queue of such work runs, and runs it; `track` tells other tools how it went,
-`names` lists what can be plugged in, `show` prints what was stored. What goes from one to the next are the records `Dataset`,
-`Model`, `Report`, `Release` and `Trace`, kept in a `Store`.
+model of data, `compress` a smaller one, `evaluate` measures, `serve` answers, `review` asks people, `improve` teaches what they
+corrected, `run` does all of the line; `schedule` says where a queue of such work runs, and runs it; `track` tells other tools
+how it went, `names` lists what can be plugged in, `show` prints what was stored. What goes from one to the next are the records
+`Dataset`, `Model`, `Report`, `Release` and `Trace`, kept in a `Store`.
 
 The house, from the top floor down; a room imports only what is below it and finds the rest by name:
 
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from savile.flow.init import init
     from savile.flow.names import names
     from savile.flow.plan import plan
+    from savile.flow.review import review
     from savile.flow.run import run
     from savile.flow.schedule import schedule
     from savile.flow.serve import serve
@@ -59,6 +60,7 @@ __all__ = [
     "compress",
     "evaluate",
     "serve",
+    "review",
     "improve",
     "run",
     "schedule",

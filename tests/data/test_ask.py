@@ -3,6 +3,7 @@
 import json
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -84,6 +85,10 @@ def test_labels_that_are_there_stay_and_rules_come_first(home, write, endpoint):
     assert ways["given"] == 6
     assert ways["rule"] > 10
     assert ways["nobody"] == 10
+    left = json.loads(Path(found.files["ask/left.json"]).read_bytes())
+    assert len(left) == 10
+    assert all(one["proposed"] in WORDS for one in left)
+    assert not any("ann@example.com" in one["text"] for one in left)
     assert found.table.num_rows == 190
     assert found.column("label")[:6] == ["login"] * 6
     assert not any("invoice" in prompt.partition("Text: ")[2] for prompt in seen)

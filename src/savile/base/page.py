@@ -15,11 +15,12 @@ import json
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from savile.base import _gantt, _plots
+from savile.base import _deck, _gantt, _plots
+from savile.base._deck import Card
 from savile.base._gantt import Span
 from savile.base._plots import Bar, Point, escape, number
 
-__all__ = ["Bar", "Page", "Point", "Span", "escape", "number"]
+__all__ = ["Bar", "Card", "Page", "Point", "Span", "escape", "number"]
 
 TONES = ("plain", "lead", "note", "good", "unsure", "bad", "code")
 
@@ -119,6 +120,10 @@ class Page:
     def gantt(self, title: str, rows: Mapping[str, Sequence[Span]], axis: str, colours: Sequence[str] = ()) -> Page:
         """Who held which row from when to when; `axis` names the time, `colours` what the spans' colours mean."""
         return self._add(_gantt.gantt(title, rows, axis, colours))
+
+    def deck(self, cards: Sequence[Card], file: str) -> Page:
+        """Questions answered one by one from the keyboard, whose answers download as `file`; one deck a page."""
+        return self._add(_deck.deck(cards, file))
 
     def html(self) -> str:
         """The whole file."""

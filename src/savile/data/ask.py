@@ -8,6 +8,7 @@ without a label for people when `people` says how many.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Annotated, Any, ClassVar
@@ -29,6 +30,7 @@ from savile.data.dedup import normal
 AFTER = "sources"
 WAYS = ("given", "rule", "small model", "endpoint", "nobody")
 MIN_ROWS = 50
+LEFT = "left.json"  # the rows for people, kept beside the data they were left out of
 
 
 @dataclass(frozen=True)
@@ -89,8 +91,10 @@ def apply(draft: Draft, settings: Settings) -> Draft:
     chance, rate, asked = np.ones(len(texts)), 0.0, 0
     if len(open_rows):
         chance, rate, asked = _labelled(texts, open_rows, labels, settings, (answer, way))
-    left = _for_people(chance, open_rows, way, settings.people)
+    left, proposed = _for_people(chance, open_rows, way, settings.people), answer.copy()
     way[left], answer[left] = len(WAYS) - 1, -1
+    left = open_rows[way[open_rows] == len(WAYS) - 1]
+    asked_of_people = _left(draft, texts, left, [labels[best] if best >= 0 else "" for best in proposed[left]], chance[left])
     filled = [one if one else (labels[best] if best >= 0 else None) for one, best in zip(given, answer, strict=True)]
     names, cells = draft.table.column_names, pa.array(filled, pa.string())
     there = column in names
@@ -99,7 +103,7 @@ def apply(draft: Draft, settings: Settings) -> Draft:
     tell(outcome)
     kept_rows = draft.kept & (np.array([one is not None for one in filled]) | draft.given)
     draft = replace(draft, table=table, kept=kept_rows, options=replace(draft.options, label=column))
-    return _without(draft, ~kept_rows).telling("ask", outcome)
+    return _without(draft, ~kept_rows).telling("ask", outcome, **{LEFT: asked_of_people})
 
 
 def tell(outcome: Mapping[str, Any]) -> None:
@@ -200,6 +204,17 @@ def _labelled(
 def _for_people(chance: np.ndarray, rows: np.ndarray, way: np.ndarray, people: int) -> np.ndarray:
     """The rows nobody is sure of, the least sure first."""
     return rows[np.argsort(chance[rows], kind="stable")[:people]]
+
+
+def _left(draft: Draft, texts: Sequence[str], rows: np.ndarray, proposed: Sequence[str], chance: np.ndarray) -> bytes:
+    """The rows left for people as JSON, masked as in the data: text, label proposed if any, chance that it is wrong."""
+    pii = "names" if draft.options.pii == "names" else "mask"
+    masker = mask.Masker(mask.policy(draft.keys, pii), draft.keys)
+    said = [
+        {"text": masker(texts[row]), "proposed": label, "score": round(1.0 - float(right), 4) if label else 1.0}
+        for row, label, right in zip(rows, proposed, chance, strict=True)
+    ]
+    return json.dumps(said, ensure_ascii=False).encode()
 
 
 def _outcome(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from savile.base.errors import InputError
 from savile.base.events import emit
+from savile.base.queue import Queue
 from savile.base.records import Dataset
 from savile.base.store import Store
 from savile.flow import _refs
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 EVERYTHING = "data"
+REVIEW_PAGE = "review.html"
 
 
 def erase(source: str, subject: str, doing: bool = True) -> dict[str, Any]:
@@ -69,11 +71,13 @@ def descendants(store: Store, refs: Sequence[str]) -> set[str]:
 
 
 def _without(store: Store, dataset: Dataset, rows: np.ndarray) -> str:
-    """Store the data without some rows, mark the old record, and take its page away, which may show them."""
+    """Store the data without some rows, mark the old record, and take its page and its questions away, which may show them."""
     from savile import data
 
     made = store.save(data.without(dataset, rows))
     data.page(dataset).unlink(missing_ok=True)
+    Queue(store.home).forget(dataset.ref)
+    (store.pages / REVIEW_PAGE).unlink(missing_ok=True)
     facts = {"why": "a person asked to be erased", "rows": len(rows), "now": made.ref}
     store.audit.append("erase", dataset.ref, **facts)
     return str(made.ref)

@@ -14,7 +14,7 @@ from savile.base.events import emit
 from savile.base.recipe import Recipe, Serve, plain
 from savile.base.records import Dataset, Model, Release, Report, canonical, digest
 from savile.base.store import Store
-from savile.flow import _order, _rights
+from savile.flow import _order, _people, _rights
 
 if TYPE_CHECKING:
     from savile.data import Inspection
@@ -40,6 +40,7 @@ def govern(recipe: Recipe) -> Dataset:
             store.remember(each, found.ref)
     tell_findings(found)
     _rights.use(found, "govern")
+    _people.ask(found)
     return replace(found, name=recipe.name or found.name)
 
 

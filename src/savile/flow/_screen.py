@@ -41,6 +41,8 @@ def screen(found: Any, said: Mapping[str, Any]) -> RenderableType:
         return _screen_schedule.shown(said)
     if "alternatives" in said:
         return _screen_plan.shown(said)
+    if "questions" in said:
+        return _review(said)
     if "checks" in said:
         return _checks(said["checks"])
     if "records" in said:
@@ -154,6 +156,12 @@ def _checks(checks: Sequence[Mapping[str, str]]) -> RenderableType:
     for check in checks:
         table.add_row(check["what"], STATES[check["state"]], Text(check["found"]), Text(check["do"]))
     return table
+
+
+def _review(said: Mapping[str, Any]) -> RenderableType:
+    answered = ", ".join(f"{count:,} {state}" for state, count in said["answered"].items()) or "none answered"
+    written = [Text(f"Written: {path}") for path in said["written"]]
+    return Group(Text(f"{said['open']:,} open, {answered}; {said['changed']:,} answers are new."), *written)
 
 
 def _records(said: Mapping[str, Any]) -> RenderableType:

@@ -1,0 +1,31 @@
+"""The page on which a person answers the queue, with the keyboard and without a network."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from savile.base.page import Card, Page
+from savile.base.queue import WHY, Question
+
+
+def html(questions: Sequence[Question], labels: Mapping[str, Sequence[str]]) -> str:
+    """The page.
+
+    Args:
+        questions: those that are open, in the order to be shown.
+        labels: reference of the data -> its labels.
+    """
+    page = Page("Rows that wait for a person")
+    page.text(f"{len(questions):,} rows, those first that pay most.", tone="lead")
+    page.text(
+        "Press A to accept the label proposed, 1 to 9 for the label with that number, L for the list of all, S to skip, "
+        "B to go back. Then download the answers and take them in with: savile review answers.json",
+        tone="note",
+    )
+    return page.deck([_card(one, labels[one.data]) for one in questions], "answers.json").html()
+
+
+def _card(one: Question, labels: Sequence[str]) -> Card:
+    first = [label for label in dict.fromkeys((one.given, one.proposed)) if label]
+    about = f"{WHY[one.why]} ({one.score:.0%})"
+    return Card(one.id, one.text, one.given, one.proposed, f"Because {about}", [*first, *(x for x in labels if x not in first)])
