@@ -97,11 +97,10 @@ def test_preferred_answers_become_likelier(base, kind):
 def test_words_of_control_steer_the_length(base):
     from scipy.stats import spearmanr
 
-    writer, rng = Writer(base), np.random.default_rng(0)
-    rows = [
-        (controlled(prompt, {"words": n}), " ".join(["thank"] * n)) for prompt in PROMPTS for n in rng.permutation(4)[:3] + 1
-    ]
-    learn_answers(writer, rows, {"epochs": 30.0, "learning_rate": 1e-2})
+    writer = learner(base)
+    rows = [(controlled(prompt, {"words": n}), " ".join(["thank"] * n)) for prompt in PROMPTS for n in (1, 2, 3, 4)]
+    fitted = learn_answers(writer, rows, {"epochs": 150.0, "learning_rate": 5e-3})
+    assert fitted.history[-1]["loss"] < 0.1  # less is known only to who heeds the word
     wanted = [1, 2, 3, 4] * 3
     got = writer.reply([controlled(f"card {i}", {"words": n}) for i, n in enumerate(wanted)], 16)
     assert spearmanr(wanted, [len(one.split()) for one in got]).statistic > 0.5
