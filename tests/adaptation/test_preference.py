@@ -1,6 +1,5 @@
 """Free answers, learned from examples and from preferences, on a language model made on the spot."""
 
-import numpy as np
 import pytest
 import torch
 
