@@ -101,7 +101,7 @@ def probe(
         tokens=float(source.tokens.lengths.mean()),
         busy=used,
         peak=machine.peak(),
-        weights=sum(p.numel() * p.element_size() for p in network.parameters()),
+        weights=sum(one.numel() * one.element_size() for one in (*network.parameters(), *network.buffers())),
     )
     return rates, held
 
