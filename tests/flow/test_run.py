@@ -189,11 +189,15 @@ def test_the_same_bytes_under_another_suffix_are_read_anew(tickets):
 
 def test_the_release_serves_as_its_recipe_says(tickets, monkeypatch):
     asked = []
-    monkeypatch.setattr("savile.serving.serve", lambda release, host, port, keys, ready, apps: asked.append((host, port, keys)))
+
+    def serve(release, host, port, keys, ready, apps, alias=None):
+        asked.append((host, port, keys, alias))
+
+    monkeypatch.setattr("savile.serving.serve", serve)
     said = {"serve.host": "127.0.0.2", "serve.port": 9009, "serve.keys": "none"}
     result = savile.run(tickets, settings={**LINEAR, **said})
     assert result.next == f"savile serve {result.json['release']}"  # no key is needed
     savile.serve(result.json["release"])
     savile.serve("champion", port=0, settings={"serve.keys": "required"})
-    assert asked == [("127.0.0.2", 9009, False), ("127.0.0.2", 0, True)]
+    assert asked == [("127.0.0.2", 9009, False, None), ("127.0.0.2", 0, True, "champion")]  # what has a name is followed
     assert serving_plan(result.json["release"])["serve"] == {"host": "127.0.0.2", "port": 9009, "keys": "none"}
