@@ -211,7 +211,7 @@ def test_served_forms_answer_as_trained_and_over_http(task, family, tiny, monkey
         return json.loads(await service.answer(["my card was stolen, the courier is late", "hello"]))
 
     said = asyncio.run(ask())["answers"]
-    service.batcher.close()
+    service.close()
     keys = {
         "classify": {"label", "probability"},
         "match": {"label", "probability"},
