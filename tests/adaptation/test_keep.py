@@ -23,7 +23,7 @@ QUICK = {"precision": "fp32", "learning_rate": 3e-3, "least_steps": 90}
 WAYS = {
     "replay": {"by": "replay", "memory": 60},
     "distil": {"by": "distil", "memory": 60},
-    "ewc": {"by": "ewc", "weight": 1000.0, "memory": 30},
+    "ewc": {"by": "ewc", "weight": 100.0, "memory": 30},
     "orthogonal": {"by": "orthogonal", "memory": 60},
 }
 
@@ -101,7 +101,7 @@ def test_new_labels_join_and_less_is_lost_than_without_keeping(made, forgetful, 
     assert updated.labels == tuple(sorted([*WORDS, *LATER]))
     assert updated.facts["keep"] == way
     assert model.ref in updated.parents
-    assert accuracy(updated, later()) > 0.4  # by chance 0.2
+    assert accuracy(updated, later()) > 0.6  # by chance 0.2
     assert accuracy(updated, first) > accuracy(forgetful, first) + 0.1
 
 
