@@ -1,6 +1,8 @@
 """Following an alias: answers never stop, the new release is proven and on trial, and what fails is taken back by itself."""
 
 import asyncio
+import gc
+import weakref
 from dataclasses import replace
 
 import numpy as np
@@ -40,6 +42,7 @@ def acts(name):
 
 def test_another_champion_answers_while_nothing_is_lost(place):
     where, first, second = place
+    old = weakref.ref(where.now.predictor)
 
     async def story():
         following, seen = follower(where), []
@@ -62,6 +65,8 @@ def test_another_champion_answers_while_nothing_is_lost(place):
     assert seen[0] == first.ref
     assert seen == sorted(seen, key=[first.ref, second.ref].index)  # and never back
     assert where.before is None  # the trial is over
+    gc.collect()
+    assert old() is None  # its memory and its threads are let go
     assert acts("swap") == [second.ref]
     assert acts("rollback") == []
 
