@@ -46,18 +46,21 @@ def rows(part: str, a_class: int) -> tuple[list[str], np.ndarray, list[str]]:
 
 
 def answered(network: Any, texts: list[str], name: str) -> np.ndarray:
-    """Logits in bf16, kept batch by batch."""
+    """Logits, kept batch by batch; in bf16 where the processor multiplies it."""
     import torch
 
+    from savile.models import FitSettings
     from savile.models._rows import TokenRows, autocast
+    from savile.models._source import precision
 
+    kind = precision(FitSettings(), network.device)
     logits, tokens = [], TokenRows(network.encode(texts), network.pad_id)
     for start in range(0, len(texts), 50):
         path = KEPT / f"{name}-{start}.npy"
         if not path.exists():
             chosen = np.arange(start, min(len(texts), start + 50))
             ids, mask = (torch.from_numpy(one) for one in tokens.padded(chosen))
-            with torch.inference_mode(), autocast(torch.bfloat16, network.device), network.lightened(torch.bfloat16):
+            with torch.inference_mode(), autocast(kind, network.device), network.lightened(kind):
                 np.save(path, network(ids, mask).float().numpy())
         logits.append(np.load(path))
     return np.concatenate(logits)
@@ -101,7 +104,7 @@ def tuned_network() -> tuple[Any, float]:
     done, clock = KEPT / "tuned.safetensors", KEPT / "tuned.seconds"
     if not done.exists():
         started = time.process_time()
-        fit(network, (texts, targets), FitSettings(**decoder.FIT["lora"]))
+        fit(network, (texts, targets), FitSettings(**decoder.FIT["lora"]), checkpoint=KEPT / "training")
         clock.write_text(str(time.process_time() - started))
         save_file({name: p.detach().contiguous() for name, p in network.trainable()}, done)
     network.load_state_dict(load_file(done), strict=False)

@@ -12,6 +12,7 @@ import pytest
 import torch
 
 import small_line
+from savile.base import machine
 from savile.base.errors import InputError, UnknownNameError
 from savile.compression import _graphs, export
 from savile.models import Predictor
@@ -43,6 +44,17 @@ def test_int8_answers_alone_as_in_company(small, engine):
     together = predictor.logits(texts)
     alone = np.concatenate([predictor.logits([text]) for text in texts])
     assert np.abs(together - alone).max() < 1e-4
+
+
+@pytest.mark.parametrize(("flags", "most"), [(("avx2",), 63), (("avx2", "avx512_vnni"), 127), (("asimd",), 127)])
+def test_int8_weights_cannot_saturate_where_bytes_are_summed_in_16_bits(small, monkeypatch, flags, most):
+    data, trained, _ = small
+    monkeypatch.setattr(machine, "cpu_flags", lambda: flags)
+    made = export.apply(trained, data.texts("train"), export.Settings(forms=("onnx-int8",)))
+    graph = onnx.load_model_from_string(made.forms["onnx-int8"]["model.onnx"]).graph
+    weights = [onnx.numpy_helper.to_array(tensor) for tensor in graph.initializer if tensor.name.endswith("_weight")]
+    assert weights
+    assert {int(np.abs(weight.astype(int)).max()) for weight in weights} == {most}
 
 
 def test_int8_rounds_weights_by_channel_and_activations_beforehand(small):

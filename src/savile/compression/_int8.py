@@ -3,6 +3,9 @@
 Before an activation is rounded, its channels are brought to like size and the weights take the difference (SmoothQuant, Xiao
 et al., ICML 2023): encoders that normalise after each block have a few channels a hundred times larger than the rest. Matrix
 products that int8 would still change too much stay in fp32. The token table is kept in int8, one scale a token.
+
+Processors without a dot product of bytes add two products of uint8 and int8 in 16 bits, which saturates and answers wrongly on
+every engine; a weight of seven bits cannot get there, so that is what is made on such a processor.
 """
 
 from __future__ import annotations
@@ -13,13 +16,15 @@ from typing import Any
 
 import numpy as np
 
-from savile.base import events
+from savile.base import events, machine
 from savile.models._pairs import BETWEEN
 
 SMOOTHING = 0.85  # how much of the spread between channels moves into the weights
 SAMPLED_TOKENS = 2_048  # of each activation, to measure what rounding does
 BATCH_ROWS = 16
 TABLE_ROWS = 256  # a table with more rows is worth rounding
+BYTE_PRODUCTS = {"avx512_vnni", "avx_vnni", "amx_int8", "asimd"}  # flags of processors whose sums of products never saturate
+EIGHT_BITS, SEVEN_BITS = 127, 63  # the largest step of a weight
 
 
 def quantised(graph: bytes, rows: Sequence[Sequence[int]], keep_error: float) -> bytes:
@@ -39,11 +44,12 @@ def quantised(graph: bytes, rows: Sequence[Sequence[int]], keep_error: float) ->
         if node.op_type == "MatMul" and node.input[1] in weights and weights[node.input[1]].ndim == 2:
             shared.setdefault(node.input[0], []).append(node)
     kept = 0
+    steps = EIGHT_BITS if BYTE_PRODUCTS & set(machine.cpu_flags()) else SEVEN_BITS
     edit = _Edit()
     for name, seen in _observed(model, list(shared), rows).items():
         products = shared[name]
         smoothing = _smoothing(seen, [weights[node.input[1]] for node in products])
-        plans = [(node, *_weight(weights[node.input[1]] * smoothing[:, None])) for node in products]
+        plans = [(node, *_weight(weights[node.input[1]] * smoothing[:, None], steps)) for node in products]
         scale, zero = _range(seen, smoothing)
         rounded = _rounded(seen.sample / smoothing, scale, zero)
         exact = [seen.sample @ weights[node.input[1]] for node in products]
@@ -59,7 +65,9 @@ def quantised(graph: bytes, rows: Sequence[Sequence[int]], keep_error: float) ->
         table = weights.get(node.input[0], np.zeros(0)) if node.op_type == "Gather" else np.zeros(0)
         if table.ndim == 2 and len(table) > TABLE_ROWS and table.dtype == np.float32:
             edit.table(node, table)
-    events.emit("note", text=f"int8: {sum(map(len, shared.values())) - kept} matrix products rounded, {kept} kept in fp32")
+    rounded_products = sum(map(len, shared.values())) - kept
+    why = "" if steps == EIGHT_BITS else ", weights to seven bits: this processor has no dot product of bytes"
+    events.emit("note", text=f"int8: {rounded_products} matrix products rounded, {kept} kept in fp32{why}")
     edited: bytes = edit.applied(model).SerializeToString()
     return edited
 
@@ -131,10 +139,10 @@ def _smoothing(seen: _Seen, weights: Sequence[np.ndarray]) -> np.ndarray:
     return factors
 
 
-def _weight(weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(d, c) -> int8 (d, c) and scale, float32 (c,)."""
-    scale = (np.abs(weight).max(axis=0).clip(1e-12) / 127).astype(np.float32)
-    return np.clip(np.rint(weight / scale), -127, 127).astype(np.int8), scale
+def _weight(weight: np.ndarray, steps: int) -> tuple[np.ndarray, np.ndarray]:
+    """(d, c) -> int8 (d, c), none beyond `steps`, and scale, float32 (c,)."""
+    scale = (np.abs(weight).max(axis=0).clip(1e-12) / steps).astype(np.float32)
+    return np.clip(np.rint(weight / scale), -steps, steps).astype(np.int8), scale
 
 
 def _range(seen: _Seen, smoothing: np.ndarray) -> tuple[np.float32, np.uint8]:
@@ -182,7 +190,7 @@ class _Edit:
     def table(self, gather: Any, table: np.ndarray) -> None:
         """Look tokens up in a rounded table, and only then bring them back to size."""
         own = gather.output[0]
-        rounded, scale = _weight(table.T)
+        rounded, scale = _weight(table.T, EIGHT_BITS)
         places = gather.input[1]
         self.before[own] = [
             _node("Gather", [self._tensor(f"{own}_table", rounded.T), places], f"{own}_int8", axis=0),

@@ -15,7 +15,7 @@ from savile.base.contracts import Run
 from savile.base.records import Calibration, Dataset, Model, Outputs
 from savile.models import Predictor
 from savile.models._calibrate import calibrate
-from savile.models._predict import BATCH_ROWS, pad
+from savile.models._predict import batches, pad
 
 SPEED_TEXTS, PASSES = 256, 2
 CHECKED_ROWS = 1_000  # a tolerance of 0.3 % takes hundreds of rows to be kept or broken
@@ -111,13 +111,12 @@ def recalibrated(model: Model, form: str, logits: Any, checked: Checked) -> Cali
 
 
 def tokens_per_second(run: Run, ids: Sequence[Sequence[int]]) -> float:
-    """Real tokens a second, padding not counted: batches of 64 texts of like length, model only, the best of two passes."""
-    ordered = sorted(ids, key=len, reverse=True)
-    batches = [pad(ordered[start : start + BATCH_ROWS]) for start in range(0, len(ordered), BATCH_ROWS)]
+    """Real tokens a second, padding not counted: the batches that serving makes, model only, the best of two passes."""
+    padded = [pad([ids[row] for row in rows]) for rows in batches(np.array([len(row) for row in ids]))]
     seconds = []
     for _ in range(1 + PASSES):  # the first one pays for kernels
         started = time.perf_counter()
-        for batch in batches:
+        for batch in padded:
             run(*batch)
         seconds.append(time.perf_counter() - started)
     return sum(map(len, ids)) / min(seconds[1:])
