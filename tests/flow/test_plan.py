@@ -6,8 +6,10 @@ import shutil
 import pytest
 
 import savile
+from savile.adaptation._probe import Prober
 from savile.base import machine
 from savile.base.errors import MachineError, RefusalError
+from savile.base.recipe import override
 from savile.base.store import Store
 from savile.flow import _forecast, _past
 from savile.flow import plan as word
@@ -117,6 +119,21 @@ def test_a_run_that_has_nothing_left_to_do_is_not_tried_again(tickets, monkeypat
     savile.run(tickets, settings=LINEAR)
     monkeypatch.setattr("savile.flow._forecast.forecast", None)
     assert savile.run(tickets, settings={**LINEAR, "evaluate.floor": 0.5}).json["plan"] is None
+
+
+def test_the_baseline_of_a_table_is_planned_with_all_rows_whatever_the_budget(tmp_path):
+    rows = [(i % 7, i * 31 % 101, "yes" if (i % 7) + (i * 31 % 101) / 50 > 4 else "no") for i in range(600)]
+    path = tmp_path / "table.csv"
+    path.write_text("a,b,bought\n" + "\n".join(",".join(map(str, row)) for row in rows), encoding="utf-8")
+    settings = {"model.family": "tabular", "adapt.settings.kind": "logistic", "adapt.budget.minutes": 1.0}
+    recipe, data = word._read(path, {"task.label": "bought"}, {"settings": settings})
+    prober = Prober(data)
+    tried = prober.costs(_forecast._asked(recipe, "tabular", "auto", {"kind": "logistic"}))
+    assert [one.key for one in _forecast._rivals(recipe, prober, set())] == [one.key for one in tried]
+    (whole,) = _forecast._rivals(recipe, prober, {one.key for one in tried})
+    assert whole.seconds >= tried[0].seconds
+    boundless = override(recipe, {"adapt.budget.minutes": None})
+    assert _forecast._rivals(boundless, prober, {one.key for one in tried}) == []
 
 
 def test_stored_data_can_be_planned(tickets):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -109,7 +109,7 @@ def forecast(recipe: Recipe, data: Dataset, prober: Prober | None = None) -> For
     own = {**recipe.adapt.settings, **_line.value(recipe)}
     tried = prober.costs(_asked(recipe, _line.base(recipe), recipe.adapt.method, own))
     network, alone, chance = _ends(tried)
-    rivals = [one for one in _rivals(recipe, prober) if one.key not in {cost.key for cost in tried}]  # a budget changes no key
+    rivals = _rivals(recipe, prober, {cost.key for cost in tried})
     rows = {part: len(data.parts.get(part, ())) for part in ("train", "valid", "calib", "test")}
     learned = sum(rows[part] for part in ("train", "valid", "calib"))
     answered = _evaluate(network, rows["test"]), _evaluate(alone, rows["test"])
@@ -143,14 +143,20 @@ def _asked(recipe: Recipe, base: str, method: str, settings: Mapping[str, Any]) 
     return Asked(base, method, dict(settings), recipe.adapt.seed, recipe.adapt.budget.minutes)
 
 
-def _rivals(recipe: Recipe, prober: Prober) -> list[Cost]:
-    """The baselines, which are trained for the report unless `auto` has tried them."""
+def _rivals(recipe: Recipe, prober: Prober, tried: Set[str]) -> list[Cost]:
+    """The baselines, which are trained for the report unless what was tried is as good; a budget changes no key.
+
+    Of a table, what was tried within a budget may have seen fewer rows than the baseline does.
+    """
+    cut = "text" not in prober.data.roles and recipe.adapt.budget.minutes is not None
     found = []
-    for base, method, settings in _line.rivals(recipe, prober.data).values():
+    for base, method, settings, minutes in _line.rivals(recipe, prober.data).values():
         try:
-            found.append(prober.cost(_asked(recipe, base, method, settings), recipe.adapt.budget.minutes))
+            cost = prober.cost(_asked(recipe, base, method, settings), minutes)
         except SavileError:  # a base that is not here, or reads nothing of this, is not compared with
             continue
+        if cost.key not in tried or (cut and minutes is None):
+            found.append(cost)
     return found
 
 

@@ -88,18 +88,19 @@ def base(recipe: Recipe) -> str:
     return family if family and catalogue.get("families", family).trains == "own" else recipe.model.base
 
 
-def rivals(recipe: Recipe, data: Dataset) -> dict[str, tuple[str, str, dict[str, Any]]]:
-    """What a model is held against: base, method and settings of the linear model and of the untuned base with a new head.
+def rivals(recipe: Recipe, data: Dataset) -> dict[str, tuple[str, str, dict[str, Any], float | None]]:
+    """What a model is held against: base, method, settings and minutes of the linear model and of the untuned base with a head.
 
-    Of a table without texts the linear model is a regression on its columns, and a base is compared with only when asked for.
+    The linear model learns from all rows, whatever the budget: a baseline of a few hundred would prove nothing. Of a table
+    without texts it is a regression on its columns, and a base is compared with only when asked for.
     """
     worth = value(recipe)
-    untuned = {"base": (recipe.model.base, "head", worth)}
+    untuned = {"base": (recipe.model.base, "head", worth, recipe.adapt.budget.minutes)}
     if "text" in data.roles:
-        return {"linear": ("linear", "auto", worth), **untuned}
+        return {"linear": ("linear", "auto", worth, None), **untuned}
     named = {one.name for one in fields(catalogue.get("families", "tabular").Settings)}
     own = {name: setting for name, setting in recipe.adapt.settings.items() if name in named}
-    table = {"linear": ("tabular", "auto", {**own, **worth, "kind": "logistic"})}
+    table = {"linear": ("tabular", "auto", {**own, **worth, "kind": "logistic"}, None)}
     return {**table, **(untuned if recipe.evaluate.must_beat in ("base", "both") else {})}
 
 
@@ -108,16 +109,16 @@ def baselines(recipe: Recipe, data: Dataset, model: Model) -> dict[str, Model]:
     from savile import adaptation
 
     asked, seed = rivals(recipe, data), recipe.adapt.seed
-    own, method, settings = asked["linear"]
-    found = {"linear": adaptation.adapt(data, own, method, settings=settings, seed=seed)}
+    own, method, settings, minutes = asked["linear"]
+    found = {"linear": adaptation.adapt(data, own, method, minutes, settings, seed)}
     if "base" not in asked:
         return found
     tried = next((one["model"] for one in model.facts.get("tried", ()) if one["candidate"] == "head"), None)
     if tried is not None:
         return {**found, "base": Store.open().load(tried)}
-    named, method, settings = asked["base"]
+    named, method, settings, minutes = asked["base"]
     try:
-        found["base"] = adaptation.adapt(data, named, method, recipe.adapt.budget.minutes, settings, seed)
+        found["base"] = adaptation.adapt(data, named, method, minutes, settings, seed)
     except MachineError as error:
         if base(recipe) == recipe.model.base or recipe.evaluate.must_beat in ("base", "both"):
             raise
