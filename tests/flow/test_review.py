@@ -173,3 +173,69 @@ def test_the_page_is_answered_from_the_keyboard_and_its_file_is_taken(browser, t
     page.close()
     assert savile.review(answers)["answered"] == {"accepted": 2, "relabelled": 1, "skipped": 1}
     assert [one.answer for one in queue.list()] == ["refund", "login", "refund", ""]
+
+
+@pytest.fixture
+def unlabelled(tmp_path):
+    """Texts of three labels that nobody gave, and which would be right."""
+    rng, names = np.random.default_rng(0), list(WORDS)
+    kinds = [names[0]] * 120 + [names[1]] * 120 + [names[2]] * 60
+    texts = [" ".join([*rng.choice(WORDS[name].split(), 6), f"n{i}"]) for i, name in enumerate(kinds)]
+    texts[0] += " ann@example.com"
+    path = tmp_path / "new.csv"
+    with path.open("w", newline="") as file:
+        csv.writer(file).writerows([["message"], *([text] for text in texts)])
+    return path, dict(zip(texts, kinds, strict=True))
+
+
+def test_rows_are_picked_answered_and_the_answers_steer_the_next_ones(unlabelled, tmp_path):
+    path, truth = unlabelled
+    answers, fixes = tmp_path / "answers.json", tmp_path / "fixes.csv"
+    first = savile.review(pick=path, rows=9, base="words")["questions"]
+    assert len(first) == 9
+    assert {one["why"] for one in first} == {"gain"}
+    assert {one["proposed"] for one in first} == {""}
+    assert not any("ann@example.com" in one["text"] for one in first)
+    kinds = {one["text"]: next(name for text, name in truth.items() if text.split()[:6] == one["text"].split()[:6]) for one in first}
+    assert set(kinds.values()) == set(WORDS)
+    answers.write_text(json.dumps({"answers": [{"id": one["id"], "label": kinds[one["text"]]} for one in first]}))
+    told = savile.review(answers, pick=path, rows=20, by="uncertain", base="words")
+    assert told["answered"] == {"relabelled": 9}
+    assert len(told["questions"]) == 20
+    assert not {one["text"] for one in told["questions"]} & set(kinds)
+    assert np.mean([truth.get(one["text"]) == one["proposed"] for one in told["questions"]]) > 0.6
+    assert savile.review(corrections=fixes)["written"] == [str(fixes)]
+    assert len(list(csv.DictReader(fixes.open()))) == 9
+
+
+def test_a_label_nobody_thought_of_may_be_given_to_picked_rows_only(unlabelled, asked, tmp_path):
+    path, _ = unlabelled
+    answers = tmp_path / "answers.json"
+    picked = next(one for one in savile.review(pick=path, rows=3, by="diverse", base="words")["questions"] if one["why"] == "diverse")
+    answers.write_text(json.dumps({"answers": [{"id": picked["id"], "label": "complaint"}]}))
+    assert savile.review(answers)["answered"] == {"relabelled": 1}
+    assert asked[1].labels(picked["data"]) == ["complaint"]
+
+
+def test_labels_in_the_file_are_learnt_from(unlabelled):
+    path, truth = unlabelled
+    lines = [[text, name if i % 10 == 0 else ""] for i, (text, name) in enumerate(truth.items())]
+    with path.open("w", newline="") as file:
+        csv.writer(file).writerows([["message", "label"], *lines])
+    found = savile.review(pick=path, rows=30, base="words")["questions"]
+    given = {text for text, name in lines if name}
+    assert not given & {one["text"] for one in found}
+    assert np.mean([truth.get(one["text"]) == one["proposed"] for one in found]) > 0.6
+
+
+def test_what_cannot_be_picked_is_said(unlabelled, tmp_path):
+    path, _ = unlabelled
+    with pytest.raises(UnknownNameError, match="Did you mean 'gain'"):
+        savile.review(pick=path, by="gian")
+    with pytest.raises(UnknownNameError, match="column"):
+        savile.review(pick=path, label="labl")
+    full = tmp_path / "full.csv"
+    full.write_text("text,label\n" + "".join(f"message number {i} about money,refund\n" for i in range(20)))
+    with pytest.raises(InputError, match="texts without a label"):
+        savile.review(pick=full, base="words")
+    assert Queue(Store.open().home).list() == []

@@ -13,7 +13,10 @@ from savile.base._plots import escape
 
 
 class Card(NamedTuple):
-    """One question: its id, the text, the label given and the one proposed (empty for none), why it is asked, the labels."""
+    """One question: its id, the text, the label given and the one proposed (empty for none), why it is asked, the labels.
+
+    `free` says whether a label may be given that is not among them.
+    """
 
     id: str
     text: str
@@ -21,6 +24,7 @@ class Card(NamedTuple):
     proposed: str
     why: str
     labels: Sequence[str]
+    free: bool = False
 
 
 def deck(cards: Sequence[Card], file: str) -> str:
@@ -35,6 +39,7 @@ def deck(cards: Sequence[Card], file: str) -> str:
         f'<section class="deck" data-file="{escape(file)}"><p class="note" data-is="place" role="status"></p>'
         '<p class="lead" data-is="text"></p><p data-is="said"></p><p class="note" data-is="why"></p><p>'
         '<button data-key="a">Accept (A)</button> <select data-is="labels" aria-label="Another label"></select> '
+        '<input data-is="new" aria-label="A new label" placeholder="New label (N)" hidden> '
         '<button data-key="s">Skip (S)</button> <button data-key="b">Back (B)</button> '
         '<button data-is="download">Download the answers</button></p>'
         f'<script type="application/json">{content}</script></section><style>{_STYLE}</style><script>{_TURN}</script>'
@@ -44,7 +49,7 @@ def deck(cards: Sequence[Card], file: str) -> str:
 _STYLE = """
 .deck { background: var(--sheet); border: 1px solid var(--rule); border-radius: 8px; padding: 0.8rem 1rem; }
 .deck [data-is="text"] { white-space: pre-wrap; overflow-wrap: anywhere; min-height: 5rem; }
-.deck button, .deck select { font: inherit; color: inherit; background: var(--ground); border: 1px solid var(--rule);
+.deck button, .deck select, .deck input { font: inherit; color: inherit; background: var(--ground); border: 1px solid var(--rule);
   border-radius: 6px; padding: 0.3rem 0.7rem; max-width: 100%; }
 .deck button:disabled { opacity: 0.4; }
 """
@@ -53,6 +58,7 @@ _TURN = """
 {
   const deck = document.querySelector(".deck"), part = name => deck.querySelector(`[data-is="${name}"]`);
   const cards = JSON.parse(deck.querySelector("script").textContent), said = new Map(), select = part("labels");
+  const typed = part("new"), added = [];
   let at = 0, saved = true;
   const state = (card, label) => label === "" ? "skipped" : label === card.proposed ? "accepted" : "relabelled";
   const show = () => {
@@ -64,7 +70,9 @@ _TURN = """
       said.has(card.id) && `You: ${said.get(card.id) || "skip"} (${state(card, said.get(card.id))})`,
     ].filter(Boolean).join(". ");
     part("why").textContent = over ? "" : card.why;
-    const choices = over ? [] : card.labels;
+    const choices = over ? [] : [...card.labels, ...(card.free ? added.filter(one => !card.labels.includes(one)) : [])];
+    typed.hidden = over || !card.free;
+    typed.value = "";
     select.replaceChildren(new Option("Another label (L)", ""), ...choices.map((label, i) =>
       new Option(i < 9 ? `${i + 1} ${label}` : label, label)));
     select.disabled = over;
@@ -80,14 +88,23 @@ _TURN = """
     else if (key === "a" && card.proposed) answer(card.proposed);
     else if (key === "s") answer("");
     else if (key === "l") select.focus();
-    else if (/^[1-9]$/.test(key) && card.labels[key - 1]) answer(card.labels[key - 1]);
+    else if (key === "n" && card.free) typed.focus();
+    else if (/^[1-9]$/.test(key) && select.options[key]) answer(select.options[key].value);
   };
   document.addEventListener("keydown", event => {
-    if (event.target === select || event.ctrlKey || event.metaKey || event.altKey) return;
+    if (event.target === select || event.target === typed || event.ctrlKey || event.metaKey || event.altKey) return;
     press(event.key.toLowerCase());
-    if (event.key.toLowerCase() === "l") event.preventDefault();
+    if (["l", "n"].includes(event.key.toLowerCase())) event.preventDefault();
   });
   select.onchange = () => select.value && answer(select.value);
+  typed.onkeydown = event => {
+    const label = typed.value.trim();
+    if (event.key === "Escape") typed.blur();
+    if (event.key !== "Enter" || !label) return;
+    if (!added.includes(label)) added.push(label);
+    typed.blur();
+    answer(label);
+  };
   for (const button of deck.querySelectorAll("[data-key]"))
     button.onclick = () => { button.blur(); press(button.dataset.key); };
   part("download").onclick = () => {

@@ -22,13 +22,17 @@ WHY = {
     "label_error": "its label is probably wrong",
     "left": "nobody was sure enough to label it",
     "uncertain": "a model is not sure",
-    "diverse": "it is unlike the others",
+    "diverse": "it stands for a group that nobody has labelled",
+    "gain": "its label is expected to mend most others",
+    "even": "it was drawn at random",
 }
 ID_DIGITS = 12
 
 _SCHEMA = """CREATE TABLE IF NOT EXISTS queue (id TEXT PRIMARY KEY, data TEXT NOT NULL, row INTEGER NOT NULL,
 text TEXT NOT NULL, given TEXT NOT NULL, proposed TEXT NOT NULL, why TEXT NOT NULL, score REAL NOT NULL,
 state TEXT NOT NULL, answer TEXT NOT NULL, who TEXT NOT NULL, time TEXT NOT NULL)"""
+_NAMES = "CREATE TABLE IF NOT EXISTS queue_labels (data TEXT NOT NULL, label TEXT NOT NULL, PRIMARY KEY (data, label))"
+PICKED = "rows@"  # begins the reference of rows that were picked from a file, which no record stands for
 
 
 @dataclass(frozen=True)
@@ -36,7 +40,7 @@ class Question:
     """One row for a person to look at.
 
     Attributes:
-        data: reference of the data set.
+        data: reference of the data set; for rows of a file that is not governed yet, `PICKED` and the digest of the file.
         row: its row there, or -1 when the row was left out of it for want of a label.
         text: what is shown, personal data masked.
         given: the label it has, empty when it has none.
@@ -88,8 +92,12 @@ class Queue:
     def __init__(self, home: Path) -> None:
         self.home = home.absolute()
 
-    def put(self, questions: Iterable[Question]) -> int:
+    def put(self, questions: Iterable[Question], labels: Iterable[str] = ()) -> int:
         """Ask; how many of the questions are new. One that was put before stays as it is, answered or not.
+
+        Args:
+            questions: what to ask.
+            labels: those that are known of their data, where no record says so.
 
         Raises:
             MachineError: when the disk refuses.
@@ -100,7 +108,10 @@ class Queue:
         with self._writing() as db:
             before = db.total_changes
             db.executemany(f"INSERT OR IGNORE INTO queue VALUES ({', '.join('?' * len(rows[0]))})", rows)
-            return db.total_changes - before
+            new = db.total_changes - before
+            named = [(row[COLUMNS.index("data") + 1], label) for row in rows[:1] for label in labels]
+            db.executemany("INSERT OR IGNORE INTO queue_labels VALUES (?, ?)", named)
+            return new
 
     def list(self, state: str | None = None, data: str | None = None) -> Sequence[Question]:
         """Questions in one state or in any, of one data set or of all; those that pay most come first."""
@@ -109,6 +120,14 @@ class Queue:
                 return []
             query = f"SELECT {', '.join(COLUMNS)} FROM queue WHERE ? IN ('', state) AND ? IN ('', data) ORDER BY score DESC, id"
             return [Question(*row) for row in db.execute(query, [state or "", data or ""])]
+
+    def labels(self, data: str) -> Sequence[str]:
+        """The labels known of data without a record: those its file has, those proposed and those people gave."""
+        said = {label for one in self.list(data=data) for label in (one.given, one.proposed, one.answer) if label}
+        with self._reading() as db:
+            if db is not None and db.execute("SELECT 1 FROM sqlite_master WHERE name = 'queue_labels'").fetchone():
+                said |= {label for (label,) in db.execute("SELECT label FROM queue_labels WHERE data = ?", [data])}
+        return sorted(said)
 
     def answer(self, answers: Sequence[Answer], who: str | None = None) -> Sequence[Question]:
         """Write down answers, all of them or none; the questions that changed. The last answer to a question counts.
@@ -141,6 +160,7 @@ class Queue:
         if self.list(data=data):
             with self._writing() as db:
                 db.execute("DELETE FROM queue WHERE data = ?", [data])
+                db.execute("DELETE FROM queue_labels WHERE data = ?", [data])
 
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
@@ -149,6 +169,7 @@ class Queue:
             with database(self.home / "store.db") as db:
                 db.execute("BEGIN IMMEDIATE")
                 db.execute(_SCHEMA)
+                db.execute(_NAMES)
                 yield db
                 db.execute("COMMIT")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from savile.base.page import Card, Page
-from savile.base.queue import WHY, Question
+from savile.base.queue import PICKED, WHY, Question
 
 
 def html(questions: Sequence[Question], labels: Mapping[str, Sequence[str]]) -> str:
@@ -19,7 +19,7 @@ def html(questions: Sequence[Question], labels: Mapping[str, Sequence[str]]) -> 
     page.text(f"{len(questions):,} rows, those first that pay most.", tone="lead")
     page.text(
         "Press A to accept the label proposed, 1 to 9 for the label with that number, L for the list of all, S to skip, "
-        "B to go back. Then download the answers and take them in with: savile review answers.json",
+        "B to go back, and N for a new label where any may be given. Then download the answers and take them in with: savile review answers.json",
         tone="note",
     )
     return page.deck([_card(one, labels[one.data]) for one in questions], "answers.json").html()
@@ -28,4 +28,5 @@ def html(questions: Sequence[Question], labels: Mapping[str, Sequence[str]]) -> 
 def _card(one: Question, labels: Sequence[str]) -> Card:
     first = [label for label in dict.fromkeys((one.given, one.proposed)) if label]
     about = f"{WHY[one.why]} ({one.score:.0%})"
-    return Card(one.id, one.text, one.given, one.proposed, f"Because {about}", [*first, *(x for x in labels if x not in first)])
+    rest = [label for label in labels if label not in first]
+    return Card(one.id, one.text, one.given, one.proposed, f"Because {about}", [*first, *rest], one.data.startswith(PICKED))

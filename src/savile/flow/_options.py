@@ -52,6 +52,18 @@ class OnInit(OnFile, total=False):
     checks: str
 
 
+class OnReview(Common, total=False):
+    """Reviewing: `pick`, a file of which `rows` that pay most to label are picked `by` gain, uncertain, diverse or even;
+    `text` and `label` name its columns, `base` is that whose embeddings rows are compared by."""
+
+    pick: str
+    rows: int
+    by: str
+    text: str
+    label: str
+    base: str
+
+
 class OnShow(Common, total=False):
     """Showing: `passport`, of data, the page and the object for an evidence pack."""
 

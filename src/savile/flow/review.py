@@ -13,10 +13,11 @@ from typing import Any, Unpack
 
 from savile.base.errors import InputError, UnknownNameError
 from savile.base.events import emit
-from savile.base.queue import WHY, Answer, Question, Queue
+from savile.base.queue import PICKED, WHY, Answer, Question, Queue
 from savile.base.store import Store
+from savile.flow import _picking
 from savile.flow._erase import REVIEW_PAGE
-from savile.flow._options import Common
+from savile.flow._options import OnReview
 from savile.flow._result import envelope
 
 SHOWN = 20
@@ -30,11 +31,11 @@ def review(
     form: str = "label_studio",
     corrections: str | Path | None = None,
     who: str | None = None,
-    **more: Unpack[Common],
+    **more: Unpack[OnReview],
 ) -> dict[str, Any]:
     """List the rows that wait for a person, write the page to answer them on, and take answers in.
 
-    `govern --check-labels` and the step `ask` fill the queue. What is answered becomes corrections for `improve` and `run`.
+    `govern --check-labels`, the step `ask` and `pick` fill the queue. What is answered becomes corrections for `improve` and `run`.
 
     Args:
         answers: JSON file of answers, of the page, of Label Studio or of Argilla; all of it is taken in, or nothing.
@@ -42,6 +43,12 @@ def review(
         form: of that file, label_studio (the default) or argilla.
         corrections: csv file to write, text and label of each question that was answered.
         who: who answered; default: SAVILE_ACTOR, else the user of this machine.
+        pick: data file without labels, or with some; the rows that pay most to label are picked from it.
+        rows: how many to pick, 50 when left out.
+        by: gain (the default), what mends most other rows; uncertain, diverse, or even, at random.
+        text: column of that file with the texts; inferred when left out.
+        label: column of that file with the labels there are; inferred when left out.
+        base: base whose embeddings rows are compared by; auto (the default) by language, words for none.
         settings: taken by every word; nothing here depends on them.
 
     Raises:
@@ -50,6 +57,8 @@ def review(
     store = Store.open()
     queue = Queue(store.home)
     changed = queue.answer(_checked(answers, store), who) if answers is not None else []
+    if more.get("pick"):
+        _picking.ask(store, more)
     questions = queue.list()
     if export is not None:
         from savile.data import _exchange
@@ -67,7 +76,7 @@ def plan(
     form: str = "label_studio",
     corrections: str | Path | None = None,
     who: str | None = None,
-    **more: Unpack[Common],
+    **more: Unpack[OnReview],
 ) -> dict[str, Any]:
     """What waits, and how many answers a file holds; writes nothing."""
     store = Store.open()
@@ -83,7 +92,7 @@ def _checked(path: str | Path, store: Store) -> list[Answer]:
     known = {one.id: one for one in Queue(store.home).list()}
     allowed = _labels(store, list(known.values()))
     for one in answers:
-        if one.id in known and one.label and one.label not in allowed[known[one.id].data]:
+        if one.id in known and not known[one.id].data.startswith(PICKED) and one.label and one.label not in allowed[known[one.id].data]:
             raise UnknownNameError("label", one.label, allowed[known[one.id].data])
     return answers
 
@@ -93,8 +102,9 @@ def _labels(store: Store, questions: Sequence[Question]) -> dict[str, list[str]]
     found: dict[str, set[str]] = {}
     for one in questions:
         if one.data not in found:
-            with suppress(UnknownNameError):  # the data is gone from the store; its questions know their own labels
-                found[one.data] = set(store.get(one.data).body["labels"])
+            found[one.data] = set(Queue(store.home).labels(one.data))
+            with suppress(UnknownNameError):  # no data yet, or gone from the store; its questions know their own labels
+                found[one.data] |= set(store.get(one.data).body["labels"])
         found.setdefault(one.data, set()).update(label for label in (one.given, one.proposed) if label)
     return {data: sorted(labels) for data, labels in found.items()}
 
@@ -122,7 +132,8 @@ def _told(store: Store, questions: Sequence[Question]) -> dict[str, Any]:
     """Tell the first questions that are open, and write their page."""
     waiting = [one for one in questions if one.state == "open"]
     if not waiting:
-        emit("note", text="Nothing waits for a person. The queue is filled by: savile govern FILE --check-labels auto")
+        filled = "savile govern FILE --check-labels auto, or savile review --pick FILE"
+        emit("note", text=f"Nothing waits for a person. The queue is filled by: {filled}")
         return {**envelope("review"), **_counted(questions), "questions": []}
     from savile.data import _review_page
 
