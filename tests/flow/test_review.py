@@ -196,7 +196,9 @@ def test_rows_are_picked_answered_and_the_answers_steer_the_next_ones(unlabelled
     assert {one["why"] for one in first} == {"gain"}
     assert {one["proposed"] for one in first} == {""}
     assert not any("ann@example.com" in one["text"] for one in first)
-    kinds = {one["text"]: next(name for text, name in truth.items() if text.split()[:6] == one["text"].split()[:6]) for one in first}
+    kinds = {
+        one["text"]: next(name for text, name in truth.items() if text.split()[:6] == one["text"].split()[:6]) for one in first
+    }
     assert set(kinds.values()) == set(WORDS)
     answers.write_text(json.dumps({"answers": [{"id": one["id"], "label": kinds[one["text"]]} for one in first]}))
     told = savile.review(answers, pick=path, rows=20, by="uncertain", base="words")
@@ -211,7 +213,9 @@ def test_rows_are_picked_answered_and_the_answers_steer_the_next_ones(unlabelled
 def test_a_label_nobody_thought_of_may_be_given_to_picked_rows_only(unlabelled, asked, tmp_path):
     path, _ = unlabelled
     answers = tmp_path / "answers.json"
-    picked = next(one for one in savile.review(pick=path, rows=3, by="diverse", base="words")["questions"] if one["why"] == "diverse")
+    picked = next(
+        one for one in savile.review(pick=path, rows=3, by="diverse", base="words")["questions"] if one["why"] == "diverse"
+    )
     answers.write_text(json.dumps({"answers": [{"id": picked["id"], "label": "complaint"}]}))
     assert savile.review(answers)["answered"] == {"relabelled": 1}
     assert asked[1].labels(picked["data"]) == ["complaint"]

@@ -10,10 +10,15 @@ for (Hacohen, Dekel, Weinshall 2022). `even`: drawn at random, to compare with.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_matrix
 
 NEIGHBOURS = 60  # most similar rows that a label may mend
 NEAR = 20  # the similarity of that neighbour is where a row begins to stand for another
@@ -63,7 +68,9 @@ def _chance(features: np.ndarray, labels: np.ndarray) -> np.ndarray | None:
     known = np.flatnonzero(labels >= 0)
     if len(np.unique(labels[known])) < 2:
         return None
-    machine = LogisticRegression(C=STRENGTH, max_iter=200).fit(features[known], labels[known])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # few rows of each of many labels are what is to be expected here
+        machine = LogisticRegression(C=STRENGTH, max_iter=200).fit(features[known], labels[known])
     chance = np.zeros((len(features), int(labels.max()) + 1))
     chance[:, machine.classes_] = machine.predict_proba(features)
     return chance
@@ -128,9 +135,9 @@ def _gain(features: np.ndarray, labels: np.ndarray, chance: np.ndarray | None, d
     return np.array(rows), np.array(pays)
 
 
-def _likeness(features: np.ndarray) -> "csr_matrix":
+def _likeness(features: np.ndarray) -> csr_matrix:
     """How far each row stands for another, 0 to 1 and the same both ways, sparse (n, n); every row for itself."""
-    from scipy.sparse import coo_matrix, csr_matrix
+    from scipy.sparse import coo_matrix
 
     n = len(features)
     width = min(NEIGHBOURS, n)

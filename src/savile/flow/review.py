@@ -92,7 +92,12 @@ def _checked(path: str | Path, store: Store) -> list[Answer]:
     known = {one.id: one for one in Queue(store.home).list()}
     allowed = _labels(store, list(known.values()))
     for one in answers:
-        if one.id in known and not known[one.id].data.startswith(PICKED) and one.label and one.label not in allowed[known[one.id].data]:
+        if (
+            one.id in known
+            and not known[one.id].data.startswith(PICKED)
+            and one.label
+            and one.label not in allowed[known[one.id].data]
+        ):
             raise UnknownNameError("label", one.label, allowed[known[one.id].data])
     return answers
 
