@@ -13,9 +13,9 @@ import sys
 from typing import Any
 
 import numpy as np
+
 from _report import cached, report
 from _sets import SAMPLES
-
 from savile.data import _features, _pick
 
 SEEDS, POOL, BATCH, BATCHES = 3, 6_000, 100, 5

@@ -49,8 +49,8 @@ def deck(cards: Sequence[Card], file: str) -> str:
 _STYLE = """
 .deck { background: var(--sheet); border: 1px solid var(--rule); border-radius: 8px; padding: 0.8rem 1rem; }
 .deck [data-is="text"] { white-space: pre-wrap; overflow-wrap: anywhere; min-height: 5rem; }
-.deck button, .deck select, .deck input { font: inherit; color: inherit; background: var(--ground); border: 1px solid var(--rule);
-  border-radius: 6px; padding: 0.3rem 0.7rem; max-width: 100%; }
+.deck button, .deck select, .deck input { font: inherit; color: inherit; background: var(--ground); max-width: 100%;
+  border: 1px solid var(--rule); border-radius: 6px; padding: 0.3rem 0.7rem; }
 .deck button:disabled { opacity: 0.4; }
 """
 

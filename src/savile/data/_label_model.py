@@ -75,9 +75,7 @@ def fit(votes: np.ndarray, views: Sequence[View], classes: int, known: np.ndarra
     return Labelled(chance, _precision(votes, chance), "model", guard)
 
 
-def _chance(
-    votes: np.ndarray, views: Sequence[View], classes: int, known: np.ndarray, rng: np.random.Generator
-) -> np.ndarray:
+def _chance(votes: np.ndarray, views: Sequence[View], classes: int, known: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """The chance of each label, (n, L)."""
     n, cast, sure = len(votes), votes >= 0, known >= 0
     covered, weight = cast.any(axis=1), np.ones(votes.shape[1])

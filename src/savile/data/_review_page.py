@@ -19,7 +19,8 @@ def html(questions: Sequence[Question], labels: Mapping[str, Sequence[str]]) -> 
     page.text(f"{len(questions):,} rows, those first that pay most.", tone="lead")
     page.text(
         "Press A to accept the label proposed, 1 to 9 for the label with that number, L for the list of all, S to skip, "
-        "B to go back, and N for a new label where any may be given. Then download the answers and take them in with: savile review answers.json",
+        "B to go back, and N for a new label where any may be given. "
+        "Then download the answers and take them in with: savile review answers.json",
         tone="note",
     )
     return page.deck([_card(one, labels[one.data]) for one in questions], "answers.json").html()

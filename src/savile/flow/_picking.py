@@ -30,6 +30,6 @@ def ask(store: Store, more: Mapping[str, Any]) -> None:
     new = queue.put(questions, found.labels)
     emit(
         "note",
-        text=f"{new:,} of {found.open:,} texts without a label were picked to be labelled next; {found.labelled:,} have one, of "
-        f"{len(found.labels)} labels.",
+        text=f"{new:,} of {found.open:,} texts without a label were picked to be labelled next; {found.labelled:,} have one "
+        f"of {len(found.labels)} labels.",
     )
