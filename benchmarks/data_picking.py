@@ -61,7 +61,7 @@ def measure(name: str) -> dict[str, Any]:
 def main() -> None:
     for name in sys.argv[1:] or ["banking77", "clinc150"]:
         found = cached({"benchmark": "picking", "set": name}, lambda name=name: measure(name))
-        for by, runs in found.items():
+        for by in found:
             for place in (1, BATCHES - 1):
                 now, even = (100 * np.array([run[place] for run in found[one]]) for one in (by, "even"))
                 more = {"baseline": "drawn_at_random", "baseline_value": float(even.mean()), "seeds": SEEDS}

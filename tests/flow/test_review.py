@@ -213,9 +213,8 @@ def test_rows_are_picked_answered_and_the_answers_steer_the_next_ones(unlabelled
 def test_a_label_nobody_thought_of_may_be_given_to_picked_rows_only(unlabelled, asked, tmp_path):
     path, _ = unlabelled
     answers = tmp_path / "answers.json"
-    picked = next(
-        one for one in savile.review(pick=path, rows=3, by="diverse", base="words")["questions"] if one["why"] == "diverse"
-    )
+    found = savile.review(pick=path, rows=3, by="diverse", base="words")["questions"]
+    picked = next(one for one in found if one["why"] == "diverse")
     answers.write_text(json.dumps({"answers": [{"id": picked["id"], "label": "complaint"}]}))
     assert savile.review(answers)["answered"] == {"relabelled": 1}
     assert asked[1].labels(picked["data"]) == ["complaint"]

@@ -1,12 +1,14 @@
 """The label of each row from the votes of labelling functions that may abstain, and the chance that it is right.
 
-Functions are weighed by what models that did not see a row say of it, not by how they agree with each other: functions that
-copy each other, or that all miss the same rows, would confirm themselves. The votes' label of each row is learnt from by small
-models, out of fold (see `_held_out`); what they say of the other folds' rows gives each function its precision, and rows whose
-votes weigh equally much their rate of errors (see `_noise`). The chance of a label is then Bayes' rule on both, as in learning
-from crowds with a classifier (Raykar et al., JMLR 2010), with the classifier held out. Rows with a known label are learnt from
-as they are, and where there are enough of them they decide: unless the model is at least as right on them as the majority of
-votes, the majority it is.
+Functions that copy each other, or that all miss the same rows, confirm themselves where they are weighed by how they agree.
+So nothing is weighed here: the majority of the votes is a first, noisy label, small models learn from it, and each row is
+answered by models of the other folds, which know its text and not its votes. What many rows say of its words outvotes the few
+functions that happened to fire on it. Rows with a tie, or without any vote, get an answer as well. Rows with a known label
+are learnt from as they are; where there are enough of them they decide first: unless models without them are at least as
+right on them as the majority is, the majority it is.
+
+Denoising weak labels by a held-out end model: Ratner et al., VLDB 2018 (section 5); smoothing votes by what rows are like:
+Chen et al., UAI 2022.
 """
 
 from __future__ import annotations
@@ -19,13 +21,10 @@ import numpy as np
 from savile.data import _held_out, _noise, _votes
 from savile.data._held_out import View
 
-ROUNDS = 2
 FOLDS = 5
-PRIOR = 10.0  # votes that every function is taken to have cast before, as right as all are on average
-STEPS = 30  # of the rates of errors
-MARGINS = (0.5, 1.5)  # votes by which the first label leads, in weights of an average function, that divide rows into kinds
 GUARD = 20  # rows with a known label and votes from which they decide
-FEW = 50  # covered rows below which there is nothing to learn from but votes
+FEW = 50  # rows with a clear vote below which there is nothing to learn from but votes
+PRIOR = 10.0  # votes that every function is taken to have cast before, as right as all are on average
 
 
 @dataclass(frozen=True)
@@ -33,8 +32,8 @@ class Labelled:
     """What came out.
 
     Attributes:
-        chance: of each label, (n, L); rows without votes have what the models say, or all labels alike.
-        precision: share of each function's votes that are right, (m,).
+        chance: of each label, (n, L).
+        precision: share of each function's votes that are right, as far as the labels tell, (m,).
         method: ``model`` or ``majority``.
         guard: rows with a known label and votes, and how often the model and the majority were right on them.
     """
@@ -42,7 +41,7 @@ class Labelled:
     chance: np.ndarray
     precision: np.ndarray
     method: str
-    guard: tuple[int, float, float]
+    guard: tuple[int, float, float] = (0, 0.0, 0.0)
 
 
 def fit(votes: np.ndarray, views: Sequence[View], classes: int, known: np.ndarray, seed: int = 0) -> Labelled:
@@ -53,73 +52,36 @@ def fit(votes: np.ndarray, views: Sequence[View], classes: int, known: np.ndarra
         views: of the rows, see `_held_out`.
         classes: number of labels L.
         known: label number of rows somebody labelled, -1 for the others, int64 (n,).
-        seed: of the folds and of ties.
+        seed: of the folds.
     """
-    rng = np.random.default_rng(seed)
     plain = _votes.majority(_votes.counts(votes, classes))
-    covered = (votes >= 0).any(axis=1)
-    if covered.sum() < FEW or len(np.unique(plain[covered].argmax(axis=1))) < 2:
-        return Labelled(plain, _precision(votes, plain), "majority", (0, 0.0, 0.0))
-    judged_on = np.flatnonzero(covered & (known >= 0))
-    apart = np.full(len(known), -1)  # the guard's rows are not learnt from while it decides
-    enough = len(judged_on) >= GUARD
-    chance = _chance(votes, views, classes, apart if enough else known, rng)
-    guard = (0, 0.0, 0.0)
-    if enough:
-        right = chance[judged_on].argmax(axis=1) == known[judged_on]
-        usual = plain[judged_on, known[judged_on]]
-        guard = (len(judged_on), float(right.mean()), float(usual.mean()))
+    plain[known >= 0] = np.eye(classes)[known[known >= 0]]
+    clear = plain.max(axis=1) == 1.0
+    if clear.sum() < FEW or len(np.unique(plain[clear].argmax(axis=1))) < 2:
+        return Labelled(plain, precision(votes, plain), "majority")
+    voted, guard = _votes.majority(_votes.counts(votes, classes)), (0, 0.0, 0.0)
+    judged_on = np.flatnonzero((votes >= 0).any(axis=1) & (known >= 0))
+    if len(judged_on) >= GUARD and ((voted.max(axis=1) == 1.0).sum() >= FEW):
+        chance = _held(voted, views, seed)
+        right = float((chance[judged_on].argmax(axis=1) == known[judged_on]).mean())
+        guard = (len(judged_on), right, float(voted[judged_on, known[judged_on]].mean()))
         if guard[1] < guard[2]:
-            return Labelled(plain, _precision(votes, plain), "majority", guard)
-        chance = _chance(votes, views, classes, known, rng)
-    return Labelled(chance, _precision(votes, chance), "model", guard)
+            return Labelled(plain, precision(votes, plain), "majority", guard)
+    chance = _held(plain, views, seed)
+    chance[known >= 0] = plain[known >= 0]
+    return Labelled(chance, precision(votes, chance), "model", guard)
 
 
-def _chance(votes: np.ndarray, views: Sequence[View], classes: int, known: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """The chance of each label, (n, L)."""
-    n, cast, sure = len(votes), votes >= 0, known >= 0
-    covered, weight = cast.any(axis=1), np.ones(votes.shape[1])
-    fold = rng.permutation(n) % FOLDS
-    fold[~covered & ~sure] = -1
-    for _ in range(ROUNDS):
-        total = np.zeros((n, classes))
-        for one, heavy in enumerate(weight):
-            total[cast[:, one], votes[cast[:, one], one]] += heavy
-        order = np.sort(total, axis=1)
-        lead = (order[:, -1] - order[:, -2]) / weight.mean()
-        label = (total + 1e-6 * rng.random(total.shape)).argmax(axis=1)
-        clear = covered & (lead > 0)
-        label = np.where(sure, known, label)
-        scores = _held_out.scores(views, label, fold, clear | sure, classes)
-        noise = _noise.fit([one[clear] for one in scores], label[clear])
-        chance = _noise.probabilities(noise.weights, scores)
-        kind = np.searchsorted(MARGINS, lead)
-        chance[clear] = _posterior(chance[clear], label[clear], kind[clear], noise)
-        chance[sure] = np.eye(classes)[known[sure]]
-        right = _precision(votes, chance)
-        weight = np.log(np.clip(right * max(classes - 1, 1) / np.maximum(1.0 - right, 1e-3), 1.05, 1e3))
-    return chance
+def _held(plain: np.ndarray, views: Sequence[View], seed: int) -> np.ndarray:
+    """The chance of each label by models that learnt from the clear labels of other folds, (n, L)."""
+    clear, label = plain.max(axis=1) == 1.0, plain.argmax(axis=1)
+    fold = np.random.default_rng(seed).permutation(len(plain)) % FOLDS
+    scores = _held_out.scores(views, label, fold, clear, plain.shape[1])
+    noise = _noise.fit([one[clear] for one in scores], label[clear])
+    return _noise.probabilities(noise.weights, scores)
 
 
-def _posterior(chance: np.ndarray, label: np.ndarray, kind: np.ndarray, noise: _noise.Noise) -> np.ndarray:
-    """The chance of each label once the votes' label is seen, which is wrong at a rate of its own in each kind of row."""
-    rows, rate = np.arange(len(label)), np.full(len(MARGINS) + 1, max(noise.rate, 1e-3))
-    goes = noise.confusion[:, label].T
-    found = chance
-    for _ in range(STEPS):
-        now = rate[kind][:, None]
-        found = now * chance * goes
-        found[rows, label] = (1.0 - now[:, 0]) * chance[rows, label]
-        found /= np.maximum(found.sum(axis=1, keepdims=True), 1e-300)
-        wrong = 1.0 - found[rows, label]
-        count = np.bincount(kind, minlength=len(rate))
-        before, rate = rate, (np.bincount(kind, wrong, len(rate)) + PRIOR * noise.rate) / (count + PRIOR)
-        if np.abs(before - rate).max() < 1e-4:
-            break
-    return found
-
-
-def _precision(votes: np.ndarray, chance: np.ndarray) -> np.ndarray:
+def precision(votes: np.ndarray, chance: np.ndarray) -> np.ndarray:
     """How often each function's votes are right, drawn towards the mean of all, (m,)."""
     cast = votes >= 0
     right = np.take_along_axis(chance, np.maximum(votes, 0), axis=1) * cast

@@ -9,7 +9,7 @@ mistakes are told apart from honest disagreement and listed; none is removed.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal
 
@@ -91,7 +91,7 @@ def apply(draft: Draft, settings: Settings) -> Draft:
     table = table.append_column(settings.into, pa.array(label, pa.string()))
     hints = dict(draft.hints)
     if settings.soft:
-        table = table.append_column(SHARES, pa.array(_written(votes, voted), pa.string()))
+        table = table.append_column(SHARES, pa.array(written(votes.labels, _votes.shares(votes.counted), voted), pa.string()))
         hints["shares"] = SHARES
     draft = replace(draft, table=table, hints=hints, options=replace(draft.options, label=settings.into))
     outcome, mistaken = _outcome(votes, method, chance)
@@ -252,13 +252,12 @@ def _chance(votes: Votes, method: str) -> np.ndarray:
     return _votes.dawid_skene(votes.cast, len(votes.labels))[0]
 
 
-def _written(votes: Votes, voted: np.ndarray) -> list[str | None]:
-    """Shares of each row as JSON, None where nobody voted."""
-    found = _votes.shares(votes.counted)
+def written(labels: Sequence[str], shares: np.ndarray, some: np.ndarray) -> list[str | None]:
+    """Shares of each row, (n, L), as the role `shares` holds them: JSON, None where `some`, bool (n,), says so."""
     texts: list[str | None] = []
-    for row, some in zip(found, voted, strict=True):
-        named = {name: round(float(share), 4) for name, share in zip(votes.labels, row, strict=True)}
-        texts.append(json.dumps(named, ensure_ascii=False) if some else None)
+    for row, known in zip(shares, some, strict=True):
+        named = {name: round(float(share), 4) for name, share in zip(labels, row, strict=True)}
+        texts.append(json.dumps(named, ensure_ascii=False) if known else None)
     return texts
 
 

@@ -35,7 +35,8 @@ def review(
 ) -> dict[str, Any]:
     """List the rows that wait for a person, write the page to answer them on, and take answers in.
 
-    `govern --check-labels`, the step `ask` and `pick` fill the queue. What is answered becomes corrections for `improve` and `run`.
+    `govern --check-labels`, the step `ask` and `pick` fill the queue. What is answered becomes corrections for `improve` and
+    `run`.
 
     Args:
         answers: JSON file of answers, of the page, of Label Studio or of Argilla; all of it is taken in, or nothing.
@@ -92,13 +93,9 @@ def _checked(path: str | Path, store: Store) -> list[Answer]:
     known = {one.id: one for one in Queue(store.home).list()}
     allowed = _labels(store, list(known.values()))
     for one in answers:
-        if (
-            one.id in known
-            and not known[one.id].data.startswith(PICKED)
-            and one.label
-            and one.label not in allowed[known[one.id].data]
-        ):
-            raise UnknownNameError("label", one.label, allowed[known[one.id].data])
+        data = known[one.id].data if one.id in known else PICKED
+        if one.label and not data.startswith(PICKED) and one.label not in allowed[data]:
+            raise UnknownNameError("label", one.label, allowed[data])
     return answers
 
 

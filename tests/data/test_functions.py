@@ -1,0 +1,106 @@
+"""Labelling functions: what each says, how they are put together, and what is told of them."""
+
+import json
+
+import numpy as np
+import pytest
+from test_ask import WORDS, endpoint, right, texts
+
+from savile import data
+from savile.base.errors import DataError, InputError, UnknownNameError
+from savile.data import Options, _held_out, _label_model, _votes
+
+__all__ = ["endpoint"]
+FUNCTIONS = [
+    {"label": "refund", "words": ["money", "invoice"]},
+    {"label": "refund", "pattern": r"\bpaid\b"},
+    {"label": "delivery", "words": ["parcel", "courier"]},
+    {"label": "delivery", "words": ["door", "phone"], "name": "door or phone"},
+    {"label": "login", "words": ["password", "screen"]},
+    {"label": "login", "words": ["browser", "locked"]},
+]
+
+
+def label(path, **settings):
+    return data.prepare(path, Options(steps={"functions": {"functions": FUNCTIONS, **settings}}))
+
+
+def test_rows_are_labelled_and_the_table_tells_of_conflicts(home, write):
+    found = label(write({"text": texts()}))
+    outcome = found.settings["steps"]["functions"]
+    assert outcome["method"] == "model"
+    said = dict(zip(found.column("text"), found.column("label"), strict=True))
+    assert np.mean([right(text) == name for text, name in said.items()]) > 0.95
+    functions = {one["name"]: one for one in outcome["functions"]}
+    assert functions["door or phone"]["right"] < functions["parcel"]["right"]
+    assert functions["door or phone"]["conflicts"] > 0.0
+    assert "door or phone" in (outcome["pairs"][0]["one"], outcome["pairs"][0]["other"])
+    assert 0.5 < outcome["covered"] < 1.0
+    assert found.table.num_rows == round(outcome["covered"] * 600)
+    shares = [json.loads(cell) for cell in found.column("shares")]
+    assert all(abs(sum(one.values()) - 1.0) < 1e-2 for one in shares)
+
+
+def test_rows_nobody_speaks_of_may_have_what_models_say(home, write):
+    found = label(write({"text": texts()}), uncovered="model", soft=False)
+    assert found.table.num_rows == 600
+    assert "shares" not in found.roles
+    said = zip(found.column("text"), found.column("label"), strict=True)
+    assert np.mean([right(text) == name for text, name in said]) > 0.9
+
+
+def test_given_labels_stay_and_decide_between_model_and_majority(home, write):
+    rows = texts()
+    given = [right(text) if i % 6 == 0 else "" for i, text in enumerate(rows)]
+    given[0] = "login"
+    found = label(write({"text": rows, "label": given}))
+    assert found.column("label")[0] == "login"
+    guard = found.settings["steps"]["functions"]["guard"]
+    assert guard["rows"] > 50
+    assert guard["model"] >= guard["majority"]
+
+
+def test_columns_an_endpoint_and_a_model_speak(home, write, endpoint):
+    url, seen = endpoint
+    rows = texts(90)
+    spoken = [right(text) if i % 2 else "" for i, text in enumerate(rows)]
+    some = ["x" if "parcel" in text else "y" for text in rows]
+    functions = [{"column": "anna"}, {"column": "kind", "equals": "x", "label": "delivery"}, {"url": url}]
+    steps = {"functions": {"functions": functions, "labels": list(WORDS), "method": "majority"}}
+    path = write({"text": rows, "anna": spoken, "kind": some})
+    found = data.prepare(path, Options(steps=steps))
+    assert len(seen) == 90
+    assert not any("ann@example.com" in prompt for prompt in seen)
+    assert np.mean([right(t) == n for t, n in zip(found.column("text"), found.column("label"), strict=True)]) > 0.9
+    import savile
+
+    model = savile.adapt(found, model="linear")
+    functions = [{"model": model.ref, "sure": 0.5}, *FUNCTIONS[:2]]
+    steps = {"functions": {"functions": functions, "method": "majority", "soft": False}}
+    taught = data.prepare(write({"text": texts(120, seed=1)}, "more.csv"), Options(steps=steps))
+    assert np.mean([right(t) == n for t, n in zip(taught.column("text"), taught.column("label"), strict=True)]) > 0.8
+
+
+def test_what_cannot_work_is_said(home, write):
+    path = write({"text": texts(60)})
+    for functions, error, said in (
+        ([FUNCTIONS[0]], InputError, "two labelling functions"),
+        ([FUNCTIONS[0], {"label": "login"}], InputError, "a labelling function"),
+        ([FUNCTIONS[0], {"label": "login", "pattern": "("}], InputError, "regular expression"),
+        ([FUNCTIONS[0], {"column": "ana"}], UnknownNameError, "column"),
+        ([{"label": "a", "words": ["zzz"]}, {"label": "b", "words": ["yyy"]}], DataError, "speak of some rows"),
+    ):
+        with pytest.raises(error, match=said):
+            data.prepare(path, Options(steps={"functions": {"functions": functions}}))
+
+
+def test_the_majority_is_kept_where_known_rows_say_it_is_better():
+    rng = np.random.default_rng(0)
+    rows = [" ".join(rng.choice(["alpha", "beta", "gamma", "delta"], 4)) for _ in range(400)]  # words say nothing
+    true = rng.integers(2, size=400)
+    votes = np.stack([np.where(rng.random(400) < 0.9, true, 1 - true) for _ in range(3)], axis=1)
+    known = np.where(np.arange(400) < 60, true, -1)
+    views = _held_out.of_texts(rows, known, 2, "")
+    found = _label_model.fit(votes, views, 2, known)
+    assert found.method == "majority"
+    assert (found.chance.argmax(axis=1) == np.where(known >= 0, true, _votes.counts(votes, 2).argmax(axis=1))).all()
