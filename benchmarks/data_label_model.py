@@ -2,9 +2,9 @@
 
     python data_label_model.py [food hotel stocks domains]
 
-The functions are words and phrases (`_functions`). Judged are rows that at least one speaks of; where votes are tied the majority
-is right by chance. `known` has 100 rows with their right label, which are not judged: they are learnt from and decide whether
-the model is used at all. Three seeds draw 6,000 rows, folds and known rows.
+The functions are words and phrases (`_functions`). Judged are rows that at least one speaks of; where votes are tied the
+majority is right by chance. `known` has 100 rows with their right label, which are not judged: they are learnt from and decide
+whether the model is used at all. Three seeds draw 6,000 rows, folds and known rows.
 """
 
 from __future__ import annotations
@@ -16,8 +16,9 @@ import re
 import sys
 from typing import Any
 
-import _functions
 import numpy as np
+
+import _functions
 from _report import cached, report
 from _sets import SAMPLES
 from savile.data import _held_out, _label_model, _votes

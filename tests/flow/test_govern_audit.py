@@ -3,6 +3,7 @@
 import csv
 import json
 
+import numpy as np
 import pytest
 
 import savile
@@ -80,3 +81,52 @@ def test_the_shell_prints_one_object(rows, capsys):
     said = json.loads(capsys.readouterr().out)
     assert (said["command"], said["changed"]) == ("govern", 4)
     assert said["findings"][0].keys() >= {"id", "evidence", "confidence", "gain", "risk", "repair", "undo"}
+
+
+@pytest.fixture
+def tickets(tmp_path):
+    """Texts of two labels; three labels are wrong, two rows are copies and one is nearly a copy."""
+    words = {"refund": ["money", "bank", "amount", "paid", "invoice"], "login": ["password", "screen", "account", "code"]}
+    rng = np.random.default_rng(0)
+    lines = [[" ".join([*rng.choice(words[name], 6), f"ref{i * 37}x{i}"]), name] for i in range(60) for name in words]
+    for row in (10, 40, 75):
+        lines[row][1] = "login" if lines[row][1] == "refund" else "refund"
+    lines += [list(lines[0]), list(lines[3]), [lines[5][0] + "!", lines[5][1]]]
+    path = tmp_path / "tickets.csv"
+    with path.open("w", newline="") as file:
+        csv.writer(file).writerows([["text", "label"], *lines])
+    return path, lines
+
+
+def test_wrong_labels_and_copies_are_in_the_list_and_mended_and_taken_back(tickets):
+    path, lines = tickets
+    told = savile.govern(path, fix=True, check_labels="words")
+    found = {one["rule"]: one for one in told["findings"]}
+    assert {10, 40, 75} & set(found["label_error"]["rows"])
+    assert set(found["exact_duplicate"]["rows"]) == {120, 121}
+    assert set(found["near_duplicate"]["rows"]) == {122}
+    assert all(found[rule]["undo"] for rule in ("label_error", "exact_duplicate", "near_duplicate"))
+    fixed = list(csv.reader(path.with_name("tickets.fixed.csv").open(newline="")))[1:]
+    assert len(fixed) == 120
+    changed = [row for row in range(120) if fixed[row] != lines[row]]
+    assert changed
+    assert set(changed) <= {10, 40, 75}
+    savile.govern(path, undo=found["label_error"]["id"])
+    savile.govern(path, undo=found["exact_duplicate"]["id"])
+    assert list(csv.reader(path.with_name("tickets.fixed.csv").open(newline="")))[1:] == lines[:122]
+    savile.govern(path, undo=found["near_duplicate"]["id"])
+    assert list(csv.reader(path.with_name("tickets.fixed.csv").open(newline="")))[1:] == lines
+
+
+def test_wrong_labels_join_what_changed_since_and_what_was_corrected(tickets, tmp_path):
+    path, lines = tickets
+    earlier = tmp_path / "earlier.csv"
+    with earlier.open("w", newline="") as file:
+        csv.writer(file).writerows([["text", "label"], *lines])
+    told = savile.govern(path, against=earlier, check_labels="words")
+    assert {"label_error", "exact_duplicate", "near_duplicate"} <= {one["rule"] for one in told["findings"]}
+    assert not path.with_name("tickets.fixed.csv").exists()
+    asked = tmp_path / "asked.csv"
+    savile.govern(path, correct=asked)
+    told = savile.govern(path, correct=asked, check_labels="words")
+    assert {"label_error", "exact_duplicate"} <= {one["rule"] for one in told["findings"]}

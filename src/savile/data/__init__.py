@@ -47,7 +47,7 @@ __all__ = [
     "without",
 ]
 
-EDITION = 5  # of the steps: raised when the same file would come out otherwise
+EDITION = 6  # of the steps: raised when the same file would come out otherwise
 
 
 @dataclass(frozen=True)

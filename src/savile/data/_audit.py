@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from savile.base import mask
-from savile.base.records import Finding
-from savile.data import _audit_checks, _audit_order, cells, sources
+from savile.base.records import Dataset, Finding
+from savile.data import _audit_checks, _audit_order, _audit_rows, cells, sources
 from savile.data._audit_issue import Change, Issue
 from savile.data._cell_table import Grid, grid
 from savile.data._draft import Reading
@@ -41,7 +41,7 @@ class Asked:
         corrected: row number -> right cells of rows a person corrected.
         every: whether the cells of all rows are looked at, not those of `CELLS` drawn evenly.
         rights: whether the rights to the data are on file.
-        found: what governing the same file noted.
+        governed: what governing the same file made, or would make, of it.
     """
 
     test: pa.Table | None = None
@@ -50,7 +50,7 @@ class Asked:
     corrected: Mapping[int, Sequence[str]] | None = None
     every: bool = False
     rights: bool = False
-    found: tuple[Finding, ...] = ()
+    governed: Dataset | None = None
 
 
 @dataclass(frozen=True)
@@ -107,8 +107,10 @@ def audit(name: str, table: pa.Table, asked: Asked) -> Audit:
                 "no_rights", "warning", "", said, np.arange(seen.rows), repair="Write them beside the file: STEM.rights.yaml."
             )
         )
-    known = {issue.rule for issue in found}
-    found += [_of_finding(one) for one in asked.found if one.rule not in known]
+    if asked.governed is not None:
+        found += _audit_rows.issues(asked.governed, table)
+        known = {issue.rule for issue in found}
+        found += [_of_finding(one) for one in asked.governed.findings if one.rule not in known]
     masker = mask.Masker(mask.policy(None))  # findings are printed and sent around
     sized = [
         replace(

@@ -47,8 +47,8 @@ class Change:
 
     Attributes:
         row: row number from 0.
-        column: column name.
-        old: what the cell holds.
+        column: column name; empty for a row that is left out as a whole.
+        old: what the cell holds; of a row that is left out, its text.
         new: what it should hold.
         confidence: how sure that is.
         why: where it comes from.

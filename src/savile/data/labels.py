@@ -167,6 +167,7 @@ def _outcome(
             "label": str(names[number[place]]),
             "proposed": str(names[better[place]]),
             "chance": round(float(found.judged.wrong[place]), 4),
+            "right": round(float(found.judged.true[place, better[place]]), 4),
             "part": "learnt from" if learnt[place] else "test",
         }
         for place in cut[:LISTED]

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 SHOWN = 8
 RECIPES = (".yaml", ".yml")
+LEAVE_OUT = ""  # column of a change that leaves a row out, as in `savile.data._audit_rows`
 ROW = "row"  # column of a file of corrected rows that says which row each is, from 1
 
 
@@ -38,7 +39,7 @@ def look(source: str | Path, asked: Mapping[str, Any], data: Dataset | None = No
     Args:
         source: the file.
         asked: ``test``, ``against`` and ``correct``, files; ``label``, a column; ``rights``; ``every``, to look at all cells.
-        data: what was governed of the same file.
+        data: what governing made of the same file, or would make of it.
     """
     from savile.data import _audit, sources
     from savile.data._audit_page import html
@@ -53,18 +54,21 @@ def look(source: str | Path, asked: Mapping[str, Any], data: Dataset | None = No
         corrected=corrected,
         every=bool(asked.get("every")),
         rights=bool(asked.get("rights")),
-        found=data.findings if data else (),
+        governed=data,
     )
     name = sources.stem(source)
     found = _audit.audit(name, table, told)
     store = Store.open()
-    stem = _stem(data) if data else f"audit-{digest(sources.sha256(source) + str(sorted(asked.items(), key=str)))[:12]}"
+    made = data.ref if data and data.ref else None
+    stem = (
+        _stem(data) if data and made else f"audit-{digest(sources.sha256(source) + str(sorted(asked.items(), key=str)))[:12]}"
+    )
     store.page(f"{stem}.html", html(found, table, other["test"]))
     place = store.page(f"{stem}.json", json.dumps(found.plain(), ensure_ascii=False, indent=1))
     tell(found)
     page = str(place.with_suffix(".html").resolve())
     emit("note", text=f"The audit, with examples and what each finding costs: {page}")
-    return found, {**envelope("govern", data.ref if data else None, [page]), **found.plain(), "report": str(place.resolve())}
+    return found, {**envelope("govern", made, [page]), **found.plain(), "report": str(place.resolve())}
 
 
 def alone(source: str | Path, named: Sequence[str | None]) -> bool:
@@ -103,19 +107,22 @@ def tell(found: Audit) -> None:
     emit("table", title=title, head=["Finding", "Kind", "Gain", "Risk", "Seen"], rows=rows)
 
 
-def fix(source: str | Path, asked: Mapping[str, Any]) -> dict[str, Any]:
-    """Audit a file and write a copy with the repairs that are sure enough."""
+def fix(source: str | Path, asked: Mapping[str, Any], data: Dataset | None = None) -> dict[str, Any]:
+    """Audit a file and write a copy with the repairs that are sure enough, see `look`."""
     from savile.data import _audit
 
-    found, said = look(source, {**asked, "every": True})
+    found, said = look(source, {**asked, "every": True}, data)
     made = [
         {**asdict(change), "id": change.id, "finding": issue.id, "undone": False}
         for issue in found.issues
         for change in issue.changes
     ]
     path = _write(source, _audit.read(source), made)
-    Store.open().audit.append("fix", path.name, cells=len(made), findings=sorted({one["finding"] for one in made}))
-    emit("note", text=f"{len(made):,} cells mended in {path}; take back with: savile govern {source} --undo ID")
+    out = sum(one["column"] == LEAVE_OUT for one in made)
+    counts = {"cells": len(made) - out, "rows": out}
+    Store.open().audit.append("fix", path.name, **counts, findings=sorted({one["finding"] for one in made}))
+    rows = f" and {out:,} rows left out" if out else ""
+    emit("note", text=f"{len(made) - out:,} cells mended{rows} in {path}; take back with: savile govern {source} --undo ID")
     return {**said, "fixed": str(path), "ledger": str(_beside(source, "changes.jsonl")), "changed": len(made)}
 
 
@@ -139,7 +146,7 @@ def undo(source: str | Path, id: str) -> dict[str, Any]:
         one["undone"] = True
     path = _write(source, _audit.read(source), made)
     Store.open().audit.append("undo", path.name, id=id, cells=len(taken))
-    emit("note", text=f"{len(taken):,} cells are again what they were, in {path}.")
+    emit("note", text=f"{len(taken):,} changes taken back in {path}.")
     left = sum(not one["undone"] for one in made)
     return {
         **envelope("govern"),
@@ -187,11 +194,16 @@ def _write(source: str | Path, table: pa.Table, made: Sequence[Mapping[str, Any]
     columns = {
         name: ["" if value is None else value for value in table.column(name).to_pylist()] for name in table.column_names
     }
+    out = set[int]()
     for one in made:
         if not one["undone"]:
-            columns[one["column"]][one["row"]] = one["new"]
+            if one["column"] == LEAVE_OUT:
+                out.add(one["row"])
+            else:
+                columns[one["column"]][one["row"]] = one["new"]
     path = _beside(source, "fixed.csv")
-    _save(path, _csv(list(columns), zip(*columns.values(), strict=True)))
+    rows = (row for place, row in enumerate(zip(*columns.values(), strict=True)) if place not in out)
+    _save(path, _csv(list(columns), rows))
     _save(_beside(source, "changes.jsonl"), "".join(json.dumps(one, ensure_ascii=False) + "\n" for one in made))
     return path
 

@@ -61,10 +61,9 @@ def govern(
     rights = bool(more.get("rights") or _order.beside(Path(source), "rights"))
     told = {"against": more.get("against"), "correct": more.get("correct")}
     asked: dict[str, Any] = {"test": test, "label": label, "rights": rights, **told}
-    if more.get("fix"):
-        return _audit.fix(source, asked)
-    if more.get("correct") or more.get("against"):
-        return _audit.look(source, asked)[1]
+    if more.get("fix") or more.get("correct") or more.get("against"):
+        seen = _seen(source, label, text, test, pii, more)
+        return _audit.fix(source, asked, seen) if more.get("fix") else _audit.look(source, asked, seen)[1]
     try:
         order = _settled(source, label, text, test, pii, more)
         data = _line.govern(order.recipe)
@@ -97,6 +96,19 @@ def plan(
     columns = [{"name": column.name, "role": column.role, "why": column.why} for column in seen.columns]
     shown = {"task": seen.task, "roles": dict(seen.roles), "columns": columns, "rows": seen.rows, "parts": dict(seen.parts)}
     return {**envelope("govern"), "verdict": "dry_run", **shown, "findings": [finding.as_dict() for finding in seen.findings]}
+
+
+def _seen(source: str | Path, *rest: Any) -> Dataset | None:
+    """What governing would make of a file, stored nowhere: wrong labels and copies join its audit. None without a label."""
+    from savile import data
+
+    try:
+        order = _settled(source, *rest)
+        return data.inspect(order.recipe.data.source, _order.options(order.recipe)).data
+    except InputError:
+        if any(one is not None for one in (*rest[:4], rest[-1].get("check_labels"))):
+            raise
+        return None
 
 
 def _settled(source: str | Path, *rest: Any) -> _order.Order:

@@ -1,0 +1,80 @@
+"""What governing found in rows, as findings of an audit with repairs: labels that are wrong, and copies that are too many."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from savile.base.records import Dataset
+from savile.data import _similar, labels
+from savile.data._audit_issue import Change, Issue
+from savile.data.dedup import normal
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+LEAVE_OUT = ""  # the column of a change that leaves a whole row out
+SAME, NEAR = 0.99, 0.85  # how sure it is that a copy is one
+
+
+def issues(data: Dataset, table: pa.Table) -> Iterator[Issue]:
+    """The findings.
+
+    Args:
+        data: what governing made, or would make, of the table.
+        table: the rows as they are in the file; those of the data come in the same order, a test file's behind them.
+    """
+    column = data.roles["label"]
+    given = ["" if one is None else str(one).strip() for one in table.column(column).to_pylist()]
+    yield from _labels(data, column, given)
+    if "text" in data.roles and data.roles["text"] in table.column_names and "second" not in data.roles:
+        yield from _copies([str(one or "") for one in table.column(data.roles["text"]).to_pylist()], given)
+
+
+def _labels(data: Dataset, column: str, given: list[str]) -> Iterator[Issue]:
+    """Labels that models of other rows say are wrong; those that are surely another one can be mended."""
+    outcome = data.settings.get("steps", {}).get("labels")
+    if outcome is None:
+        return
+    own = [one for one in outcome["listed"] if one["part"] != "test" and one["row"] < len(given)]
+    own = [one for one in own if given[one["row"]] == one["label"]]
+    if not own:
+        return
+    why = f"models of other rows, by {' and '.join(outcome['seen_by'])}"
+    sure = [one for one in own if one["proposed"] != one["label"] and one["right"] >= labels.SURE]
+    changes = tuple(Change(one["row"], column, one["label"], one["proposed"], one["right"], why) for one in sure)
+    wrong = float(np.mean([one["chance"] for one in own]))
+    mended = f"; {len(changes):,} of them surely have another" if changes else ""
+    evidence = f"{outcome['flagged']:,} rows whose label is probably wrong, {wrong:.0%} of them as expected{mended}."
+    rows = np.sort(np.array([one["row"] for one in own]))
+    share = outcome["flagged"] / max(outcome["rows"], 1)
+    repair = "Answer them with savile review, or mend those that are sure with --fix."
+    yield Issue("label_error", "warning", column, evidence, rows, round(wrong, 3), share=share, repair=repair, changes=changes)
+
+
+def _copies(texts: list[str], given: list[str]) -> Iterator[Issue]:
+    """Rows that repeat an earlier one with the same label, word for word or nearly so."""
+    plain = [normal(text) for text in texts]
+    distinct, place = np.unique(np.array(plain, dtype=object), return_inverse=True)
+    families = _similar.families(distinct.tolist()).alike
+    empty = distinct == ""
+    kinds = (
+        ("exact_duplicate", np.arange(len(distinct)), SAME, "the text and the label of an earlier row"),
+        ("near_duplicate", families, NEAR, "nearly the text and the label of an earlier row"),
+    )
+    taken = np.zeros(len(texts), dtype=bool)
+    for rule, family, confidence, what in kinds:
+        key = np.unique(np.stack([family[place], np.unique(given, return_inverse=True)[1]]), axis=1, return_inverse=True)[1]
+        first = np.full(int(key.max(initial=-1)) + 1, len(texts))
+        np.minimum.at(first, key, np.arange(len(texts)))
+        rows = np.flatnonzero((first[key] < np.arange(len(texts))) & ~taken & ~empty[place])
+        taken[rows] = True
+        if len(rows):
+            changes = tuple(
+                Change(int(row), LEAVE_OUT, texts[row], "", confidence, f"repeats row {first[key[row]] + 1}") for row in rows
+            )
+            evidence = f"{len(rows):,} rows have {what}."
+            repair = "Leave them out with --fix: they look like more evidence than they are."
+            yield Issue(rule, "note", LEAVE_OUT, evidence, rows, confidence, repair=repair, changes=changes)
