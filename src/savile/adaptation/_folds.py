@@ -27,6 +27,13 @@ def together(data: Dataset) -> np.ndarray:
     return np.unique([str(value) for value in data.column("group", "train")], return_inverse=True)[1]
 
 
+def real(data: Dataset) -> np.ndarray:
+    """Which training rows were given, bool (n,): those that a step made are learnt from and never judged by."""
+    if "made" not in data.roles:
+        return np.ones(len(data.parts["train"]), dtype=bool)
+    return np.array([one is None for one in data.column("made", "train")])
+
+
 def assign(targets: np.ndarray, together: np.ndarray, seed: int) -> np.ndarray:
     """The fold of each row, int64 (n,): labels or numbers spread evenly, and rows with one number in `together` never apart.
 

@@ -133,11 +133,11 @@ def _fit_few(parts: Parts, candidate: Learner, minutes: float | None, root: Path
     """Each fold answered by a model of the others, then one model of all rows; finished folds outlast a kill."""
     inputs, gold = parts.inputs["train"], parts.gold["train"]
     number = _folds.assign(gold, _folds.together(parts.data), candidate.seed)
-    folds = int(number.max()) + 1
+    folds, real = int(number.max()) + 1, _folds.real(parts.data)
     share = None if minutes is None else minutes / (folds + 1)
     held = []
     for fold in range(folds):
-        inside, outside = np.flatnonzero(number != fold), np.flatnonzero(number == fold)
+        inside, outside = np.flatnonzero(number != fold), np.flatnonzero((number == fold) & real)
         events.emit("progress", stage=f"{candidate.name}: fold", done=fold + 1, total=folds + 1)
 
         def answered(inside: np.ndarray = inside, outside: np.ndarray = outside, fold: int = fold) -> Any:
@@ -146,7 +146,7 @@ def _fit_few(parts: Parts, candidate: Learner, minutes: float | None, root: Path
 
         held.append(candidate.kept(root / f"answers-{fold}", answered))
     answerer, notes = candidate.fit(parts.rows("train", minutes=share), root / "all")
-    held_out = Held(joined(held)[np.argsort(np.argsort(number, kind="stable"))], gold)
+    held_out = Held(joined(held)[np.argsort(np.argsort(number[real], kind="stable"))], gold[real])
     return answerer, held_out, held_out, {**notes, "chosen_on": "out-of-fold answers to the training rows"}
 
 

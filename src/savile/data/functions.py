@@ -178,7 +178,7 @@ def _outcome(
     lowest, highest = np.where(cast, votes, len(labels)).min(axis=1), votes.max(axis=1)
     disputed = several & (lowest != highest)
     names = _function_votes.names(settings.functions)
-    pairs = [
+    pairs: list[dict[str, Any]] = [
         {"one": names[i], "other": names[j], "rows": int((cast[:, i] & cast[:, j] & (votes[:, i] != votes[:, j])).sum())}
         for i in range(len(names))
         for j in range(i)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from savile.base import catalogue
 from savile.base.errors import DataError, InputError, UnknownNameError
 from savile.base.events import emit
 from savile.base.records import Finding
@@ -89,12 +90,17 @@ def _without_empty(draft: Draft, role: str, values: pa.Array) -> Draft:
         return draft
     share = len(rows) / len(empty)
     what = f"{counted(len(rows), 'row')} without a {role} ({share:.1%}), {draft.where(rows)}"
-    if share >= MAX_EMPTY:
+    if share >= MAX_EMPTY and not (role == "label" and _may_lack_labels(draft)):
         raise DataError(f"a {role} in nearly every row", what, f"Fill the column {name!r}, remove those rows, or name another.")
     draft = replace(draft, kept=draft.kept & ~empty)
     return draft.noting(
         finding(f"empty_{role}", "warning", rows, f"{what}, left out.", f"Fill in the {role}, or remove the rows.")
     )
+
+
+def _may_lack_labels(draft: Draft) -> bool:
+    """Whether a step that was asked for makes use of rows without a label."""
+    return any(getattr(catalogue.get("steps", name), "UNLABELLED", False) for name in draft.options.steps)
 
 
 def _check_varied(draft: Draft) -> Draft:
