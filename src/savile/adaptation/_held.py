@@ -27,7 +27,7 @@ class Held:
 
 def joined(first: Held, second: Held) -> Held:
     """The rows of both."""
-    return Held(*(np.concatenate([getattr(one, name) for one in (first, second)]) for name in ("logits", "gold")))
+    return Held(*(outputs.joined([getattr(one, name) for one in (first, second)]) for name in ("logits", "gold")))
 
 
 def keep(store: Store, model: Model, chosen_on: Held, calibrated_on: Held) -> None:
