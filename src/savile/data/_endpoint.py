@@ -33,6 +33,7 @@ class Endpoint:
         key: environment variable that holds the API key; empty where none is needed.
         seconds: that one answer may take.
         together: requests at the same time.
+        tokens: of an answer, at most.
     """
 
     url: str
@@ -40,6 +41,7 @@ class Endpoint:
     key: str = ""
     seconds: float = 60.0
     together: int = 4
+    tokens: int = 64
 
     def check(self) -> None:
         """Raise an `InputError` where the address or the key cannot be used."""
@@ -65,7 +67,8 @@ class Endpoint:
             return list(pool.map(lambda prompt: self._one(prompt, likely), prompts))
 
     def _one(self, prompt: str, likely: bool) -> Mapping[str, Any]:
-        body = {"model": self.model, "messages": [{"role": "user", "content": prompt}], "temperature": 0, "max_tokens": 64}
+        message = {"role": "user", "content": prompt}
+        body = {"model": self.model, "messages": [message], "temperature": 0, "max_tokens": self.tokens}
         if likely:
             body |= {"max_tokens": 1, "logprobs": True, "top_logprobs": TOP}
         headers = {"content-type": "application/json"}
