@@ -64,7 +64,7 @@ class Data:
     path: str | None = None
     train: str | None = None
     test: str | None = None
-    pii: Literal["mask", "names", "keep"] = "mask"
+    pii: Literal["mask", "names", "presidio", "keep"] = "mask"
     columns: Columns = Columns()
     read: Read = field(default=Read(), metadata={"hidden": True})
     steps: Mapping[str, Any] = field(default_factory=dict)

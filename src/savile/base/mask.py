@@ -21,6 +21,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from savile.base import _presidio
 from savile.base._durable import machine_errors
 from savile.base._recognisers import FINDERS, USUAL, normal, suspect
 from savile.base._recognisers import Span as Span
@@ -68,8 +69,9 @@ class Trace:
         return (inside[0], inside[-1] + 1) if inside else (0, 0)
 
 
-NAMED = ("name", "address", "organisation")  # found by the tagger that ships, where a policy asks for them
-KINDS = (*FINDERS, *NAMED)
+NAMED = ("name", "address", "organisation")  # found by the tagger that ships, or by Presidio, where a policy asks for them
+KINDS = (*FINDERS, *NAMED, _presidio.OTHER)
+WAYS = ("mask", "names", "presidio", "keep")
 ANYTHING = re.compile(r"[^\W\d_]")
 PSEUDONYM = re.compile(r"\[[A-Z_]+-[0-9a-f]{6}\]")
 
@@ -79,23 +81,28 @@ def policy(keys: Path | None, pii: str = "mask", kinds: Iterable[str] = USUAL) -
 
     Args:
         keys: folder of the pseudonym key, the store's `keys`; None for the key of a single process, never written.
-        pii: ``mask``; ``names``, which also replaces what the tagger takes for names, addresses and organisations; or ``keep``.
+        pii: ``mask``; ``names``, which also replaces what the tagger takes for names, addresses and organisations;
+            ``presidio``, which asks Presidio for those and for further identifiers; or ``keep``.
         kinds: what to look for.
 
     Raises:
         InputError: when `pii` or a kind is unknown.
+        MissingExtraError: Presidio is asked for and not installed.
     """
     kinds = list(kinds)
-    if pii not in ("mask", "names", "keep"):
+    if pii not in WAYS:
         do = "Use mask, which replaces personal data before anything is stored."
-        raise InputError("pii: mask, names or keep", repr(pii), do)
-    kinds += [kind for kind in NAMED if pii == "names" and kind not in kinds]
+        raise InputError(f"pii: {', '.join(WAYS[:-1])} or {WAYS[-1]}", repr(pii), do)
+    more = {"names": NAMED, "presidio": (*NAMED, _presidio.OTHER)}.get(pii, ())
+    kinds += [kind for kind in more if kind not in kinds]
     unknown = [kind for kind in kinds if kind not in KINDS]
     if unknown:
         raise InputError(f"kinds of personal data among {', '.join(KINDS)}", repr(unknown[0]), "Use one of those kinds.")
     if pii == "keep":
         return {"pii": "keep", "kinds": kinds}
-    named = {"tagger": _tagger_id()} if set(NAMED) & set(kinds) else {}
+    named = {"presidio": _presidio.version()} if pii == "presidio" else {}
+    if not named and set(NAMED) & set(kinds):
+        named = {"tagger": _tagger_id()}
     return {"pii": "mask", "kinds": kinds, "key": key_id(_PROCESS_KEY if keys is None else _current_key(keys)), **named}
 
 
@@ -107,13 +114,15 @@ def _tagger_id() -> str:
     return hashlib.sha256(_tagger.SHIPPED.read_bytes()).hexdigest()[:12]
 
 
-def _names(text: str) -> list[Span]:
-    """Names, addresses and organisations as the tagger finds them; what touches a pseudonym is none."""
+def _names(text: str, presidio: bool) -> list[Span]:
+    """Names, addresses and organisations as the tagger or Presidio finds them; what touches a pseudonym is none."""
     from savile.base import _tagger
 
-    tagger = _tagger.shipped()
     masked = [match.span() for match in PSEUDONYM.finditer(text)]
-    found = (Span(tagger.labels[span.label], span.start, span.end) for span in _tagger.spans(tagger, [text])[0])
+    found = _presidio.spans(text) if presidio else []
+    if not presidio:
+        tagger = _tagger.shipped()
+        found = [Span(tagger.labels[span.label], span.start, span.end) for span in _tagger.spans(tagger, [text])[0]]
     return [span for span in found if all(span.end <= start or end <= span.start for start, end in masked)]
 
 
@@ -130,19 +139,23 @@ class Masker:
         keys: folder of the pseudonym key; None for the one of `$SAVILE_HOME`.
 
     Raises:
-        MachineError: when the policy's key is not in the folder, or the tagger of names is another one.
+        MachineError: when the policy's key is not in the folder, or what finds names is another version.
     """
 
     def __init__(self, policy: Mapping[str, Any], keys: Path | None = None) -> None:
         self.policy = dict(policy)
         kinds = tuple(kind for kind in KINDS if kind in self.policy.get("kinds", USUAL))
         self._finders = [FINDERS[kind] for kind in kinds if kind in FINDERS]
-        self._named = set(kinds) & set(NAMED)
+        self._named = set(kinds) & {*NAMED, _presidio.OTHER}
+        self._presidio = self.policy.get("presidio")
         self._suspect = ANYTHING if self._named else suspect(kinds)
         tagger = self.policy.get("tagger")
         if tagger is not None and tagger != _tagger_id():
             do = "Govern again with this version, or serve with the one it was governed with."
             raise MachineError(f"the tagger {tagger} that the data was masked with", _tagger_id(), do)
+        if self._presidio is not None and self._presidio != _presidio.version():
+            do = "Install the same version of both, or govern again with this one."
+            raise MachineError(f"{self._presidio}, with which the data was masked", _presidio.version(), do)
         self._key = _key(self.policy["key"], keys) if self.policy.get("pii") == "mask" else b""
 
     def __call__(self, text: str) -> str:
@@ -191,7 +204,8 @@ class Masker:
                     taken[span.start : span.end] = b"\1" * (span.end - span.start)
                     found.append(span)
         if self._named:
-            found += [span for span in _names(text) if span.kind in self._named and not any(taken[span.start : span.end])]
+            names = _names(text, self._presidio is not None)
+            found += [span for span in names if span.kind in self._named and not any(taken[span.start : span.end])]
         return sorted(found, key=lambda span: span.start)
 
     def _pseudonym(self, kind: str, value: str) -> str:

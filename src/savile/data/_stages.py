@@ -84,12 +84,14 @@ def _sides(data: Dataset, parts: dict[str, np.ndarray]) -> dict[str, np.ndarray]
     train = found["train"]
     units = np.unique(np.arange(data.table.num_rows) if data.units is None else data.units, return_inverse=True)[1][train]
     draw = np.random.default_rng(0).random(int(units.max(initial=0)) + 1)[units]
+    if "made" in data.roles:
+        draw[np.array([one is not None for one in data.column("made")])[train]] = 1.0  # made rows are only learnt from
     sides = {"valid": train[draw < SIDE], "calib": train[(draw >= SIDE) & (draw < 2 * SIDE)]}
     return {**found, "train": train[draw >= 2 * SIDE], **sides}
 
 
 def _labels(old: Dataset, new: Dataset) -> list[str]:
-    return [*old.column("label"), *new.column("label")]
+    return [value for value in (*old.column("label"), *new.column("label")) if value is not None]
 
 
 def _stacked(old: Dataset, new: Dataset, column: str, first: str, newest: str) -> pa.Table:

@@ -39,6 +39,7 @@ NAMES = {
     "name": "name of a person",
     "address": "postal address",
     "organisation": "name of an organisation",
+    "identifier": "other identifier",
 }
 
 
@@ -48,7 +49,9 @@ def apply(draft: Draft) -> Draft:
 
     policy = mask.policy(draft.keys, draft.options.pii)
     masker = mask.Masker(policy, draft.keys)
-    plain = mask.Masker({**policy, "kinds": [kind for kind in policy["kinds"] if kind not in mask.NAMED]}, draft.keys)
+    plain = mask.Masker(
+        {**policy, "kinds": [kind for kind in policy["kinds"] if kind not in (*mask.NAMED, "identifier")]}, draft.keys
+    )
     stored = {}
     for column in draft.columns:
         if not _is_stored(draft, column):

@@ -16,6 +16,7 @@ EXTRAS = {
     "serve": ("openvino", "onnx", "onnxruntime", "fastapi", "uvicorn"),
     "schedule": ("ortools",),
     "ray": ("ray",),
+    "presidio": ("presidio_analyzer",),
     "track": ("mlflow", "sqlalchemy", "alembic", "pandas"),
 }
 DISTRIBUTIONS = {"mlflow": ("mlflow-skinny", "mlflow")}  # where the package is not called as it is imported

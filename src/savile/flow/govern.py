@@ -33,7 +33,8 @@ def govern(
         label: column with the labels; inferred when left out.
         text: column with the texts; inferred when left out.
         test: file with a published test set; without one 20 % of the rows are set apart.
-        pii: mask (the default) replaces personal data before anything is stored, names also names and addresses, keep nothing.
+        pii: mask (the default) replaces personal data before anything is stored, names also names and addresses, presidio those
+            that Presidio finds, keep nothing.
         task: what the data is for; inferred from the label when left out.
         value: column naming whose each row is; says what every row and every owner is worth.
         budget: a sum to share out among those owners.
