@@ -204,7 +204,7 @@ def _measured(
     place[rows] = np.arange(len(rows))
 
     def right(ways: Sequence[str]) -> list[np.ndarray]:
-        found = []
+        found: list[np.ndarray] = []
         for split in _made.splits(draft, settings.seed):
             emit("progress", stage="augment: measured", done=len(found), total=None)
             more = [of[way][np.isin(origin[of[way]], split.learnt)] for way in ways]
