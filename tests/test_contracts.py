@@ -14,9 +14,9 @@ from savile.base.records import Model
 from savile.tasks import classify
 
 PLUG_INS = [(kind, name) for kind in testing.CONTRACTS for name in catalogue.names(kind)]
-# methods with tests of their own: one trains nothing (tests/models/test_decoder.py), one needs trained adapters
-# (tests/adaptation/test_methods.py)
-SPECIAL = ("prompt", "adapter_fusion")
+# methods with tests of their own: one trains nothing (tests/models/test_decoder.py), some need trained adapters
+# (tests/adaptation/test_methods.py and test_library.py)
+SPECIAL = ("prompt", "adapter_fusion", "arrow", "domains", "merge")
 LABELS = ("lost card", "refund", "order")
 
 

@@ -40,14 +40,15 @@ LEAST |= {("decoder", method): 0.25 for method in ("bottleneck", "ia3", "paralle
 NOT_READ = {("decoder", "match"): "reads two texts", ("decoder", "rank"): "reads two texts"}
 NOT_READ |= {("decoder", "tag"): "a task learned by one of"}
 WITHOUT_ATTENTION = dict.fromkeys(("bottleneck", "ia3", "parallel", "prefix", "prefix_propagation"), "projection in each layer")
+MADE_OF_OTHERS = dict.fromkeys(("adapter_fusion", "arrow", "domains", "merge"), "two adapters")
 REFUSED = {  # family -> method -> the reason the method gives
     "decoder": {
-        "adapter_fusion": "two adapters",
+        **MADE_OF_OTHERS,
         **dict.fromkeys(("prefix", "prefix_propagation"), "what is read"),
         "bitfit": "bias",
     },
-    "encoder": {"adapter_fusion": "two adapters", "prompt": "answers in words"},
-    "sentence": {"adapter_fusion": "two adapters", "prompt": "answers in words", **WITHOUT_ATTENTION},
+    "encoder": {**MADE_OF_OTHERS, "prompt": "answers in words"},
+    "sentence": {**MADE_OF_OTHERS, "prompt": "answers in words", **WITHOUT_ATTENTION},
 }
 EVERY_TASK = ("full", "head", "lora")  # of the other methods, check_method runs each kind of loss
 RATES = {

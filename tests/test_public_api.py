@@ -11,7 +11,7 @@ import savile
 
 WORDS = [
     *("demo", "init", "doctor", "govern", "plan", "adapt", "compress", "evaluate", "serve"),
-    *("review", "improve", "run", "schedule", "track", "names", "show"),
+    *("review", "improve", "combine", "run", "schedule", "track", "names", "show"),
 ]
 RECORDS = ["Dataset", "Model", "Report", "Release", "Trace", "Store"]
 

@@ -22,6 +22,7 @@ WORDS = {
 }
 LABELS = tuple(WORDS)
 TEXTS = [text for text in testing.TEXTS if text]
+MADE_OF_OTHERS = ("adapter_fusion", "arrow", "domains", "merge")
 WITHOUT_ATTENTION = ("bottleneck", "ia3", "parallel", "prefix", "prefix_propagation")
 
 
@@ -137,7 +138,7 @@ def _loads_in_peft(trained, folder):
 
 
 @pytest.mark.parametrize(
-    "method", [name for name in catalogue.names("methods") if name not in ("adapter_fusion", "head", "prompt")]
+    "method", [name for name in catalogue.names("methods") if name not in (*MADE_OF_OTHERS, "head", "prompt")]
 )
 def test_saved_and_loaded_it_answers_alike_alone_and_in_company(method, network, tmp_path):
     trained = network(method)
@@ -382,5 +383,5 @@ def test_a_roberta_and_a_distilbert_carry_every_method(tmp_path):
         model.resize_token_embeddings(len(json.loads(Path(folder / "tokenizer.json").read_text())["model"]["vocab"]))
         model.save_pretrained(folder)
         for method in catalogue.names("methods"):
-            if method not in ("adapter_fusion", "head", "full", "prompt"):
+            if method not in (*MADE_OF_OTHERS, "head", "full", "prompt"):
                 testing.check_method(method, lambda at=str(folder): encoder.create(at, LABELS, cosine=False, max_length=32))

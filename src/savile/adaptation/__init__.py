@@ -10,18 +10,33 @@ the linear model and the best other one together. To add a method, add a file wi
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from savile.adaptation import _search
 from savile.adaptation._auto import BY_LANGUAGE, choose, chooses, language_base
 from savile.adaptation._learners import Recipe
+from savile.adaptation._library import alike, settled
 from savile.adaptation._preference import Judged, Preference, PreferenceSettings, controlled, learn_answers, prefer
 from savile.adaptation._stage import EARLIER
 from savile.adaptation._train import train
 from savile.base.records import Dataset, Model
 
-__all__ = ["Judged", "Preference", "PreferenceSettings", "adapt", "controlled", "learn_answers", "prefer"]
+if TYPE_CHECKING:
+    from savile.adaptation._growth import Grown
+
+__all__ = [
+    "Judged",
+    "Preference",
+    "PreferenceSettings",
+    "adapt",
+    "alike",
+    "controlled",
+    "learn_answers",
+    "prefer",
+    "settled",
+    "within",
+]
 
 
 def adapt(
@@ -55,3 +70,21 @@ def adapt(
     if method == _search.METHOD:
         return _search.search(data, recipe)
     return choose(data, recipe) if not model.startswith(EARLIER) and chooses(recipe) else train(data, recipe, minutes)
+
+
+def within(data: Dataset, adapters: Sequence[str], base: str, max_mb: float | None = None, most: int | None = None) -> Grown:
+    """Adapters shared and cut until they fit a budget, see `savile.adaptation._growth.within`.
+
+    Args:
+        data: of all adapters, a stage each, in their order.
+        adapters: references of models made by ``lora``.
+        base: what they are adapters of.
+        max_mb: megabytes that all of them may take together.
+        most: how many may be left.
+
+    Raises:
+        InputError: a budget that no adapter fits, or data that does not say whose its rows are.
+    """
+    from savile.adaptation import _growth
+
+    return _growth.within(data, adapters, base, max_mb, most)

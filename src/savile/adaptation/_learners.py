@@ -11,6 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from savile.adaptation import _folds
+from savile.adaptation._library import settled
 from savile.base import answers, catalogue, events, outputs
 from savile.base.contracts import HeadSpec, Inputs, Rows
 from savile.base.errors import InputError, UnknownNameError
@@ -158,7 +159,7 @@ def _some(rows: Rows, most: int, seed: int) -> Rows:
 class LoopLearner:
     """A family with a torch network: a base, a method, the one training loop."""
 
-    parents: tuple[str, ...] = ()  # records it goes on from, beside the data
+    parents: tuple[str, ...] = ()  # records it is made of, beside the data
 
     def __init__(self, data: Dataset, recipe: Recipe, family: str) -> None:
         from savile.models import FitSettings
@@ -177,6 +178,8 @@ class LoopLearner:
         # class means are a start where there are classes; other heads start where training them alone would end
         self.cosine = method.HEAD == "cosine" and self.head.loss == "cross_entropy"
         self.shape = Shape(**chosen["network"])
+        if "adapters" in chosen["method"]:  # models that the method makes something of
+            self.parents = chosen["method"]["adapters"] = settled(chosen["method"]["adapters"])
         self.method_settings = asdict(method.Settings(**chosen["method"]))
         self.fit_settings = FitSettings(**{**habits, "seed": recipe.seed, **chosen["fit"]})
         self.most: dict[str, Any] = {}  # what the first probe says the budget allows
@@ -225,14 +228,19 @@ class LoopLearner:
             "history": list(fitted.history),
             "fit_seconds": round(fitted.seconds, 2),
         }
-        return network, notes
+        facts = getattr(catalogue.get("methods", network.method), "facts", None)
+        return network, notes if facts is None else {**notes, **facts(network)}
 
     def ready(self, rows: Rows) -> tuple[Any, tuple[Sequence[str], np.ndarray]]:
         """The network to train, and what it learns from: the rows, and where they are few the names of the labels."""
         train: tuple[Sequence[str], np.ndarray] = list(rows.inputs), rows.targets
         if self.few and not self.pairs:
             train = _folds.with_label_names(*train, self.labels)
-        return self.network(self._searched(train)), train
+        network = self.network(self._searched(train))
+        begin = getattr(catalogue.get("methods", self.method), "begin", None)
+        if begin is not None:
+            begin(network, rows)
+        return network, train
 
     def _searched(self, train: tuple[Sequence[str], np.ndarray]) -> Any:
         """The settings a method finds for itself on the training rows; None where it looks for none."""

@@ -56,12 +56,12 @@ class StageLearner(LoopLearner):
     """
 
     def __init__(self, data: Dataset, recipe: Recipe, earlier: Model) -> None:
-        self.earlier = earlier
+        self.earlier, self.stages = earlier, tuple(data.settings["stages"])
         self.keep, self.keep_settings = _kept(recipe.settings.get("keep", USUAL))
         rest = {name: value for name, value in recipe.settings.items() if name != "keep"}
         made = json.loads(Path(str(earlier.forms[catalogue.get("families", earlier.family).FORM]["network.json"])).read_text())
         settings = {**made["settings"], "max_length": made["max_length"], **rest}
-        super().__init__(data, replace(recipe, base=earlier.base, method=earlier.method, settings=settings), earlier.family)
+        super().__init__(data, replace(recipe, base=earlier.base, method=made["method"], settings=settings), earlier.family)
         if "learning_rate" not in rest:
             self.fit_settings = replace(self.fit_settings, learning_rate=self.fit_settings.learning_rate * GENTLER)
         if not {"steps", "least_steps"} & set(rest):
@@ -80,20 +80,21 @@ class StageLearner(LoopLearner):
         newest = rows.stages == rows.stages.max()
         new = _some(rows, np.flatnonzero(newest))
         known = widen(network, self.labels, new)
-        past = Past(known, self._memory(rows, np.flatnonzero(~newest)), self.seed)
+        old = self._memory(rows, np.flatnonzero(~newest))
+        past = Past(known, _some(rows, old), self.seed, rows.stages[old], self.stages)
         return network, catalogue.get("keepers", self.keep).begin(network, past, new, self.keep_settings)
 
     def fit(self, rows: Rows, checkpoint: Path) -> tuple[Any, dict[str, Any]]:
         """Go on training, and let go of what was only needed for that."""
         network, notes = super().fit(rows, checkpoint)
-        network.keeper = None
+        network.keeper, self.method = None, network.method
         return network, {**notes, "earlier": self.earlier.ref, "keep": self.keep}
 
-    def _memory(self, rows: Rows, old: np.ndarray) -> tuple[Sequence[str], np.ndarray]:
+    def _memory(self, rows: Rows, old: np.ndarray) -> np.ndarray:
         """As many old rows as the way of keeping asks for, the same share of every label."""
         most = getattr(self.keep_settings, "memory", 0)
-        chosen = old[answers.drawn(rows.targets[old], most, self.seed)][:most] if most and len(old) else old[:0]
-        return _some(rows, old if most >= len(old) else chosen)
+        chosen: np.ndarray = old[answers.drawn(rows.targets[old], most, self.seed)][:most] if most and len(old) else old[:0]
+        return old if most >= len(old) else chosen
 
 
 def widen(network: Any, labels: Sequence[str], new: tuple[Sequence[str], np.ndarray]) -> np.ndarray:

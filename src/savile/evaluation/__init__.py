@@ -44,7 +44,8 @@ def evaluate(
         settings: ``metric``, ``floor``, ``must_beat``, ``gates`` (see `gate`); ``value`` of an item answered ``right``,
             ``wrong`` or by a ``person``; ``slices``, the columns to slice by; ``good``, the label that is good for whoever a
             row is about, which has the slices held against each other for fairness; ``budget``, what an update may ``lose``
-            on each earlier stage of the data and has to ``gain`` on the newest, beside the baseline ``against``.
+            on each earlier stage of the data and has to ``gain`` on the newest, beside the baseline ``against``, or, where
+            several models were made one, beside the ``own`` model of each stage.
         baselines: name (``linear``, ``base``) -> a model that answers the same rows in its trained form; ``against`` is one
             that answers as it serves.
 
@@ -70,7 +71,7 @@ def evaluate(
     if why := reasons(predict, test.inputs(predict.reads)):
         body["tables"]["reasons"] = why
     if settings.get("budget") is not None:
-        body["kept"] = _measure.kept(data, ours, theirs[_measure.AGAINST], body["metric"])
+        body["kept"] = _measure.kept(data, ours, theirs, settings["budget"].get("own", {}), body["metric"])
     body |= {"threshold": predict.calibration.threshold, "parity": proofs}
     body["gate"] = gate(body, settings)
     body["verdict"] = verdict(body)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -20,10 +20,12 @@ class Budget:
     Attributes:
         lose: how much of the metric any earlier stage may lose.
         gain: how much the newest stage has to gain at least.
+        own: stage -> the model that answered its rows alone, where several were made one: then no stage is the newest.
     """
 
     lose: float = 0.01
     gain: float = 0.0
+    own: Mapping[str, str] = field(default_factory=dict)
 
 
 def stages(data: Dataset) -> dict[str, np.ndarray]:
@@ -46,14 +48,14 @@ def part(predictions: Predictions, rows: np.ndarray) -> Predictions:
 
 
 def checks(kept: Mapping[str, Mapping[str, Any]], metric: str, budget: Budget) -> list[dict[str, Any]]:
-    """One check a stage: earlier ones lose no more than the budget, the newest gains what it has to.
+    """One check a stage: earlier ones lose no more than the budget, the newest gains what it has to where there is one.
 
     Args:
         kept: stage, the newest last -> the metric before and now, and the gain, turned so that more is better.
         metric: which one.
         budget: what is allowed.
     """
-    found, newest = [], list(kept)[-1]
+    found, newest = [], None if budget.own else list(kept)[-1]
     for name, one in kept.items():
         bar = budget.gain if name == newest else -budget.lose
         what = f"learns {name}" if name == newest else f"keeps {name}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -156,15 +157,35 @@ def sliced(task: str, predictions: Predictions, gates: Sequence[Mapping[str, Any
     }
 
 
-def kept(data: Dataset, ours: Predictions, theirs: Predictions, metric: str) -> dict[str, Any]:
-    """stage -> a metric before and now, the gain, more being better, and the test rows of that stage."""
+def kept(
+    data: Dataset, ours: Predictions, theirs: Mapping[str, Predictions], own: Mapping[str, str], metric: str
+) -> dict[str, Any]:
+    """stage -> a metric before and now, the gain, more being better, and the test rows of that stage.
+
+    Args:
+        data: what grew.
+        ours: answers to its test part.
+        theirs: those of the baselines, `AGAINST` among them where `own` is empty.
+        own: stage -> the model that answered its rows alone.
+        metric: which one.
+    """
     found = {}
     for name, rows in stages(data).items():
-        now, before = part(ours, rows), part(theirs, rows)
-        values = [measures(data.task, one, None)[0][metric]["value"] for one in (before, now)]
+        before = _alone(data, rows, own[name]) if own else part(theirs[AGAINST], rows)
+        values = [measures(data.task, one, None)[0][metric]["value"] for one in (before, part(ours, rows))]
         turned = -1 if lower_is_better(metric) else 1
         found[name] = {"before": values[0], "now": values[1], "gain": turned * (values[1] - values[0]), "n": len(rows)}
     return found
+
+
+def _alone(data: Dataset, rows: np.ndarray, ref: str) -> Predictions:
+    """What a stored model answers to some test rows, as it serves, among its own labels."""
+    from savile.base.store import Store
+    from savile.models import Predictor
+
+    model: Model = Store.open().load(ref)
+    own = replace(data.select("test", data.parts["test"][rows]), labels=model.labels)
+    return TestPart(own, model.labels).answers(Predictor(model, *served(model)))
 
 
 def lower_is_better(metric: str) -> bool:

@@ -175,6 +175,17 @@ def update(recipe: Recipe, model: Model, data: Dataset, form: str | None, engine
     return evaluation.evaluate(model, data, form, engine, bars(recipe) | budget, {"against": earlier})
 
 
+def combined(
+    recipe: Recipe, model: Model, data: Dataset, form: str | None, engine: str | None, own: Mapping[str, str]
+) -> Report:
+    """Measure a model made of several beside both baselines and, on each stage of the data, the one it was that stage's own."""
+    from savile import evaluation
+
+    _rights.use(data, "evaluate", recipe.data.steps.get("rights"))
+    budget = {"budget": {"lose": recipe.adapt.budget.forget, "own": dict(own)}}
+    return evaluation.evaluate(model, data, form, engine, bars(recipe) | budget, baselines(recipe, data, model))
+
+
 def bars(recipe: Recipe) -> dict[str, Any]:
     """What `evaluation.evaluate` is asked for."""
     gates = [plain(bar) for bar in recipe.evaluate.gates]

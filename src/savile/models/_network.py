@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from inspect import signature
 from typing import TYPE_CHECKING, Any
 
@@ -56,6 +56,18 @@ class Network(nn.Module):
     """What every trainable network can be told, whatever its `trunk` is."""
 
     trunk: Any
+    held: frozenset[str] = frozenset()
+
+    def hold(self, names: Iterable[str]) -> None:
+        """Freeze parameters of the trunk that are stored all the same, such as what a method brings along."""
+        self.held = frozenset(names)
+        for name, parameter in self.trunk.named_parameters():
+            if name in self.held:
+                parameter.requires_grad_(False)
+
+    def own(self) -> Iterator[tuple[str, nn.Parameter]]:
+        """Names and parameters of the trunk that the base does not have, or has otherwise: what is stored."""
+        return ((name, p) for name, p in self.trunk.named_parameters() if p.requires_grad or name in self.held)
 
     def set_dropout(self, probability: float) -> None:
         """One dropout probability for the whole trunk."""

@@ -31,6 +31,9 @@ PAIRS = True  # whether it reads two texts a row, too
 
 # peft names the parameters of an attached adapter "….default.…"; its files leave that out and start from base_model.model
 ADAPTER = re.compile(r"\.default(?=\.|$)")
+EXPERT = re.compile(
+    r"_experts\.[ab]\.(\d+)$"
+)  # of several adapters, each has a file of its own, so that what stays is seen to stay
 
 
 def create(
@@ -64,31 +67,35 @@ def for_task(network: TextEncoder | SentenceEncoder, loss: Loss, pairs: bool) ->
 
 
 def attach(network: TextEncoder, method: str, settings: Mapping[str, Any]) -> None:
-    """Let an adaptation method freeze and add what it wants, and note it for `save`."""
+    """Note an adaptation method for `save`, and let it freeze and add what it wants, and say otherwise what it leaves."""
     plugin = catalogue.get("methods", method)
-    plugin.attach(network, plugin.Settings(**settings))
     network.method, network.method_settings = method, dict(settings)
+    plugin.attach(network, plugin.Settings(**settings))
 
 
 def save(network: TextEncoder) -> dict[str, Path | bytes]:
     """The files of the form ``torch``: what differs from the base, and everything needed to rebuild the rest.
 
     ``head.safetensors`` always; ``trunk.safetensors`` for tuned weights of the trunk; ``adapter_model.safetensors`` and
-    ``adapter_config.json`` in the layout of peft for adapters made by it.
+    ``adapter_config.json`` in the layout of peft for adapters made by it; ``expert-0.safetensors`` and so on for the adapters
+    of a library.
     """
     from safetensors.torch import save as to_bytes
 
     trunk: dict[str, torch.Tensor] = {}
     adapter: dict[str, torch.Tensor] = {}
-    for name, parameter in network.trunk.named_parameters():
-        if parameter.requires_grad:
-            group = adapter if ADAPTER.search(name) else trunk
-            group[name] = parameter.detach().contiguous()
+    experts: dict[str, dict[str, torch.Tensor]] = {}
+    for name, parameter in network.own():
+        expert = EXPERT.search(name)
+        apart = experts.setdefault(f"expert-{expert[1]}.safetensors", {}) if expert else None
+        group = apart if apart is not None else adapter if ADAPTER.search(name) else trunk
+        group[name] = parameter.detach().contiguous()
     files: dict[str, Path | bytes] = {
         "network.json": said(network),
         "tokenizer.json": network.tokenizer.to_str().encode(),  # with the truncation this network was trained with
         "head.safetensors": to_bytes(dict(network.head.state_dict())),
     }
+    files |= {name: to_bytes(tensors) for name, tensors in experts.items()}
     if trunk:
         files["trunk.safetensors"] = to_bytes(trunk)
     if adapter:
@@ -222,14 +229,16 @@ def _fill(network: TextEncoder, files: Mapping[str, Path]) -> None:
 
     try:
         tensors = {f"head.{k}": v for k, v in load_file(files["head.safetensors"]).items()}
-        if "trunk.safetensors" in files:
-            tensors |= {f"trunk.{k}": v for k, v in load_file(files["trunk.safetensors"]).items()}
+        for name in files:
+            if name == "trunk.safetensors" or name.startswith("expert-"):
+                tensors |= {f"trunk.{k}": v for k, v in load_file(files[name]).items()}
         if "adapter_model.safetensors" in files:
             inside = {_outside(name): name for name, _ in network.trunk.named_parameters() if ADAPTER.search(name)}
             adapter = load_file(files["adapter_model.safetensors"])
             tensors |= {f"trunk.{inside[k]}": v for k, v in adapter.items()}
         unexpected = network.load_state_dict(tensors, strict=False).unexpected_keys
-        expected = {name for name, _ in network.trainable()} - set(tensors)
+        expected = {name for name, _ in network.trainable()} | {f"trunk.{name}" for name, _ in network.own()}
+        expected -= set(tensors)
     except (SafetensorError, RuntimeError, KeyError) as error:
         raise CorruptError("weights that fit the network", str(error).partition("\n")[0], "Adapt again.") from error
     if unexpected or expected:

@@ -67,7 +67,7 @@ def save(network: SentenceEncoder) -> dict[str, Path | bytes]:
     """The files of the form ``torch``: what differs from the base, and everything needed to rebuild the rest."""
     from safetensors.torch import save as to_bytes
 
-    learned = {name: p.detach().contiguous() for name, p in network.trunk.named_parameters() if p.requires_grad}
+    learned = {name: p.detach().contiguous() for name, p in network.own()}
     files: dict[str, Path | bytes] = {
         "network.json": said_of(network),
         "head.safetensors": to_bytes(dict(network.head.state_dict())),
@@ -124,7 +124,8 @@ def _fill(network: SentenceEncoder, files: Mapping[str, Path]) -> None:
         if "trunk.safetensors" in files:
             tensors |= {f"trunk.{k}": v for k, v in load_file(files["trunk.safetensors"]).items()}
         unexpected = network.load_state_dict(tensors, strict=False).unexpected_keys
-        expected = {name for name, _ in network.trainable()} - set(tensors)
+        expected = {name for name, _ in network.trainable()} | {f"trunk.{name}" for name, _ in network.own()}
+        expected -= set(tensors)
     except (SafetensorError, RuntimeError, KeyError) as error:
         raise CorruptError("weights that fit the network", str(error).partition("\n")[0], "Adapt again.") from error
     if unexpected or expected:

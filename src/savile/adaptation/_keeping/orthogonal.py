@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from savile.adaptation._keeping._past import Past, Taught, batches
+from savile.adaptation._keeping._past import Past, Still, Taught, batches
 from savile.base.errors import InputError
 
 
@@ -62,13 +62,7 @@ class _Grown:
         dice = torch.Generator().manual_seed(past.seed)
         taken = _taken(network, list(past.memory[0]), energy)
         self.blocks = [_Block(layer, taken[layer], rank, dice) for layer in _layers(network)]
-        head = network.head
-        rows = torch.from_numpy(past.known)
-        # a head of another shape has no rows of labels that could stand still
-        still: list[tuple[Any, Any]] = [(head.weight, rows)] if len(head.weight) == len(network.labels) else []
-        # new labels learn no bias, for no row here says that an old one is right
-        still += [(p, ...) for name, p in head.named_parameters() if name != "weight"]
-        self.still = [(p, where, p.detach()[where].clone()) for p, where in still]
+        self.head = Still(network, past.known)
 
     def after_step(self, network: Any, step: int, total: int) -> None:
         """Undo what the step did to earlier blocks and to the rows of labels known before."""
@@ -77,8 +71,7 @@ class _Grown:
         with torch.no_grad():
             for block in self.blocks:
                 block.restore()
-            for parameter, where, before in self.still:
-                parameter[where] = before
+            self.head.restore()
 
 
 class _Block:
