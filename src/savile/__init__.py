@@ -7,8 +7,8 @@ The words, in the order of the data, are functions here and commands in the shel
 a recipe, `doctor` looks at the machine; `govern` makes data of a file, `plan` says what the rest would take, `adapt` makes a
 model of data, `compress` a smaller one, `evaluate` measures, `serve` answers, `review` asks people, `improve` teaches what they
 corrected, `combine` makes one of several adapters, `run` does all of the line; `schedule` says where a queue of such work runs,
-and runs it; `track` tells other tools how it went, `names` lists what can be plugged in, `show` prints what was stored. What goes
-from one to the next are the records `Dataset`, `Model`, `Report`, `Release` and `Trace`, kept in a `Store`.
+and runs it; `track` tells other tools how it went, `names` lists what can be plugged in, `show` prints what was stored. What
+goes from one to the next are the records `Dataset`, `Model`, `Report`, `Release` and `Trace`, kept in a `Store`.
 
 The house, from the top floor down; a room imports only what is below it and finds the rest by name:
 

@@ -9,8 +9,8 @@ import torch
 from easy_data import FILLER, WORDS, dataset
 
 from savile import testing
-from savile.adaptation import adapt
-from savile.adaptation._keeping import distil, ewc
+from savile.adaptation import adapt, prompt_pool
+from savile.adaptation._keeping import distil, ewc, reversal
 from savile.adaptation._keeping._past import Past
 from savile.base import catalogue
 from savile.base.errors import InputError, UnknownNameError
@@ -25,6 +25,8 @@ WAYS = {
     "distil": {"by": "distil", "memory": 60},
     "ewc": {"by": "ewc", "weight": 100.0, "memory": 30},
     "orthogonal": {"by": "orthogonal", "memory": 60},
+    "domains": {"by": "domains", "memory": 150},
+    "reversal": {"by": "reversal", "memory": 60},
 }
 
 
@@ -172,3 +174,110 @@ def test_a_setting_the_way_does_not_have_is_refused(made):
     _, model, grown = made
     with pytest.raises(UnknownNameError, match="weight"):
         adapt(grown, model.ref, settings={"keep": {"by": "replay", "weight": 1.0}})
+
+
+def test_earlier_domains_keep_their_adapter_to_the_byte(made):
+    first, model, grown = made
+    updated = adapt(grown, model.ref, settings={**QUICK, "keep": WAYS["domains"]})
+    now = network(updated)
+    assert now.method == "domains"
+    assert list(updated.facts["modules"]) == ["first", "later"]
+    before = network(model)
+    for name, old in lora(before).items():
+        if "lora_A" in name:
+            layer = now.trunk.get_submodule(name.partition(".lora_A")[0] + "_experts")
+            assert torch.equal(layer.a[0], old)
+    known = [updated.labels.index(label) for label in model.labels]
+    texts = list(first.texts("test"))
+    logits = [Predictor(one, "torch").logits(texts) for one in (model, updated)]
+    heard = now_hears(now, texts) == 0
+    assert heard.mean() > 0.9
+    assert np.allclose(logits[0][heard], logits[1][heard][:, known], atol=1e-4)
+
+
+def now_hears(one, texts):
+    from savile.adaptation import domains
+
+    return domains.routed(one, texts)
+
+
+def test_a_module_that_does_not_exist_and_a_model_that_has_none_are_refused(base, made):
+    first, model, grown = made
+    full = adapt(first, base, "full", settings={"epochs": 1.0})
+    with pytest.raises(InputError, match="of domains"):
+        adapt(grown, full.ref, settings={**QUICK, "keep": "domains"})
+    with pytest.raises(UnknownNameError, match="frist"):
+        adapt(grown, model.ref, settings={**QUICK, "keep": {"by": "domains", "module": "frist"}})
+
+
+def test_the_judge_teaches_the_trunk_to_hide_what_it_tells_apart(made):
+    first, model, _ = made
+    one, new = network(model), (list(later().texts("valid")), np.zeros(20, dtype=np.int64))
+    assert reversal.strength(0.0) == 0.0
+    assert reversal.strength(1.0) == pytest.approx(1.0, abs=1e-3)
+    taught = reversal.begin(one, past(first, model), new, reversal.Settings(rows=8, weight=1.0))
+    assert len(taught[0]) == 50
+    weights = [p for name, p in one.trunk.named_parameters() if "lora_B" in name]
+    judge = list(one.keeper.line.parameters())
+
+    def slopes(step):
+        one.keeper.begin_step(one, step, 100)
+        torch.manual_seed(0)
+        return torch.autograd.grad(one.keeper.penalty(one), [weights[0], judge[0]])
+
+    quarter, end = slopes(26), slopes(101)
+    assert torch.allclose(quarter[0] * reversal.strength(1.0), end[0] * reversal.strength(0.25), atol=1e-6)
+    assert torch.equal(quarter[1], end[1])  # the judge itself learns as ever
+    one.keeper.strength = -1.0  # turned twice: the plain slope
+    torch.manual_seed(0)
+    plain = torch.autograd.grad(one.keeper.penalty(one), weights[0])[0]
+    assert torch.allclose(end[0], -reversal.strength(1.0) * plain, atol=1e-6)
+
+
+def test_a_judge_needs_earlier_rows_and_a_trunk_that_learns(made):
+    first, model, _ = made
+    new = (list(later().texts("valid")), np.zeros(20, dtype=np.int64))
+    with pytest.raises(InputError, match="earlier rows"):
+        reversal.begin(network(model), past(first, model, rows=0), new, reversal.Settings())
+
+
+@pytest.fixture(scope="module")
+def pooled(base, made, home):
+    """A model with a pool of prompts, and the model of a second stage that adds to it."""
+    first, _, grown = made
+    quick = {"epochs": 20.0, "learning_rate": 3e-2, "precision": "fp32", "size": 4, "top": 2}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SAVILE_HOME", str(home))
+        model = adapt(first, base, "prompt_pool", settings=quick)
+        updated = adapt(grown, model.ref, settings={**QUICK, "learning_rate": 3e-2, "keep": {"by": "pool", "prompts": 4}})
+    return model, updated
+
+
+def test_a_pool_is_widened_and_what_was_in_it_stands_still(made, pooled):
+    first, _, _ = made
+    model, updated = pooled
+    assert accuracy(model, first) > 0.9
+    before, now = (network(one).trunk.pool for one in (model, updated))
+    assert len(before.keys) == 4
+    assert len(now.keys) == 8
+    assert torch.equal(before.keys, now.keys[:4])
+    assert torch.equal(before.prompts, now.prompts[:4])
+    assert not torch.equal(now.prompts[4:], torch.zeros_like(now.prompts[4:]))
+    assert accuracy(updated, first) > 0.6
+
+
+def test_texts_of_another_domain_choose_other_prompts(made, pooled):
+    first, _, _ = made
+    one = network(pooled[1])
+    old, new = (prompt_pool.chosen_by(one, list(data.texts("test"))) for data in (first, later()))
+    assert (new >= 4).float().mean() > (old >= 4).float().mean() + 0.3
+    share = torch.stack([torch.bincount(chosen.flatten(), minlength=8).float() for chosen in (old, new)])
+    joint = share / share.sum()
+    expected = joint.sum(0, keepdim=True) * joint.sum(1, keepdim=True)
+    assert float((joint * (joint / expected).clamp(min=1e-9).log()).sum()) > 0.05  # mutual information
+
+
+def test_a_pool_needs_a_model_that_has_one(made):
+    _, model, grown = made
+    with pytest.raises(InputError, match="prompt_pool"):
+        adapt(grown, model.ref, settings={**QUICK, "keep": "pool"})

@@ -36,6 +36,7 @@ class Front(nn.Module):
     def __init__(self, heads: int, length: int, keys: torch.Tensor | None, values: torch.Tensor | None) -> None:
         super().__init__()
         self.length = length
+        self.mute = False  # whether nobody hears it, as when the base alone is asked
         self.gate = nn.Parameter(torch.zeros(heads))
         self.keys = None if keys is None else nn.Parameter(keys.clone())
         self.values = None if values is None else nn.Parameter(values.clone())
@@ -76,7 +77,7 @@ def attend(
     before = (query @ front_key.transpose(2, 3)).float() * scale
     most = torch.maximum(own.amax(-1, keepdim=True), before.amax(-1, keepdim=True)).detach()
     own, before = torch.exp(own - most), torch.exp(before - most)
-    gate = front.gate.float().view(1, -1, 1, 1)
+    gate = front.gate.float().view(1, -1, 1, 1) * (not front.mute)
     total = own.sum(-1, keepdim=True) + gate.abs() * before.sum(-1, keepdim=True)
     weights = (own / total).to(value.dtype), (gate * before / total).to(value.dtype)
     mixed = (

@@ -18,7 +18,7 @@ from torch import nn
 
 from savile.adaptation import _experts, _library, _merging, lora
 from savile.adaptation._experts import Plan
-from savile.adaptation._keeping._past import batches
+from savile.adaptation._keeping._past import batches, pooled
 from savile.adaptation._merging import How
 from savile.adaptation._places import learning
 from savile.base.contracts import Rows
@@ -76,6 +76,8 @@ class Router(nn.Module):
 
     def forward(self, pooled: torch.Tensor) -> torch.Tensor:
         """(n, d) -> (n, E)."""
+        if not len(self.centres):  # nobody has been fitted yet
+            return pooled.new_zeros(len(pooled), self.owner.shape[1], dtype=torch.float32)
         with torch.autocast(pooled.device.type, enabled=False):
             distance = self.distances(F.normalize(pooled.float(), dim=-1))
             near = (distance.amin(-1, keepdim=True) <= self.limit).float()
@@ -176,9 +178,7 @@ class _Route:
                 hidden = trunk(*args, **given).last_hidden_state
         finally:
             self.asking = False
-        weights = mask.unsqueeze(-1).to(hidden.dtype)
-        pooled = hidden[:, 0] if self.pooling == "cls" else (hidden * weights).sum(1) / weights.sum(1)
-        self.gate = trunk.router(pooled).unsqueeze(1)
+        self.gate = trunk.router(pooled(hidden, mask, self.pooling)).unsqueeze(1)
 
 
 def begin(network: TextEncoder, rows: Rows) -> None:

@@ -164,12 +164,13 @@ class Method(Protocol):
         FIT: training settings (fields of `savile.models.FitSettings`) that suit the method.
         FIT_SMALL: the same where rows are so few that out-of-fold answers take the place of a validation part.
 
-    Optional: ``KEEPS = False`` where attaching itself changes answers, as quantising does; ``penalty(network)``, added to each
-    loss; ``before_step`` and ``after_step(network, step, total)``, while the gradients of a step are there; ``memory(network)``
-    and ``remember(network, tensors)``, what a resumed run needs beside the weights; ``search(train, settings, fresh)``, which
-    gives better settings before training begins; ``begin(network, rows)``, which sees the rows before they are learned from;
-    ``facts(network)``, what is to be noted of it. A setting ``adapters`` names models that the method makes something of. What
-    a method brings along and does not train it holds: ``network.hold(names)`` has it stored.
+    Optional: ``KEEPS = False`` where attaching itself changes answers, as quantising does; ``penalty(network)``, added to
+    each loss; ``begin_step(network, step, total)``, before the loss of a step is taken; ``before_step`` and ``after_step``,
+    while its gradients are there; ``memory(network)`` and ``remember(network, tensors)``, what a resumed run needs beside the
+    weights; ``search(train, settings, fresh)``, which gives better settings before training begins; ``begin(network, rows)``,
+    which sees the rows before they are learned from; ``facts(network)``, what is to be noted of it. A setting ``adapters``
+    names models that the method makes something of. What a method brings along and does not train it holds, by
+    ``network.hold(names)``, which has it stored.
     """
 
     Settings: type

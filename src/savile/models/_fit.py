@@ -179,6 +179,7 @@ class _Loop:
         torch.manual_seed(settings.seed * 1_000_003 + self.step)
         for group in self.optimizer.param_groups:
             group["lr"] = settings.learning_rate * rate(settings, self.step, self.total)
+        self._tell("begin_step")
         chosen = self.batches[index * settings.accumulate : (index + 1) * settings.accumulate]
         self.loss = sum(self._backward(batch, len(chosen)) for batch in chosen)
         if not math.isfinite(self.loss):

@@ -56,7 +56,7 @@ def attach(network: TextDecoder, method: str, settings: Mapping[str, Any]) -> No
     Raises:
         InputError: the method puts tokens or keys before what is read, which the labels' own places do not bear.
     """
-    if method in ("prefix", "prefix_propagation"):
+    if method in ("prefix", "prefix_propagation", "prompt_pool"):
         raise InputError("a method that adds nothing to what is read", method, "Use lora on a language model.")
     encoder.attach(network, method, settings)  # type: ignore[arg-type]
 

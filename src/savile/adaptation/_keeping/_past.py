@@ -47,6 +47,12 @@ def batches(network: Any, texts: Sequence[str], rows: int) -> Any:
         yield torch.from_numpy(padded).to(network.device), torch.from_numpy(mask).to(network.device)
 
 
+def pooled(hidden: Any, mask: Any, pooling: str) -> Any:
+    """Hidden states (n, s, d) and mask (n, s) -> embeddings (n, d), as a base is pooled: ``mean`` or ``cls``."""
+    weights = mask.unsqueeze(-1).to(hidden.dtype)
+    return hidden[:, 0] if pooling == "cls" else (hidden * weights).sum(1) / weights.sum(1)
+
+
 class Still:
     """Rows of a head that answer for labels known before, and its biases, which later rows may not move.
 
