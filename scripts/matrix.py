@@ -23,6 +23,15 @@ Made by `scripts/matrix.py`; every cell is run by `tests/test_matrix.py`. A cell
 | family | method | {tasks} | serves as |
 |---|---|{rules}|---|
 """
+KEEPING = """
+## Ways of keeping what was learnt
+
+New rows, as `savile improve` brings them, on a model made by each method; run by `tests/adaptation/test_keep.py`. What is made of
+other models keeps as what they leave: `merge` as `lora`, and `domains` goes on by `domains`.
+
+| method | {ways} |
+|---|{rules}|
+"""
 
 
 def page() -> str:
@@ -43,7 +52,40 @@ def page() -> str:
             kept = ["no" if reason else cell for cell, reason in zip(cells, of_task, strict=True)]
             rows.append(f"| `{name}` | {method if method == '–' else f'`{method}`'} | {' | '.join(kept)} | {serves} |")
     head = HEAD.format(tasks=" | ".join(f"`{task}`" for task in tasks), rules="|".join("---" for _ in tasks))
-    return head + "\n".join(rows) + "\n\n## Does not combine\n\n" + "\n".join(reasons) + "\n"
+    whole = head + "\n".join(rows) + "\n\n## Does not combine\n\n" + "\n".join(reasons) + "\n"
+    return whole + _keeping()
+
+
+def _keeping() -> str:
+    """Which way of keeping goes with which method, on an encoder and for one label a text."""
+    ways, rows, reasons = catalogue.names("keepers"), [], []
+    for method in catalogue.names("methods"):
+        if _stage(method, "nothing"):
+            continue  # it is made of other models, or needs a language model
+        found = [_stage(method, way) for way in ways]
+        rows.append(f"| `{method}` | {' | '.join('no' if reason else 'yes' for reason in found)} |")
+        reasons += [f"- `{way}` with `{method}`: {reason}" for way, reason in zip(ways, found, strict=True) if reason]
+    head = KEEPING.format(ways=" | ".join(f"`{way}`" for way in ways), rules="|".join("---" for _ in ways))
+    return head + "\n".join([*rows, "", *reasons]) + "\n"
+
+
+def _stage(method: str, way: str) -> str:
+    """The reason a way of keeping gives when a model of a method is to learn a new stage, empty when it begins."""
+    import numpy as np
+
+    from savile.adaptation._keeping._past import Past
+    from savile.models import encoder
+
+    keeper = catalogue.get("keepers", way)
+    memory = (["late parcel", "refund money", "a late parcel", "money again"], np.array([0, 1, 0, 1]))
+    new = (["parcel is late", "my money", "so late", "refund it"], np.array([0, 1, 0, 1]))
+    try:
+        network = encoder.create(_small_encoder(), ("a", "b"), max_length=16)
+        encoder.attach(network, method, {})
+        keeper.begin(network, Past(np.arange(2), memory, 0, np.zeros(4, np.int64)), new, keeper.Settings())
+    except SavileError as refused:
+        return f"wanted {refused.wanted}; received {refused.received}. {refused.do}"
+    return ""
 
 
 def _attached(name: str, method: str, task: str) -> str:
@@ -56,6 +98,14 @@ def _attached(name: str, method: str, task: str) -> str:
     except SavileError as refused:
         return f"wanted {refused.wanted}; received {refused.received}. {refused.do}".replace(str(_small_decoder()), "smollm2")
     return ""
+
+
+@cache
+def _small_encoder() -> str:
+    """A base of the same kind as minilm."""
+    folder = Path(mkdtemp())
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return str(testing.tiny_encoder(folder))
 
 
 @cache

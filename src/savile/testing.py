@@ -32,6 +32,7 @@ CONTRACTS: dict[str, type] = {
     "tasks": contracts.Task,
     "families": contracts.Family,
     "methods": contracts.Method,
+    "keepers": contracts.Keeper,
     "techniques": contracts.Technique,
     "metrics": contracts.Metric,
     "engines": contracts.Engine,

@@ -1,6 +1,7 @@
 """Stages: new labels join, and every way of keeping does what its paper says."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -16,7 +17,7 @@ from savile.base import catalogue
 from savile.base.errors import InputError, UnknownNameError
 from savile.base.records import Dataset
 from savile.data import appended
-from savile.models import Predictor
+from savile.models import FitSettings, Predictor, encoder, fit
 
 LATER = {"abroad": ("travel", "country", "abroad", "visa"), "insured": ("insurance", "policy", "claim", "cover")}
 QUICK = {"precision": "fp32", "learning_rate": 3e-3, "least_steps": 90}
@@ -281,3 +282,35 @@ def test_a_pool_needs_a_model_that_has_one(made):
     _, model, grown = made
     with pytest.raises(InputError, match="prompt_pool"):
         adapt(grown, model.ref, settings={**QUICK, "keep": "pool"})
+
+
+PAGE = (Path(__file__).parents[2] / "docs" / "matrix.md").read_text(encoding="utf-8").partition("## Ways of keeping")[2]
+TABLE = [[cell.strip(" `") for cell in line.strip("|").split("|")] for line in PAGE.splitlines() if line.startswith("|")]
+CELLS = [(row[0], way, said) for row in TABLE[2:] for way, said in zip(TABLE[0][1:], row[1:], strict=True)]
+
+
+def test_every_way_of_keeping_is_in_the_matrix():
+    assert TABLE[0][1:] == catalogue.names("keepers")
+    assert len(CELLS) > 60
+
+
+@pytest.mark.parametrize(("method", "way", "said"), CELLS)
+def test_a_method_goes_on_by_a_way_or_is_refused_as_the_matrix_says(method, way, said, tiny):
+    keeper = catalogue.get("keepers", way)
+    one = encoder.create(tiny, ("card", "order"), max_length=16, cosine=method != "head")
+    encoder.attach(one, method, {})
+    memory = (["late parcel", "refund money", "a late parcel", "money again"], np.array([0, 1, 0, 1]))
+    new = (["parcel is late", "my money", "so late", "refund it"], np.array([0, 1, 0, 1]))
+    one.head.weight.data.normal_(generator=torch.Generator().manual_seed(0))
+
+    def begin():
+        return keeper.begin(one, Past(np.arange(2), memory, 0, np.zeros(4, np.int64)), new, keeper.Settings())
+
+    if said == "no":
+        with pytest.raises(InputError):
+            begin()
+        return
+    fitted = fit(one, begin(), FitSettings(steps=2, learning_rate=1e-3, precision="fp32"))
+    assert fitted.steps == (1 if method == "head" else 2)
+    one.keeper = None
+    assert np.isfinite(encoder.predict(one, new[0])).all()

@@ -1,6 +1,5 @@
 """A library of adapters: they are compared, merged as peft merges them, routed by token and by text, shared within a budget."""
 
-import copy
 from dataclasses import replace
 from pathlib import Path
 
@@ -337,12 +336,6 @@ def test_rows_that_do_not_say_whose_they_are_are_refused(made, base):
     known = [("a", "b"), ("b", "c")]
     with pytest.raises(InputError, match="one adapter each knows"):
         _library.by_label(known, ("a", "b", "c"), np.array([0, 1, 2]))
-
-
-def test_a_copy_of_a_network_with_experts_answers_alike(made, base):
-    network = encoder.load(adapt(made[1], base, "domains", settings={"adapters": made[0], "precision": "fp32"}))
-    texts = list(made[1].texts("test"))[:5]
-    assert np.allclose(encoder.predict(copy.deepcopy(network), texts), encoder.predict(network, texts), atol=1e-6)
 
 
 @pytest.mark.slow

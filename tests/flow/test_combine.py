@@ -53,7 +53,8 @@ def _of(name):
 
 @pytest.mark.slow
 def test_two_adapters_become_one_release_that_is_proven_and_serves(adapters):
-    found = savile.combine(",".join(one.ref for one in adapters), settings={"compress.settings.forms": ["onnx-fp32"]})
+    quick = {"compress.settings.forms": ["onnx-fp32"]}
+    found = savile.combine(",".join(one.ref for one in adapters), forget=0.05, settings=quick)
     assert found.passed, found.summary
     checks = {check["name"]: check for check in found.json["gate"]["checks"]}
     assert {"keeps cards", "keeps orders", "parity"} <= set(checks)

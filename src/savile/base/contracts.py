@@ -188,6 +188,19 @@ class Method(Protocol):
         """Fold what was added into the base's own weights; the network answers as before."""
 
 
+class Keeper(Protocol):
+    """How a stage of new rows is learnt without losing what was learnt before; see `savile.adaptation._keeping`.
+
+    Attributes:
+        Settings: frozen dataclass; ``memory`` among its fields asks for so many rows of earlier stages.
+    """
+
+    Settings: type
+
+    def begin(self, network: Any, past: Any, new: Any, settings: Any) -> Any:
+        """The rows to learn from, texts and targets; what keeps may be left on ``network.keeper``."""
+
+
 class Technique(Protocol):
     """How a trained model is made smaller or faster."""
 

@@ -38,7 +38,7 @@ def improve(
     Args:
         corrections: file or data set with texts and right labels, as the model's own data had them.
         model: the release or model to go on from; default: champion, which serves.
-        keep: how earlier rows are kept: replay, distil, ewc, orthogonal or nothing; default: replay.
+        keep: how earlier rows are kept, as `savile names keepers` lists the ways; default: replay.
         forget: share of the metric that the update may lose on earlier rows; default: 0.01.
         minutes: budget for learning.
         settings: dotted keys of the recipe and their values, such as adapt.settings.keep.memory.
@@ -59,7 +59,7 @@ def improve(
     updated = _line.compress(recipe, _line.adapt(recipe, grown), grown)
     form, engine = _line.served(updated)
     report = _line.update(recipe, updated, replace(grown, name=data.name), form, engine, earlier)
-    return _decided(recipe, updated, report, grown)
+    return _decided(recipe, updated, report, grown, _modules(earlier, updated))
 
 
 def plan(
@@ -139,12 +139,20 @@ def _known(new: Dataset, earlier: Model) -> Dataset:
     return new
 
 
-def _decided(recipe: Recipe, updated: Model, report: Report, data: Dataset) -> Result:
+def _modules(earlier: Model, updated: Model) -> list[str]:
+    """Which adapters of several learned on, and which are the same to the byte, by their digests."""
+    before, now = earlier.facts.get("modules", {}), updated.facts.get("modules", {})
+    lines = [f"{name}: {before.get(name, 'new')[:12]} -> {one[:12]}" for name, one in now.items() if before.get(name) != one]
+    same = [f"{name} {one[:12]}" for name, one in now.items() if before.get(name) == one]
+    return [*lines, f"The same to the byte: {', '.join(same)}."] if same else []
+
+
+def _decided(recipe: Recipe, updated: Model, report: Report, data: Dataset, modules: list[str]) -> Result:
     """The release in place of the one that served, or the refusal and what to do about it."""
     passed, kept = report.body["gate"]["passed"], report.body["kept"]
     release = _line.release(updated, report, data, recipe.serve) if passed else None
     metric = report.body["metric"]
-    lines = [
+    lines = modules + [
         f"{name}: {metric} {one['before']:.3f} before, {one['now']:.3f} now, {one['n']} rows." for name, one in kept.items()
     ]
     failed = [check["name"] for check in report.body["gate"]["checks"] if not check["passed"]]
