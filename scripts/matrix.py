@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import shutil
+from dataclasses import asdict
 from functools import cache
 from pathlib import Path
 from tempfile import mkdtemp
@@ -26,8 +27,8 @@ Made by `scripts/matrix.py`; every cell is run by `tests/test_matrix.py`. A cell
 KEEPING = """
 ## Ways of keeping what was learnt
 
-New rows, as `savile improve` brings them, on a model made by each method; run by `tests/adaptation/test_keep.py`. What is made of
-other models keeps as what they leave: `merge` as `lora`, and `domains` goes on by `domains`.
+New rows, as `savile improve` brings them, on a model made by each method; run by `tests/adaptation/test_keep.py`. What is made
+of other models keeps as what they leave: `merge` as `lora`, and `domains` goes on by `domains`.
 
 | method | {ways} |
 |---|{rules}|
@@ -81,7 +82,7 @@ def _stage(method: str, way: str) -> str:
     new = (["parcel is late", "my money", "so late", "refund it"], np.array([0, 1, 0, 1]))
     try:
         network = encoder.create(_small_encoder(), ("a", "b"), max_length=16)
-        encoder.attach(network, method, {})
+        encoder.attach(network, method, asdict(catalogue.get("methods", method).Settings()))
         keeper.begin(network, Past(np.arange(2), memory, 0, np.zeros(4, np.int64)), new, keeper.Settings())
     except SavileError as refused:
         return f"wanted {refused.wanted}; received {refused.received}. {refused.do}"

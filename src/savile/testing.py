@@ -24,6 +24,7 @@ import numpy as np
 from savile._made_up import CELLS, GOLD, TEXTS, simulated_predictions
 from savile._made_up import tiny_decoder as tiny_decoder  # for authors, too
 from savile._made_up import tiny_encoder as tiny_encoder
+from savile.adaptation._keeping import Keeper
 from savile.base import answers, catalogue, contracts
 from savile.base.contracts import Fields, Loss, Predictions, Tracked, Value
 from savile.base.records import Calibration, Model
@@ -32,7 +33,7 @@ CONTRACTS: dict[str, type] = {
     "tasks": contracts.Task,
     "families": contracts.Family,
     "methods": contracts.Method,
-    "keepers": contracts.Keeper,
+    "keepers": Keeper,
     "techniques": contracts.Technique,
     "metrics": contracts.Metric,
     "engines": contracts.Engine,

@@ -1,6 +1,6 @@
 """Stages: new labels join, and every way of keeping does what its paper says."""
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -298,7 +298,7 @@ def test_every_way_of_keeping_is_in_the_matrix():
 def test_a_method_goes_on_by_a_way_or_is_refused_as_the_matrix_says(method, way, said, tiny):
     keeper = catalogue.get("keepers", way)
     one = encoder.create(tiny, ("card", "order"), max_length=16, cosine=method != "head")
-    encoder.attach(one, method, {})
+    encoder.attach(one, method, asdict(catalogue.get("methods", method).Settings()))
     memory = (["late parcel", "refund money", "a late parcel", "money again"], np.array([0, 1, 0, 1]))
     new = (["parcel is late", "my money", "so late", "refund it"], np.array([0, 1, 0, 1]))
     one.head.weight.data.normal_(generator=torch.Generator().manual_seed(0))

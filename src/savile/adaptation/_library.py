@@ -222,4 +222,5 @@ def by_label(known: Sequence[Sequence[str]], labels: Sequence[str], targets: np.
     if unsure or targets.ndim != 1 or targets.dtype.kind != "i":
         do = "Put the data of each adapter behind the other in the order of the adapters: savile combine does."
         raise InputError("labels that one adapter each knows", ", ".join(unsure[:5]) or "other targets", do)
-    return np.array([those[0] for those in place], dtype=np.int64)[targets]
+    found: np.ndarray = np.array([those[0] for those in place], dtype=np.int64)[targets]
+    return found

@@ -170,7 +170,8 @@ def chosen_by(network: TextEncoder, texts: list[str]) -> torch.Tensor:
     pool: Any = network.trunk.pool
     chosen: Any = network.chosen
     with torch.no_grad():
-        return pool.nearness(queries(network, texts)).topk(chosen.top, dim=-1).indices
+        nearest: torch.Tensor = pool.nearness(queries(network, texts)).topk(chosen.top, dim=-1).indices
+    return nearest
 
 
 def penalty(network: TextEncoder) -> torch.Tensor:

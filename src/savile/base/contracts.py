@@ -164,13 +164,10 @@ class Method(Protocol):
         FIT: training settings (fields of `savile.models.FitSettings`) that suit the method.
         FIT_SMALL: the same where rows are so few that out-of-fold answers take the place of a validation part.
 
-    Optional: ``KEEPS = False`` where attaching itself changes answers, as quantising does; ``penalty(network)``, added to
-    each loss; ``begin_step(network, step, total)``, before the loss of a step is taken; ``before_step`` and ``after_step``,
-    while its gradients are there; ``memory(network)`` and ``remember(network, tensors)``, what a resumed run needs beside the
-    weights; ``search(train, settings, fresh)``, which gives better settings before training begins; ``begin(network, rows)``,
-    which sees the rows before they are learned from; ``facts(network)``, what is to be noted of it. A setting ``adapters``
-    names models that the method makes something of. What a method brings along and does not train it holds, by
-    ``network.hold(names)``, which has it stored.
+    Optional: ``KEEPS = False`` where attaching changes answers; ``penalty(network)``, joins the loss; ``begin_step``,
+    ``before_step``, ``after_step(network, step, total)``; ``memory(network)``, ``remember(network, tensors)``, for resuming;
+    ``search(train, settings, fresh)``, better settings; ``begin(network, rows)``, sees rows first; ``facts(network)``, notes.
+    A setting ``adapters`` names models it is made of; ``network.hold(names)`` stores what it brings along and does not train.
     """
 
     Settings: type
@@ -186,19 +183,6 @@ class Method(Protocol):
 
     def merge(self, network: Any) -> None:
         """Fold what was added into the base's own weights; the network answers as before."""
-
-
-class Keeper(Protocol):
-    """How a stage of new rows is learnt without losing what was learnt before; see `savile.adaptation._keeping`.
-
-    Attributes:
-        Settings: frozen dataclass; ``memory`` among its fields asks for so many rows of earlier stages.
-    """
-
-    Settings: type
-
-    def begin(self, network: Any, past: Any, new: Any, settings: Any) -> Any:
-        """The rows to learn from, texts and targets; what keeps may be left on ``network.keeper``."""
 
 
 class Technique(Protocol):

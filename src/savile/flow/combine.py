@@ -98,7 +98,7 @@ def _members(adapters: Named) -> list[Model]:
     Raises:
         InputError: less than two, one of them twice, or of different bases or tasks.
     """
-    named = [one.strip() for one in adapters.split(",")] if isinstance(adapters, str) else list(adapters)
+    named: list[Any] = [one.strip() for one in adapters.split(",")] if isinstance(adapters, str) else list(adapters)
     found = [_refs.model(one) for one in named]
     kinds = {(one.base_digest, one.task) for one in found}
     if len(found) < 2 or len(kinds) > 1 or len({one.ref for one in found}) < len(found):

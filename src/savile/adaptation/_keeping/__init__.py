@@ -5,3 +5,20 @@ One file is one way. ``Settings`` is a frozen dataclass; ``memory`` among its fi
 ``begin_step(network, step, total)`` is told of a step, whose ``penalty(network)`` joins the loss, and whose ``after_step`` has
 the last word on the weights. What learns in it learns with the network, and is let go of when training is over.
 """
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+
+class Keeper(Protocol):
+    """The contract of a way.
+
+    Attributes:
+        Settings: frozen dataclass; ``memory`` among its fields asks for so many rows of earlier stages.
+    """
+
+    Settings: type
+
+    def begin(self, network: Any, past: Any, new: Any, settings: Any) -> Any:
+        """The rows to learn from, texts and targets; what keeps may be left on ``network.keeper``."""

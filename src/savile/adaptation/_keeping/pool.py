@@ -52,8 +52,8 @@ class _Widened:
 
     def __init__(self, network: Any, before: int, past: Past) -> None:
         pool = network.trunk.pool
-        still = [(pool.prompts, slice(before)), (pool.keys, slice(before))]
-        still += [(front.gate, ...) for front in network.chosen.fronts]  # type: ignore[list-item]
+        still: list[tuple[Any, Any]] = [(pool.prompts, slice(before)), (pool.keys, slice(before))]
+        still += [(front.gate, ...) for front in network.chosen.fronts]
         self.still = [(p, where, p.detach()[where].clone()) for p, where in still]
         self.head = Still(network, past.known)
 

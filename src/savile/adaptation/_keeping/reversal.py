@@ -93,7 +93,7 @@ class Judge(nn.Module):
         for kind, group in enumerate(self.groups):
             ids, mask = group[int(torch.randint(len(group), ()))]
             unit = F.normalize(network.pooled(ids, mask).float(), dim=-1)
-            said = self.line(_Turned.apply(unit, self.strength))[:, 0]
+            said = self.line(_Turned.apply(unit, self.strength))[:, 0]  # type: ignore[no-untyped-call]
             losses.append(F.binary_cross_entropy_with_logits(said, torch.full_like(said, float(kind))))
         return self.weight * torch.stack(losses).mean()
 
