@@ -46,6 +46,13 @@ class OnLine(OnFile, total=False):
     release: str
 
 
+class OnLibrary(Common, total=False):
+    """Putting adapters together: `max_mb`, megabytes that they may take, and `most`, how many may be left."""
+
+    max_mb: float
+    most: int
+
+
 class OnInit(OnFile, total=False):
     """Writing what later runs follow: `checks`, the column of good and bad rows, writes assertions instead of a recipe."""
 

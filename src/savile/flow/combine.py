@@ -12,7 +12,7 @@ from savile.base.events import emit
 from savile.base.records import Dataset, Model, Release
 from savile.base.store import Store
 from savile.flow import _line, _refs, _rights
-from savile.flow._options import Common
+from savile.flow._options import OnLibrary
 from savile.flow._result import Result, envelope, of_run
 
 if TYPE_CHECKING:
@@ -29,9 +29,7 @@ def combine(
     how: str = "domains",
     weights: str | Sequence[float] | None = None,
     forget: float | None = None,
-    max_mb: float | None = None,
-    most: int | None = None,
-    **more: Unpack[Common],
+    **more: Unpack[OnLibrary],
 ) -> Result:
     """Make one release of several adapters on one base, proven against what each answered alone.
 
@@ -53,13 +51,12 @@ def combine(
         InputError: the adapters are of different bases, tasks or policies.
     """
     members = _members(adapters)
-    store = Store.open()
-    data = store.save(_together(members))
     recipe = _recipe(members, how, weights, forget, more)
-    if max_mb is not None or most is not None:
-        recipe = _within(recipe, data, max_mb, most)
     for member in members:
         _rights.use(_refs.data_of(member), "adapt", recipe.data.steps.get("rights"))
+    data = Store.open().save(_together(members))
+    if more.get("max_mb") is not None or more.get("most") is not None:
+        recipe = _within(recipe, data, more.get("max_mb"), more.get("most"))
     model = _line.compress(recipe, _line.adapt(recipe, data), data)
     form, engine = _line.served(model)
     own = {stage: member.ref for stage, member in zip(data.settings["stages"], members, strict=True)}
@@ -73,9 +70,7 @@ def plan(
     how: str = "domains",
     weights: str | Sequence[float] | None = None,
     forget: float | None = None,
-    max_mb: float | None = None,
-    most: int | None = None,
-    **more: Unpack[Common],
+    **more: Unpack[OnLibrary],
 ) -> dict[str, Any]:
     """What `combine` would make, how alike the adapters are, and which belong together; writes nothing."""
     from savile import adaptation
@@ -124,7 +119,7 @@ def _together(members: Sequence[Model]) -> Dataset:
     return replace(alone, name="+".join(data.name for data in several))
 
 
-def _recipe(members: Sequence[Model], how: str, weights: Any, forget: float | None, more: Common) -> Recipe:
+def _recipe(members: Sequence[Model], how: str, weights: Any, forget: float | None, more: OnLibrary) -> Recipe:
     """The recipe of a combination."""
     from savile.adaptation import settled
 
