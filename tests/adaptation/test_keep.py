@@ -310,7 +310,8 @@ def test_a_method_goes_on_by_a_way_or_is_refused_as_the_matrix_says(method, way,
         with pytest.raises(InputError):
             begin()
         return
-    fitted = fit(one, begin(), FitSettings(steps=2, learning_rate=1e-3, precision="fp32"))
-    assert fitted.steps == (1 if method == "head" else 2)
+    steps = 12 if method == "adalora" else 2  # which weighs ranks by what a few steps have shown
+    fitted = fit(one, begin(), FitSettings(steps=steps, learning_rate=1e-3, precision="fp32"))
+    assert fitted.steps == (1 if method == "head" else steps)
     one.keeper = None
     assert np.isfinite(encoder.predict(one, new[0])).all()
