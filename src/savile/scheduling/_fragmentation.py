@@ -7,7 +7,7 @@ too small for it; the node's fragmentation is the mean over typical demands, wei
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from savile.scheduling._kernel import Kernel
 
 Typical = tuple[tuple[Pod, float], ...]
+GROWTH = 1.25  # of the number of jobs, after which what is typical is summed up anew
 COVER = 0.95  # of all tasks; rarer demands are left out, as in the paper
 
 
@@ -27,6 +28,10 @@ def typical(jobs: Iterable[Job], cover: float = COVER) -> Typical:
     counts: Counter[Pod] = Counter()
     for job in jobs:
         counts[job.pod] += job.pods
+    return _commonest(counts, cover)
+
+
+def _commonest(counts: Mapping[Pod, int], cover: float) -> Typical:
     kept, held, total = [], 0, sum(counts.values())
     for pod, count in sorted(
         counts.items(), key=lambda item: (-item[1], item[0].gpu_milli, item[0].cpu_milli, item[0].mem_mib)
@@ -78,6 +83,31 @@ class Mix:
 def mix(demands: Typical, types: tuple[str, ...]) -> Mix:
     """The same, kept."""
     return Mix(demands, types)
+
+
+class Seen:
+    """The demands typical of the jobs that came in a run: counted as they come, summed up anew when there are a quarter more.
+
+    What is typical depends on how many jobs have come and on nothing else, so a log that is replayed finds the same.
+
+    Args:
+        types: the device type of each node.
+    """
+
+    def __init__(self, types: tuple[str, ...]) -> None:
+        self.types, self.counts, self.counted = types, Counter[Pod](), 0
+        self.mix = mix((), types)
+
+    def mixed(self, jobs: Sequence[Job]) -> Mix:
+        """The mix for all `jobs`, which begin with those of the call before."""
+        last = self.counted
+        while (after := max(self.counted + 1, int(self.counted * GROWTH))) <= len(jobs):
+            for job in jobs[self.counted : after]:
+                self.counts[job.pod] += job.pods
+            self.counted = after
+        if self.counted != last:
+            self.mix = mix(_commonest(self.counts, COVER), self.types)
+        return self.mix
 
 
 def fragmentation(kernel: Kernel, times: Sequence[float]) -> list[tuple[float, float]]:

@@ -10,16 +10,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from typing import Literal
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
 from savile.base.cluster import Room, State
 from savile.base.work import WHOLE, Event, Pod, Start
-from savile.scheduling._fragmentation import Mix, Typical, mix, typical
+from savile.scheduling._fragmentation import Mix, Seen, Typical, mix
 from savile.scheduling._place import DAY_S, place
 from savile.scheduling.best_fit import left_over
 
 deterministic = True
+STATES = 10_000  # of nodes that are kept for a pod
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,7 @@ class Scores:
         self.known, self.pod, self.steps = known, pod, steps
         self.cpu, self.gpu = np.zeros(0), np.zeros((0, 0))
         self.score, self.device = np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64)
+        self.states: dict[bytes, tuple[int, int]] = {}  # what is free on a node, and of which type -> score and device
 
     def of(self, room: Room, fit: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Score, 0 to `steps`, and, for shares, the device: int64 (n,) each; what does not fit has no meaning."""
@@ -59,13 +62,19 @@ class Scores:
         if len(changed):
             self.cpu[changed], self.gpu[changed] = room.cpu[changed], room.gpu[changed]
             key = np.column_stack([room.cpu[changed], self.known.kind[changed], room.gpu[changed]])
-            if len(changed) > 8:
-                key, back = np.unique(key, axis=0, return_inverse=True)
-                score, device = self._compute(key)
-                self.score[changed], self.device[changed] = score[back.ravel()], device[back.ravel()]
-            else:
-                self.score[changed], self.device[changed] = self._compute(key)
+            self.score[changed], self.device[changed] = self._known(key)
         return self.score, self.device
+
+    def _known(self, key: np.ndarray) -> np.ndarray:
+        """Score and device of nodes in these states, int64 (2, r); each distinct state is computed once."""
+        if len(self.states) > STATES:
+            self.states.clear()
+        names = [row.tobytes() for row in key]
+        new = {name: i for i, name in enumerate(names) if name not in self.states}
+        if new:
+            score, device = self._compute(key[list(new.values())])
+            self.states.update(zip(new, zip(score.tolist(), device.tolist(), strict=True), strict=True))
+        return np.array([self.states[name] for name in names]).T
 
     def _compute(self, key: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The best device of each node and its score; among equal scores the tightest device, then the first."""
@@ -109,11 +118,16 @@ def choose(known: Mix, settings: Settings, room: Room, pod: Pod, fit: np.ndarray
     return (n, (int(device[n]),)) if 0 < pod.gpu_milli < WHOLE else n
 
 
+_seen: WeakKeyDictionary[State, Seen] = WeakKeyDictionary()
+
+
 def decide(state: State, event: Event, rng: np.random.Generator, settings: Settings = DEFAULT) -> Sequence[Start]:
     """Start what fits, in order of arrival."""
     if not len(state.pending):
         return []
-    demands = settings.demands or typical(state.jobs)
-    known = mix(demands, tuple([node.device.type for node in state.nodes]))
+    if state not in _seen:
+        _seen[state] = Seen(tuple([node.device.type for node in state.nodes]))
+    seen = _seen[state]
+    known = mix(settings.demands, seen.types) if settings.demands else seen.mixed(state.jobs)
     chosen = partial(choose, known, settings)
     return place(state, event, chosen, patience_s=settings.patience_s, why="fragmentation grows least")
