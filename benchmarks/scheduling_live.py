@@ -1,7 +1,7 @@
 """H10: the simulator against 56 live jobs on Ray on this machine: makespan and mean completion; and the live log replayed.
 
-Jobs are numpy work in steps with checkpoints. Just before each live run a pilot of 28 other jobs is timed (the four that start
-the workers apart): a line through steps and seconds is the estimate of a job, and what pilots took beyond it (gangs apart,
+Jobs are numpy work in steps with checkpoints. Jobs that are not measured start Ray's workers. Then, just before each live run,
+a pilot of 28 other jobs is timed: a line through steps and seconds is the estimate of a job, and what pilots took beyond it (gangs apart,
 for a gang is as late as its later pod) is drawn from for the truth of the simulations, whose mean over 20 draws is the figure.
 """
 
@@ -20,7 +20,7 @@ from savile.scheduling._ray import _connect
 
 KINDS = {"short": 20, "middle": 45, "long": 90}  # steps
 STEP_S, JOBS, GAP_S = 0.05, 56, 0.35
-DRAWS, STARTERS = 20, 4
+DRAWS, STARTERS = 20, 16
 NODES = (Node("n0", "here", 2000, 4096), Node("n1", "here", 2000, 4096))
 
 
@@ -65,7 +65,7 @@ def pilot(folder):
     """Seconds by steps as a line (slope, start), and what single jobs and gangs took beyond it."""
     work = jobs(seed=1)[: JOBS // 2]
     outcome = run("best_fit", RayBackend(work, NODES, folder))
-    spells, known = outcome.kernel.ledger.spells[STARTERS:], [job.pods for job, _ in work]
+    spells, known = outcome.kernel.ledger.spells, [job.pods for job, _ in work]
     steps = np.array([work[spell.job][1].many for spell in spells])
     gang = np.array([known[spell.job] > 1 for spell in spells])
     took = np.array([spell.end - spell.start for spell in spells])
@@ -87,6 +87,7 @@ def main():
     ray_, _ = _connect(NODES, "")
     ray_.cloudpickle.register_pickle_by_value(sys.modules[__name__])
     with TemporaryDirectory() as folder:
+        run("best_fit", RayBackend(jobs(seed=2)[:STARTERS], NODES, Path(folder) / "starters"))
         for name in ("best_fit", "srpt"):
             slope, start, beyond = pilot(Path(folder) / f"pilot-{name}")
             work = jobs(lambda steps, a=start, b=slope: float(a + b * steps), max(0.0, float(start)))

@@ -94,6 +94,17 @@ def test_a_mistake_in_a_queue_is_said(queue, change, error, sentence):
         savile.schedule(queue, what_if=True)
 
 
+def test_a_mistake_in_the_recipe_of_a_job_is_said_when_the_queue_is_read(queue, tickets):
+    recipe = tickets.with_name("desk.savile.yaml")
+    recipe.write_text("data: {path: tickets.csv}\nadapt: {methd: lora}\n")
+    queue.write_text(QUEUE.replace('command: "echo one"', f"recipe: {recipe}"))
+    with pytest.raises(RecipeError, match="method.*line 2"):
+        savile.schedule(queue, what_if=True)
+    queue.write_text(QUEUE.replace('command: "echo one"', "recipe: absent.savile.yaml"))
+    with pytest.raises(InputError, match=r"absent.savile.yaml"):
+        savile.schedule(queue, what_if=True)
+
+
 @pytest.mark.parametrize(("start_h", "waits_h"), [(12, 10), (23, 0), (21.5, 0.5)])
 def test_work_that_can_wait_waits_for_the_off_peak_hours_of_the_day(queue, start_h, waits_h):
     off_peak = QUEUE.replace("quotas: [[desk, 0.9]]", "off_peak: [22, 6]").replace("tenant: lab, after_h: 1", "kind: batch")

@@ -28,7 +28,7 @@ from savile.base._sections import SECTION
 from savile.base.errors import InputError, MachineError
 from savile.base.series import HOUR, Series
 from savile.base.work import WHOLE, Device, Job, Node, Pod, Region
-from savile.flow._order import Order
+from savile.flow._order import Order, settle
 from savile.flow._result import Result
 
 DAY_S = 86_400.0
@@ -205,6 +205,8 @@ def _start(said: object) -> float:
 def _job(said: JobSays, folder: Path, start: float) -> Job:
     if (said.recipe is None) == (said.command is None):
         raise InputError("a recipe or a command", f"job {said.id!r} with {'both' if said.recipe else 'neither'}", "Give one.")
+    if said.recipe is not None:  # what is wrong with it is told now, not when its turn has come
+        settle(folder / said.recipe, {}, None)
     hours = said.hours if said.hours is not None else _hours(said, folder)
     after = start + said.after_h * HOUR
     deadline = None if said.deadline_h is None else start + said.deadline_h * HOUR
