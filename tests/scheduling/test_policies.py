@@ -5,6 +5,8 @@ import itertools
 import numpy as np
 import pytest
 from clusters import FAST, job, node, simulate, starts
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from savile import scheduling
 from savile.base.errors import InputError, RefusalError, UnknownNameError
@@ -170,13 +172,35 @@ def test_the_auction_is_exact_and_pays_between_nothing_and_the_bid(seed):
     assert pays.sum() >= 0
 
 
+@settings(max_examples=200, deadline=None)
+@given(seed=st.integers(0, 2**31), agents=st.integers(1, 5), configs=st.integers(1, 3))
+def test_few_choices_gone_through_are_as_good_as_solved_and_as_all_of_them(seed, agents, configs):
+    rng = np.random.default_rng(seed)
+    values, demand = rng.uniform(-1, 10, (agents, configs)), rng.integers(0, 6, (agents, configs, 2)).astype(float)
+    values[rng.random(values.shape) < 0.2] = -np.inf
+    chosen, welfare = _auction.allocate(values, demand, np.full(2, 7.0))
+    assert welfare == pytest.approx(brute(np.where(np.isfinite(values), values, -1e9), demand, np.full(2, 7.0)))
+    assert sum((demand[i, c] for i, c in enumerate(chosen) if c >= 0), np.zeros(2)).max() <= 7.0
+
+
+@pytest.mark.parametrize("few", [0, 5_000])
+def test_solvers_and_search_agree(few, monkeypatch):
+    monkeypatch.setattr(_auction, "FEW", few)
+    for seed in range(6):
+        rng = np.random.default_rng(seed)
+        values, demand = rng.uniform(1, 10, (5, 2)), rng.integers(1, 6, (5, 2, 3)).astype(float)
+        assert _auction.allocate(values, demand, np.full(3, 9.0))[1] == pytest.approx(brute(values, demand, np.full(3, 9.0)))
+
+
+@pytest.mark.parametrize("few", [0, 5_000])
 @pytest.mark.parametrize("seed", range(3))
-def test_no_misreport_pays(seed):
+def test_no_misreport_pays(seed, few, monkeypatch):
+    monkeypatch.setattr(_auction, "FEW", few)
     rng = np.random.default_rng(seed)
     values, demand, capacity = rng.uniform(1, 10, (6, 2)), rng.integers(1, 6, (6, 2, 2)).astype(float), np.full(2, 9.0)
     truthful, paid = _auction.payments(values, demand, capacity)
     single, single_paid = _auction.greedy(values[:, 0], demand[:, 0], capacity)
-    for _ in range(67):  # 201 in all
+    for _ in range(34):  # 204 in all
         i = int(rng.integers(6))
         lie = values.copy()
         lie[i] = rng.uniform(0, 20, 2)

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from savile.base.series import Outlook
-from savile.base.work import WHOLE, DataItem, Job, Node, Place, Pod, Region
+from savile.base.work import WHOLE, DataItem, Job, Load, Node, Place, Pod, Region
 
 ABSENT = -1  # free thousandths of a device that a node does not have
 
@@ -145,6 +145,7 @@ class State(Protocol):
         freed: numbers of the nodes on which the last event freed room, or decisions since the event before.
         served: number -> device type -> seconds a job has held its places in earlier runs; the first pod's type counts.
         done_s: seconds of work a job has done in earlier runs, by number.
+        loads: number of a service -> when its load was measured, and the load, oldest first.
         table: ``release work deadline value pods gpu`` -> float64, one per arrived job; no deadline and no end are infinite.
         kind: a number that jobs share which ask for the same, int64, one per arrived job.
         items: data items with the regions that hold them now.
@@ -164,6 +165,7 @@ class State(Protocol):
     freed: tuple[int, ...]
     done_s: Mapping[int, float]
     served: Mapping[int, Mapping[str, float]]
+    loads: Mapping[int, Sequence[tuple[float, Load]]]
     table: Mapping[str, np.ndarray]
     kind: np.ndarray
     items: Mapping[str, DataItem]

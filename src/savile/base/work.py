@@ -16,7 +16,7 @@ from savile.base.series import Series
 
 WHOLE = 1000  # a device, in thousandths
 Kind = Literal["train", "batch", "serve", "compress", "evaluate"]
-Happens = Literal["arrive", "finish", "fail", "down", "up", "round"]
+Happens = Literal["arrive", "finish", "fail", "down", "up", "round", "load"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +123,9 @@ class Job:
         ckpt_every_s: seconds between checkpoints; a job that loses a node falls back to the last one.
         data: data items it reads.
         residency: regions or tags it must stay in; empty: anywhere.
+        slo_ms: of a service: how long 99 of 100 requests may wait to be taken by a replica. A job of kind ``serve`` with one
+            is a service: each pod is a replica, there are `pods` to `most` of them, and `work_s` is how long it is offered.
+        at_once: requests that a replica answers at a time.
         value, bid: what it is worth and what its tenant says it is worth, in EUR.
         on_spot: whether it may run where machines are taken away.
     """
@@ -147,21 +150,45 @@ class Job:
     value: float = 0.0
     bid: float | None = None
     slo_ms: float | None = None
+    at_once: int = 1
     on_spot: bool = True
 
     def __post_init__(self) -> None:
         if self.pods < 1 or (self.work_s is not None and self.work_s < 0) or not 0 < self.alpha <= 1:
             raise InputError("a job with pods >= 1, work >= 0 and 0 < alpha <= 1", f"{self.id}: {self.pods} pods", "Mend it.")
 
+    @property
+    def service(self) -> bool:
+        """Whether it answers requests, with more replicas or fewer, instead of getting something done."""
+        return self.kind == "serve" and self.slo_ms is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What a service was asked of late.
+
+    Attributes:
+        rate: requests a second that came since the last time this was measured.
+        busy_s: mean seconds for which a request, once taken, kept its place in a replica; 0 before the first.
+        spread: variance of those seconds over their squared mean.
+        waiting: requests that wait to be taken now.
+    """
+
+    rate: float
+    busy_s: float = 0.0
+    spread: float = 1.0
+    waiting: int = 0
+
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something that happened: a job arrived, finished or failed, a node went down or came up, or a round began."""
+    """Something that happened: a job arrived, finished or failed, a node went or came, a round began, a load was measured."""
 
     kind: Happens
     at: float
     job: str = ""
     node: str = ""
+    load: Load | None = None
 
 
 Place = tuple[str, tuple[int, ...]]  # a node, and the numbers of its devices that a pod uses

@@ -5,6 +5,9 @@
     regions: [{id: home, price: 120, carbon: 300, pue: 1.2, rent: {cpu: 0.05}}]
     jobs: [{id: a, recipe: tickets.savile.yaml, hours: 0.2, cpus: 1, deadline_h: 12, tenant: desk}]
 
+A job with ``serve``, a release or an alias, is a service: `pods` to `most` replicas for `hours`, where 99 of 100 requests wait
+at most `slo_ms`. `load`, requests a second as one number or 24, and `answer_s` say what a what-if asks it. See `_service`.
+
 `price` is EUR/MWh and `carbon` g/kWh: one number, or one for each hour of a day, UTC. Hours that are not given are estimated
 from the recipe. `start_h` is the hour of the day (UTC) at which a what-if begins; without it, and live, that is now.
 """
@@ -17,7 +20,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -28,12 +31,15 @@ from savile.base._sections import SECTION
 from savile.base.errors import InputError, MachineError
 from savile.base.series import HOUR, Series
 from savile.base.work import WHOLE, Device, Job, Node, Pod, Region
+from savile.flow import _service
 from savile.flow._order import Order, settle
 from savile.flow._result import Result
+from savile.scheduling import Requests
 
 DAY_S = 86_400.0
 DAYS = 30  # for which a day's prices are repeated
 POLL_S = 0.2
+SLO_MS = 1000.0  # where a service does not say
 SAVILE = (sys.executable, "-c", "import sys; from savile.cli import main; sys.exit(main())")
 
 
@@ -91,6 +97,14 @@ class JobSays:
     residency: tuple[str, ...] = ()
     value: float = 0.0
     on_spot: bool = True
+    serve: str | None = None
+    most: int = 0
+    slo_ms: float | None = None
+    at_once: int = 1
+    port: int = 0
+    ready_s: float = 5.0
+    load: float | tuple[float, ...] | None = None
+    answer_s: float = 0.05
 
 
 @dataclass(frozen=True)
@@ -103,6 +117,8 @@ class Queue:
     regions: tuple[Region, ...]
     jobs: tuple[Job, ...]
     commands: dict[str, tuple[str, ...]]
+    ports: dict[str, int] = field(default_factory=dict)  # service -> where it answers, 0 for a free port
+    requests: dict[str, Requests] = field(default_factory=dict)  # service -> what a what-if asks it
     start_s: float = 0.0  # seconds of the UTC day at which it begins; what jobs say of time counts from then
 
 
@@ -134,7 +150,10 @@ def read(path: Path) -> Queue:
     jobs = tuple(_job(each, path.parent, start) for each in says)
     commands = {each.id: _command(each, path.parent) for each in says}
     name = chosen if isinstance(chosen, str) else str(chosen["name"])
-    return Queue(name, settings, tuple(nodes), tuple(regions), jobs, commands, start)
+    ports = {job.id: each.port for job, each in zip(jobs, says, strict=True) if job.service}
+    pairs = [(job, each) for job, each in zip(jobs, says, strict=True) if job.service and each.load is not None]
+    requests = {job.id: _service.requests(job, _hourly(each.load), each.answer_s) for job, each in pairs}
+    return Queue(name, settings, tuple(nodes), tuple(regions), jobs, commands, ports, requests, start)
 
 
 def one(order: Order, settings: Mapping[str, Any]) -> Result:
@@ -186,12 +205,15 @@ def _region(said: RegionSays) -> Region:
 
 
 def _series(said: float | tuple[float, ...] | None) -> Series | None:
-    if said is None:
-        return None
+    return None if said is None else Series(-7 * 24 * HOUR, _hourly(said) * (DAYS + 7), HOUR)
+
+
+def _hourly(said: float | tuple[float, ...]) -> tuple[float, ...]:
+    """A number for each hour of a day."""
     values = said if isinstance(said, tuple) else (said,)
     if len(values) not in (1, 24):
         raise InputError("one number, or 24 for the hours of a day", f"{len(values)} numbers", "Write all 24.")
-    return Series(-7 * 24 * HOUR, tuple(values) * ((DAYS + 7) * 24 // len(values)), HOUR)
+    return values * (24 // len(values))
 
 
 def _start(said: object) -> float:
@@ -203,8 +225,10 @@ def _start(said: object) -> float:
 
 
 def _job(said: JobSays, folder: Path, start: float) -> Job:
-    if (said.recipe is None) == (said.command is None):
-        raise InputError("a recipe or a command", f"job {said.id!r} with {'both' if said.recipe else 'neither'}", "Give one.")
+    given = [name for name in ("recipe", "command", "serve") if getattr(said, name) is not None]
+    if len(given) != 1:
+        received = f"job {said.id!r} with {' and '.join(given) or 'none'}"
+        raise InputError("a recipe or a command, or what to serve", received, "Give one.")
     if said.recipe is not None:  # what is wrong with it is told now, not when its turn has come
         settle(folder / said.recipe, {}, None)
     hours = said.hours if said.hours is not None else _hours(said, folder)
@@ -212,16 +236,18 @@ def _job(said: JobSays, folder: Path, start: float) -> Job:
     deadline = None if said.deadline_h is None else start + said.deadline_h * HOUR
     milli = round(said.devices * WHOLE)
     pod = Pod(round(said.cpus * 1000), round(said.mem_gib * 1024), milli, frozenset(said.types))
+    kind, slo = ("serve", said.slo_ms or SLO_MS) if said.serve is not None else (said.kind, said.slo_ms)
+    service = {"slo_ms": slo, "at_once": said.at_once, "restart_s": said.ready_s} if kind == "serve" and slo is not None else {}
     return Job(
-        said.id, pod, after, hours * HOUR, said.pods, deadline_s=deadline, tenant=said.tenant, kind=said.kind,
-        residency=frozenset(said.residency), value=said.value, on_spot=said.on_spot,
+        said.id, pod, after, hours * HOUR, said.pods, said.most, deadline_s=deadline, tenant=said.tenant, kind=kind,
+        residency=frozenset(said.residency), value=said.value, on_spot=said.on_spot, **service,
     )  # fmt: skip
 
 
 def _hours(said: JobSays, folder: Path) -> float:
     """Hours that following a recipe is estimated to take here."""
     if said.recipe is None:
-        raise InputError(f"hours of job {said.id!r}", "none", "Write how many hours the command takes.")
+        raise InputError(f"hours of job {said.id!r}", "none", "Write how many hours the command takes, or the service lasts.")
     from savile.flow.run import plan
 
     planned = plan(folder / said.recipe).json["plan"]
@@ -231,6 +257,8 @@ def _hours(said: JobSays, folder: Path) -> float:
 def _command(said: JobSays, folder: Path) -> tuple[str, ...]:
     if said.command is not None:
         return ("sh", "-c", f"cd {json.dumps(str(folder.absolute()))} && {said.command}")
+    if said.serve is not None:
+        return (*SAVILE, "serve", said.serve)
     return (*SAVILE, "run", str((folder / str(said.recipe)).absolute()), "--set", "run.where=local", "--json")
 
 

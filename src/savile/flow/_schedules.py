@@ -26,6 +26,9 @@ SHOWN = (
     "gco2",
     "jobs_gco2",
     "deadlines_met",
+    "target_kept",
+    "requests_in_time",
+    "replica_h",
     "preemptions",
 )
 EXPORTS = ("skypilot", "kueue", "slurm")
@@ -35,7 +38,7 @@ def simulated(found: Queue, chosen: Any) -> Outcome:
     """A queue under a policy."""
     from savile import scheduling
 
-    world = scheduling.World(found.nodes, found.jobs, found.regions, name="queue")
+    world = scheduling.World(found.nodes, found.jobs, found.regions, requests=found.requests, name="queue")
     return scheduling.run(chosen, scheduling.SimBackend(world, round_s=ROUND_S))
 
 
@@ -53,7 +56,8 @@ def compared(found: Queue, chosen: Any, name: str) -> dict[str, Any]:
     from savile.flow import _past, _past_queues
 
     outcomes = {name: simulated(found, chosen)}
-    outcomes |= {other: simulated(found, scheduling.policy(other)) for other in ALTERNATIVES if other != name}
+    others = [*ALTERNATIVES, *(["tide"] if found.requests else [])]
+    outcomes |= {other: simulated(found, scheduling.policy(other)) for other in others if other != name}
     rows = {other: figured(outcome) for other, outcome in outcomes.items()}
     return {
         **envelope("schedule", pages=[paged(outcomes[name])]),

@@ -85,11 +85,11 @@ def live(found: Queue, chosen: Any) -> dict[str, Any]:
     """Run a queue on Ray; the log is kept under the home, in ``logs``."""
     from savile import scheduling
     from savile.flow import _past_queues
-    from savile.flow._queue import Command, now_s
+    from savile.flow._queue import now_s
 
     store, start = Store.open(), now_s()
     jobs = [_begun(job, start - found.start_s) for job in found.jobs]
-    work = [(job, Command(found.commands[job.id], str(store.home))) for job in jobs]
+    work = [(job, _work(found, job, str(store.home))) for job in jobs]
     settings = getattr(chosen, "settings", None)
     waits = scheduling.name_of(chosen) in WAITS or bool(getattr(settings, "off_peak", ()))
     every = LIVE_ROUND_S if waits else None
@@ -102,6 +102,14 @@ def live(found: Queue, chosen: Any) -> dict[str, Any]:
     rows = [{**row, "result": backend.results.get(row["job"])} for row in outcome.jobs()]
     answer = {**envelope("schedule", pages=[paged(outcome)]), "policy": outcome.policy, "figures": figured(outcome)}
     return {**answer, "jobs": rows, "log": str(file), "well": all(row["how"] == "finished" for row in rows)}
+
+
+def _work(found: Queue, job: Job, home: str) -> Any:
+    from savile.flow._queue import Command
+    from savile.flow._service import Replica
+
+    words = found.commands[job.id]
+    return Replica(words, home, found.ports[job.id]) if job.service else Command(words, home)
 
 
 def _begun(job: Job, later: float) -> Job:

@@ -21,6 +21,7 @@ from savile.scheduling._outcome import Outcome
 from savile.scheduling._page import page
 from savile.scheduling._ray import RayBackend, Turn
 from savile.scheduling._report import report
+from savile.scheduling._service import Requests
 from savile.scheduling._session import Session, name_of, policy, replay
 from savile.scheduling._simulator import SimBackend
 from savile.scheduling._stochastic import Reservation, reserve
@@ -30,6 +31,7 @@ __all__ = [
     "Kernel",
     "Outcome",
     "RayBackend",
+    "Requests",
     "Reservation",
     "Session",
     "SimBackend",

@@ -20,6 +20,7 @@ from savile.base.work import (
     Decision,
     Event,
     Job,
+    Load,
     Migrate,
     Node,
     Place,
@@ -86,6 +87,7 @@ class Kernel:
         self.changed: list[int] = []  # numbers that were started, moved or stopped since the backend last looked
         self.loose: dict[int, None] = {}  # numbers of the nodes on which decisions have freed room since the last event
         self.served: dict[int, dict[str, float]] = {}
+        self.loads: dict[int, list[tuple[float, Load]]] = {}
         self.ledger = Ledger(self.nodes, self.regions)
         self.state = View(self)
         self._do: dict[type, Callable[[Any], Predicted | None]] = {
@@ -114,6 +116,8 @@ class Kernel:
             number, how = self.numbers[event.job], ENDS[event.kind]
             state.freed += self._stop(number, how)
             self.ended[number] = (event.at, how)
+        elif event.kind == "load" and event.load is not None:
+            self.loads.setdefault(self.numbers[event.job], []).append((event.at, event.load))
         elif event.kind == "down":
             self._lose(self.index[event.node])
         elif event.kind == "up":
@@ -189,9 +193,10 @@ class Kernel:
         return self._go(number, decision.places, numbers, decision.keep)
 
     def _go(self, number: int, places: tuple[Place, ...], numbers: Numbered, keep: bool = False) -> Predicted:
-        """A job holds places from now on."""
+        """A job holds places from now on; a service that is moved goes on in the replicas that stay."""
         job, state, now = self.jobs[number], self.state, self.state.now
-        run = Run(number, places, now, state.begins(number, places), state.rate(job, places), self.done_s.get(number, 0.0))
+        begins = now if job.service and number in self.started else state.begins(number, places)
+        run = Run(number, places, now, begins, state.rate(job, places), self.done_s.get(number, 0.0))
         region = self.nodes[numbers[0][0]].region
         if job.data:
             self._fetch(job, region, keep)
@@ -269,6 +274,9 @@ class Kernel:
     def _checkpoint(self, number: int) -> None:
         """Write a checkpoint: what was done stays done, less the seconds that writing took."""
         run, job = self.running[number], self.jobs[number]
+        if job.service:
+            self.done_s[number] = run.progress(self.state.now)
+            return
         self.done_s[number] = max(run.done_s, run.progress(self.state.now - job.ckpt_s))
         self.preempted += 1
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from savile.base.records import canonical
-from savile.base.work import Decision, Event, Job, Pod, Predicted, plain
+from savile.base.work import Decision, Event, Job, Load, Pod, Predicted, plain
 
 SCHEMA = 1
 
@@ -55,7 +55,11 @@ class Log:
 def read(text: str) -> tuple[dict[str, Any], list[tuple[Event, Job | None]]]:
     """The header and the events of a written log, with the jobs that arrived."""
     header, *lines = [json.loads(line) for line in text.splitlines()]
-    return header, [(Event(**line["event"]), job(line["job"]) if "job" in line else None) for line in lines]
+    return header, [(_event(line["event"]), job(line["job"]) if "job" in line else None) for line in lines]
+
+
+def _event(said: dict[str, Any]) -> Event:
+    return Event(**{**said, "load": Load(**said["load"])} if "load" in said else said)
 
 
 def job(said: dict[str, Any]) -> Job:

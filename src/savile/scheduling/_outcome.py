@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -14,6 +15,7 @@ from savile.scheduling._fragmentation import fragmentation
 from savile.scheduling._kernel import Kernel
 from savile.scheduling._ledger import JOULES
 from savile.scheduling._log import Log
+from savile.scheduling._service import figures
 from savile.scheduling._session import Session
 
 SAMPLED = 20_000  # spells up to which fragmentation is sampled
@@ -29,6 +31,7 @@ class Outcome:
         seconds: time of deciding and applying, per event, float64.
         world: the simulated world, None for a live run.
         mark: ``modelled`` for simulated time, ``real`` for live runs.
+        served: id of a service -> when each request came and how long it waited, float64 (n, 2).
     """
 
     policy: str
@@ -38,13 +41,16 @@ class Outcome:
     seconds: np.ndarray
     world: Any = None
     mark: str = "modelled"
+    served: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     @classmethod
     def of(cls, session: Session, backend: Any) -> Outcome:
         """The outcome of a session that was driven to its end."""
         name = str(session.log.header["policy"])
         world = getattr(backend, "world", None)
-        return cls(name, session.seed, session.kernel, session.log, np.array(session.seconds), world, backend.mark)
+        return cls(
+            name, session.seed, session.kernel, session.log, np.array(session.seconds), world, backend.mark, backend.served
+        )
 
     def jobs(self) -> list[dict[str, Any]]:
         """One row per job that arrived: when it was released, started and ended, how, where, and what it cost."""
@@ -76,7 +82,8 @@ class Outcome:
     @cached_property
     def figures(self) -> dict[str, float]:
         """Every figure of the run by name; what does not apply is left out."""
-        return {**self._times(), **self._use(), **self._costs(), **self._fairness(), **self._decisions()}
+        parts = (self._times(), self._use(), self._costs(), self._fairness(), self._services(), self._decisions())
+        return {name: value for part in parts for name, value in part.items()}
 
     def _finished(self) -> list[tuple[int, Job, float]]:
         return [(n, self.kernel.jobs[n], at) for n, (at, how) in self.kernel.ended.items() if how == "finished"]
@@ -191,6 +198,12 @@ class Outcome:
         own = {tenant: worth(tenant, hours[tenant]) for tenant in tenants}
         pairs = ((i, j) for i in tenants for j in tenants if i != j and waited[i])
         return sum(worth(i, hours[j]) > own[i] * (1 + 1e-9) for i, j in pairs)
+
+    def _services(self) -> dict[str, float]:
+        jobs = self.kernel.jobs
+        held = [(s.end - s.start) * len(s.places) for s in self.kernel.ledger.spells if jobs[s.job].service]
+        found = {"replica_h": sum(held) / 3600} if held else {}
+        return found | figures([(job, self.served[job.id]) for job in jobs if job.id in self.served])
 
     def _decisions(self) -> dict[str, float]:
         if not len(self.seconds):

@@ -4,6 +4,9 @@ A node of the cluster is known to Ray by a custom resource ``node:<id>``, a regi
 placement group with one bundle for each pod. A job is a callable `Work`: it goes on from its folder, and stops early, with a
 checkpoint in that folder, when `stop()` says so. All machines of a cluster must see that folder. Power is modelled from
 nameplates.
+
+A service has a front on this machine (`_front`), and each of its replicas is a task and a placement group of its own
+(`_replicas`), so that some come and go while the others answer.
 """
 
 from __future__ import annotations
@@ -16,15 +19,18 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from savile.base.errors import MissingExtraError
 from savile.base.events import emit
-from savile.base.work import WHOLE, DataItem, Event, Job, Node, Region, Reject
+from savile.base.work import WHOLE, DataItem, Event, Job, Node, Place, Region, Reject
+from savile.scheduling._front import Front
 from savile.scheduling._kernel import Kernel
 from savile.scheduling._place import copies
+from savile.scheduling._replicas import STOP, Replicas
 from savile.scheduling._session import Session
 
 UNITS = 1_000_000.0  # of a node's custom resource; a pod takes what cannot run out before the kernel says no
-STOP = "stop"
 TICK_S = 0.02
 
 
@@ -54,12 +60,15 @@ class RayBackend:
     """Runs a policy for real.
 
     Args:
-        jobs: jobs and the work of each; all times are on a clock that stands at `start_s` when the run begins.
+        jobs: jobs and the work of each; all times are on a clock that stands at `start_s` when the run begins. The work of a
+            service is called for each replica, writes ``host:port`` into the file ``address`` of its folder when it answers
+            there, and may name the `port` of the front.
         nodes, regions, items: the cluster as the policy sees it.
         folder: where checkpoints are kept.
         round_s: seconds between rounds; None has none.
         outages: (node, from, to) on that clock: whatever runs there is killed, like a spot machine's.
         address: a running Ray cluster; empty starts one on this machine with as many logical cores as `nodes` have.
+        load_s: seconds between measurements of what services are asked.
         start_s: what the clock shows at the start, such as the seconds of the UTC day, for policies that look at the hour.
     """
 
@@ -71,8 +80,10 @@ class RayBackend:
     round_s: float | None = None
     outages: Sequence[tuple[str, float, float]] = ()
     address: str = ""
+    load_s: float = 1.0
     start_s: float = 0.0
     results: dict[str, Any] = field(default_factory=dict, init=False)
+    served: dict[str, np.ndarray] = field(default_factory=dict, init=False)
 
     mark = "real"
 
@@ -84,7 +95,11 @@ class RayBackend:
         """Let everything happen, until every job has ended."""
         ray, ours = _connect(self.nodes, self.address)
         try:
-            _Drive(self, session, ray).run()
+            driven = _Drive(self, session, ray)
+            try:
+                driven.run()
+            finally:
+                driven.close()
         finally:
             if ours:
                 ray.shutdown()
@@ -101,6 +116,8 @@ class _Drive:
         coming += [(Event("up", end, node=node), None) for node, _, end in backend.outages]  # type: ignore[misc]
         self.coming = sorted(coming, key=lambda pair: pair[0].at)
         self.turns: dict[int, tuple[Any, list[Any], tuple[Any, ...]]] = {}  # number -> group, references, places
+        self.services: dict[int, Replicas] = {}
+        self.load_at = 0.0
         self.remote = ray.remote(max_retries=0)(_pod)
         self.started = time.monotonic()
         self.round_at = 0.0
@@ -115,10 +132,53 @@ class _Drive:
             elif self.backend.round_s and now >= self.round_at:
                 self.round_at = now + self.backend.round_s
                 self._step(Event("round", now))
-            elif not self._ended() and not self._stuck():
+            elif not self._measured(now) and not self._ended() and not self._stuck():
                 time.sleep(TICK_S)
         self.kernel.state.now = self._now()
         self.kernel.ledger.close(self.kernel.state.now)
+
+    def close(self) -> None:
+        """The fronts of services listen no more, and how they kept what was promised is noted."""
+        for number, service in self.services.items():
+            service.follow(())
+            service.front.close()
+            self.backend.served[self.kernel.jobs[number].id] = service.front.rows()
+
+    def _measured(self, now: float) -> bool:
+        """Tend the services, and tell what they are asked when it is time; whether something happened."""
+        running = [(n, self.services[n]) for n in self.kernel.running if n in self.services]
+        for service in self.services.values():
+            service.tend()
+        for number, service in running:
+            job, run = self.kernel.jobs[number], self.kernel.running[number]
+            over = job.work_s is not None and run.progress(now) >= job.work_s
+            if over or service.failed:
+                self._step(Event("finish" if over else "fail", now, job.id))
+                return True
+        if not running or now < self.load_at:
+            return False
+        self.load_at = now + self.backend.load_s
+        for number, service in running:
+            self._step(Event("load", now, self.kernel.jobs[number].id, load=service.load()))
+        return True
+
+    def _serve(self, number: int) -> None:
+        """Bring the replicas of a service where the kernel has them."""
+        job, run = self.kernel.jobs[number], self.kernel.running.get(number)
+        if number not in self.services:
+            front = Front(getattr(self.work[job.id], "port", 0), job.at_once, self._now)
+            emit("note", text=f"{job.id} answers at {front.url}")
+            folder = Path(self.backend.folder) / job.id
+
+            def put(place: Place, folder: Path, rank: int) -> tuple[Any, Any]:
+                group, (reference,) = self._put(job, (place,), folder, rank)
+                return group, reference
+
+            def ended(reference: Any) -> str | None:
+                return _error(self.ray, reference) if self.ray.wait([reference], timeout=0)[0] else None
+
+            self.services[number] = Replicas(job, folder, front, put, ended, _removed)
+        self.services[number].follow(run.places if run else ())
 
     def _now(self) -> float:
         return self.backend.start_s + time.monotonic() - self.started
@@ -175,6 +235,9 @@ class _Drive:
                     self._kill(references)
                     self._forget(number, group)
         changed = dict.fromkeys(self.session.step(event, job))
+        for number in [n for n in changed if self.kernel.jobs[n].service]:
+            del changed[number]
+            self._serve(number)
         for number in changed:
             run = self.kernel.running.get(number)
             if number in self.turns and (run is None or run.places != self.turns[number][2]):
@@ -184,13 +247,17 @@ class _Drive:
                 self._launch(number)
 
     def _launch(self, number: int) -> None:
-        from ray.util.placement_group import placement_group
-        from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy as Strategy
-
         job, places = self.kernel.jobs[number], self.kernel.running[number].places
         folder = Path(self.backend.folder) / job.id
         folder.mkdir(parents=True, exist_ok=True)
         (folder / STOP).unlink(missing_ok=True)
+        self.turns[number] = (*self._put(job, places, folder), places)
+
+    def _put(self, job: Job, places: Sequence[Place], folder: Path, first: int = 0) -> tuple[Any, list[Any]]:
+        """Start the work of a job in some places, its pods numbered from `first`: a placement group, and references."""
+        from ray.util.placement_group import placement_group
+        from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy as Strategy
+
         cpus = job.pod.cpu_milli / 1000
         bundles = [{"CPU": cpus, **self._custom(node)} for node, _ in places]
         group = placement_group(bundles, strategy="PACK")
@@ -198,8 +265,8 @@ class _Drive:
         for rank, (node, _) in enumerate(places):
             inside = Strategy(group, placement_group_bundle_index=rank)
             pod = self.remote.options(num_cpus=cpus, resources=self._custom(node), scheduling_strategy=inside)
-            references.append(pod.remote(self.work[job.id], str(folder), rank, len(places)))
-        self.turns[number] = (group, references, places)
+            references.append(pod.remote(self.work[job.id], str(folder), first + rank, len(places)))
+        return group, references
 
     def _custom(self, node: str) -> dict[str, float]:
         region = self.kernel.nodes[self.kernel.index[node]].region
@@ -217,10 +284,15 @@ class _Drive:
             self.ray.cancel(reference, force=True)
 
     def _forget(self, number: int, group: Any) -> None:
-        from ray.util.placement_group import remove_placement_group
-
-        remove_placement_group(group)
+        _removed(group)
         del self.turns[number]
+
+
+def _removed(group: Any) -> None:
+    """Let go of a placement group."""
+    from ray.util.placement_group import remove_placement_group
+
+    remove_placement_group(group)
 
 
 def _pod(work: Work, folder: str, rank: int, pods: int) -> Any:

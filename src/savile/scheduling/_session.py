@@ -27,6 +27,11 @@ class Chosen:
         """Whether it leaves the generator alone."""
         return bool(self.module.deterministic)
 
+    @property
+    def follows_load(self) -> bool:
+        """Whether it decides when the load of a service was measured, too."""
+        return bool(getattr(self.module, "follows_load", False))
+
     def decide(self, state: Any, event: Event, rng: np.random.Generator) -> Any:
         """The decisions of the module, with these settings."""
         return self.module.decide(state, event, rng, self.settings)
@@ -98,7 +103,8 @@ class Session:
         kernel = self.kernel
         kernel.happen(event, job)
         before = perf_counter()
-        decisions = self.policy.decide(kernel.state, event, self.rng)
+        asked = event.kind != "load" or getattr(self.policy, "follows_load", False)
+        decisions = self.policy.decide(kernel.state, event, self.rng) if asked else ()
         predicted = [kernel.apply(decision) for decision in decisions]
         self.seconds.append(perf_counter() - before)
         self.log.entries.append(Entry(event, job, decisions, predicted))

@@ -6,10 +6,13 @@ import gc
 import heapq
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+
+import numpy as np
 
 from savile.base.work import Event, Job
 from savile.scheduling._kernel import Kernel
+from savile.scheduling._service import Station
 from savile.scheduling._session import Session
 from savile.scheduling._world import World
 
@@ -20,7 +23,8 @@ ORDER = {
     "up": 1,
     "down": 2,
     "arrive": 3,
-    "round": 4,
+    "load": 4,
+    "round": 5,
 }
 STALL_S = 30 * 86_400.0  # rounds go on for so long while jobs wait and nothing else happens
 
@@ -33,11 +37,14 @@ class SimBackend:
         world: machines, jobs and the truth.
         round_s: seconds between rounds, for policies that decide in rounds or wait for a better hour; None has no rounds.
         until_s: stop then (UTC seconds); None runs until every job has ended or nothing more can happen.
+        load_s: seconds between measurements of what services are asked.
     """
 
     world: World
     round_s: float | None = None
     until_s: float | None = None
+    load_s: float = 5.0
+    served: dict[str, np.ndarray] = field(default_factory=dict, init=False)
 
     mark = "modelled"
 
@@ -48,7 +55,7 @@ class SimBackend:
 
     def drive(self, session: Session) -> None:
         """Let everything happen that happens."""
-        kernel, future = session.kernel, Future(self.world, session.kernel, self.round_s)
+        kernel, future = session.kernel, Future(self.world, session.kernel, self.round_s, self.load_s)
         with _uncollected():
             for event, job in future:
                 if self.until_s is not None and event.at > self.until_s:
@@ -57,6 +64,7 @@ class SimBackend:
         end = kernel.state.now if self.until_s is None else self.until_s
         kernel.state.now = end
         kernel.ledger.close(end)
+        self.served = {name: station.rows(end) for name, station in future.stations.items()}
 
 
 @contextmanager
@@ -74,8 +82,10 @@ def _uncollected() -> Iterator[None]:
 class Future:
     """What will happen, in order of time; what a decision changes is told to `follow`."""
 
-    def __init__(self, world: World, kernel: Kernel, round_s: float | None) -> None:
-        self.world, self.kernel, self.round_s = world, kernel, round_s
+    def __init__(self, world: World, kernel: Kernel, round_s: float | None, load_s: float) -> None:
+        self.world, self.kernel, self.round_s, self.load_s = world, kernel, round_s, load_s
+        services = {job.id: job for job in world.jobs if job.service and job.id in world.requests}
+        self.stations = {name: Station(job, world.requests[name]) for name, job in services.items()}
         self.jobs = sorted(world.jobs, key=lambda job: (job.release_s, job.id))
         self.start = self.jobs[0].release_s
         self.heap: list[tuple[float, int, int, Event, int]] = []
@@ -97,6 +107,11 @@ class Future:
                 yield Event("arrive", job.release_s, job.id), job
             elif heap:
                 event, epoch = heapq.heappop(heap)[3:]
+                if event.kind == "load":
+                    if kernel.numbers[event.job] in kernel.running:
+                        yield replace(event, load=self.stations[event.job].load(event.at, self.load_s)), None
+                        self._push(replace(event, at=event.at + self.load_s))
+                    continue
                 if event.kind == "finish" and self.epochs[kernel.numbers[event.job]] != epoch:
                     continue  # it was moved or stopped in the meantime
                 if job is not None or kernel.running or kernel.waits:
@@ -118,6 +133,11 @@ class Future:
             self.moved = event.at
             epoch = self.epochs[number] = self.epochs.get(number, 0) + 1
             run, real = kernel.running.get(number), self.world.real_s(kernel.jobs[number])
+            if (station := self.stations.get(kernel.jobs[number].id)) is not None:
+                station.resize(event.at, len(run.places) if run else 0)
+                if not station.measured and run:
+                    station.measured = True
+                    self._push(Event("load", event.at + self.load_s, kernel.jobs[number].id))
             if run is not None and real is not None and run.rate > 0:
                 at = run.begins + max(0.0, real - run.done_s) / run.rate
                 self._push(Event("finish", at, kernel.jobs[number].id), epoch)

@@ -11,7 +11,7 @@ import numpy as np
 
 from savile.base.cluster import Room, Run
 from savile.base.series import HOUR, Outlook, forecast
-from savile.base.work import WHOLE, DataItem, Job, Node, Place, Region
+from savile.base.work import WHOLE, DataItem, Job, Load, Node, Place, Region
 from savile.scheduling._ledger import GBIT
 
 if TYPE_CHECKING:
@@ -86,6 +86,7 @@ class View:
         self.running: Mapping[int, Run] = MappingProxyType(kernel.running)
         self.done_s: Mapping[int, float] = MappingProxyType(kernel.done_s)
         self.served: Mapping[int, Mapping[str, float]] = MappingProxyType(kernel.served)
+        self.loads: Mapping[int, Sequence[tuple[float, Load]]] = MappingProxyType(kernel.loads)
         self.items: Mapping[str, DataItem] = MappingProxyType(kernel.items)
         self.regions: Mapping[str, Region] = MappingProxyType(
             {name: replace(region, price=None, carbon=None) for name, region in kernel.regions.items()}
@@ -172,7 +173,9 @@ class View:
         return known
 
     def rate(self, job: Job, places: Sequence[Place]) -> float:
-        """Slowest device, times what the number of pods brings."""
+        """Slowest device, times what the number of pods brings; a service is offered for so long whatever it runs on."""
+        if job.service:
+            return 1.0
         slowest = min([self._speed(job, self.nodes[self.index[node]]) for node, _ in places])
         return slowest if len(places) == job.pods else slowest * (len(places) / job.pods) ** job.alpha
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from savile.base.errors import InputError
 from savile.base.work import DataItem, Job, Node, Region
+from savile.scheduling._service import Requests
 
 
 @dataclass(frozen=True)
@@ -16,6 +17,7 @@ class World:
     Attributes:
         nodes, regions, jobs, items: what there is; jobs in any order.
         work_s: job id -> the seconds of work it really takes; the job's own estimate where it is not listed.
+        requests: id of a service -> what it is asked.
         outages: (node, from, to) in UTC seconds: the node is down, by failure or because a spot machine was taken away.
         marks: figure -> ``real``, ``replayed`` or ``modelled``, for what is known about prices, power and so on.
         name: for reports.
@@ -26,6 +28,7 @@ class World:
     regions: tuple[Region, ...] = ()
     items: tuple[DataItem, ...] = ()
     work_s: Mapping[str, float] = field(default_factory=dict)
+    requests: Mapping[str, Requests] = field(default_factory=dict)
     outages: tuple[tuple[str, float, float], ...] = ()
     marks: Mapping[str, str] = field(default_factory=dict)
     name: str = "world"
