@@ -2,6 +2,10 @@
 
 import json
 import os
+import socket
+import threading
+import time
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -98,7 +102,7 @@ def test_a_mistake_in_the_recipe_of_a_job_is_said_when_the_queue_is_read(queue, 
     recipe = tickets.with_name("desk.savile.yaml")
     recipe.write_text("data: {path: tickets.csv}\nadapt: {methd: lora}\n")
     queue.write_text(QUEUE.replace('command: "echo one"', f"recipe: {recipe}"))
-    with pytest.raises(RecipeError, match="method.*line 2"):
+    with pytest.raises(RecipeError, match=r"method.*line 2"):
         savile.schedule(queue, what_if=True)
     queue.write_text(QUEUE.replace('command: "echo one"', "recipe: absent.savile.yaml"))
     with pytest.raises(InputError, match=r"absent.savile.yaml"):
@@ -117,6 +121,80 @@ def test_an_hour_that_is_none_is_said(queue):
     queue.write_text(QUEUE + "start_h: 25\n")
     with pytest.raises(InputError, match="start_h"):
         savile.schedule(queue, what_if=True)
+
+
+SERVICE = """
+policy: tide
+nodes: [{id: a, cpus: 10, mem_gib: 16}]
+start_h: 0
+jobs:
+  - {id: answers, serve: champion, hours: 6, pods: 1, most: 9, slo_ms: 500, load: [LOAD], answer_s: 0.5, mem_gib: 1}
+  - {id: nightly, command: "echo one", hours: 2, cpus: 3, kind: batch}
+"""
+
+
+def service(load="1, 1, 6, 6, 1, 1" + ", 0.5" * 18):
+    return SERVICE.replace("LOAD", load)
+
+
+def test_what_if_says_what_a_service_keeps_of_its_promise_and_what_that_takes(queue, capsys):
+    queue.write_text(service())
+    said = savile.schedule(queue, what_if=True)
+    tide, fixed = said["alternatives"]["tide"], said["alternatives"]["best_fit"]
+    assert tide["target_kept"] > 0.9 > fixed["target_kept"]
+    assert fixed["replica_h"] == pytest.approx(6.0)
+    assert 6.0 < tide["replica_h"] < 0.7 * 9 * 6.0
+    assert {row["how"] for row in said["jobs"]} == {"finished"}
+    assert main(["schedule", str(queue), "--what-if"]) == 0
+    assert "Promise kept" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [(("hours: 6, ", ""), "the service lasts"), (("LOAD", "1, 2"), "24"), (("LOAD", "-1" + ", 1" * 23), "a load of 0")],
+)
+def test_a_mistake_in_a_service_is_said(queue, change, sentence):
+    text = SERVICE.replace(*change)
+    queue.write_text(text.replace("LOAD", "1" + ", 1" * 23))
+    with pytest.raises(InputError, match=sentence):
+        savile.schedule(queue, what_if=True)
+
+
+@pytest.mark.slow
+def test_live_a_release_is_served_by_replicas_behind_one_address(queue, tickets):
+    pytest.importorskip("ray", reason="the extra ray is not installed: pip install 'savile[ray]'")
+    assert savile.run(tickets, settings={**QUICK, "serve.keys": "none"}).passed
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    queue.write_text(f"""
+policy: tide
+nodes: [{{id: a, cpus: 2, mem_gib: 8}}]
+jobs: [{{id: answers, serve: champion, hours: 0.012, pods: 1, most: 2, slo_ms: 500, at_once: 8, port: {port}, mem_gib: 1}}]
+""")
+    asked = threading.Thread(target=ask, args=(port, answers := []), daemon=True)
+    asked.start()
+    said = savile.schedule(queue)
+    asked.join()
+    assert said["well"]
+    assert answers
+    assert all(status == 200 and "label" in json.loads(body)["answers"][0] for status, body in answers)
+    assert said["figures"]["requests_in_time"]["source"] == "real"
+
+
+def ask(port, answers):
+    """Ask until the service is no more, from when it first is."""
+    begun, body = False, json.dumps({"text": "where is my card"}).encode()
+    for _ in range(600):
+        request = urllib.request.Request(f"http://127.0.0.1:{port}/v1/classify", body, {"content-type": "application/json"})
+        try:
+            with urllib.request.urlopen(request, timeout=60) as said:
+                answers.append((said.status, said.read()))
+                begun = True
+        except OSError:
+            if begun:
+                return
+        time.sleep(0.1)
 
 
 @pytest.mark.slow

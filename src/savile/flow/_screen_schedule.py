@@ -24,14 +24,17 @@ def shown(said: Mapping[str, Any]) -> RenderableType:
 
 
 def _policies(said: Mapping[str, Any]) -> Table:
-    table = Table("Policy", "Done after", "Mean wait", "EUR", "kWh", "g CO2", "Deadlines met", "", box=None)
+    services = any("target_kept" in row for row in said["alternatives"].values())
+    more = ("Promise kept", "Replica hours") if services else ()
+    table = Table("Policy", "Done after", "Mean wait", "EUR", "kWh", "g CO2", "Deadlines met", *more, "", box=None)
     table.title, table.title_justify = "Ways", "left"
     for name, row in said["alternatives"].items():
         best = [word for word in BEST if said[word] == name]
         why = ", ".join([*(["as asked"] if name == said["policy"] else []), *best])
         met = f"{100 * row['deadlines_met']:.0f} %" if row.get("deadlines_met") is not None else "–"
         hours = [f"{row[key] / HOUR:.2f} h" for key in ("makespan_s", "wait_mean_s")]
-        table.add_row(name, *hours, f"{row['jobs_eur']:.3g}", f"{row['kwh']:.3g}", f"{row['jobs_gco2']:.3g}", met, why)
+        kept = (f"{row['target_kept']:.1%} of the time", f"{row['replica_h']:.1f}") if services else ()
+        table.add_row(name, *hours, f"{row['jobs_eur']:.3g}", f"{row['kwh']:.3g}", f"{row['jobs_gco2']:.3g}", met, *kept, why)
     return table
 
 

@@ -48,7 +48,7 @@ def allocate(values: np.ndarray, demand: np.ndarray, capacity: np.ndarray, limit
 
 
 def _gone_through(worth: np.ndarray, takes: np.ndarray, agent: np.ndarray, capacity: np.ndarray) -> np.ndarray:
-    """Pairs of the optimum, int64, by depth-first search: agent by agent, best offers first, cut where nothing can be gained."""
+    """Pairs of the optimum, int64, by depth-first search: agent by agent, best offers first, cut where none can gain."""
     own = [(agent == i).nonzero()[0] for i in np.unique(agent)]
     own.sort(key=lambda pairs: -float(worth[pairs].max()))
     turns = [[(float(worth[j]), takes[j].tolist(), int(j)) for j in pairs[np.argsort(-worth[pairs])]] for pairs in own]

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections import defaultdict
 
+import numpy as np
+
 from savile.base.page import Bar, Page, Point, Span, number
 from savile.base.work import WHOLE
 from savile.scheduling._fragmentation import fragmentation
 from savile.scheduling._outcome import Outcome
 from savile.scheduling._report import report
-from savile.scheduling._units import measured
+from savile.scheduling._service import figures
+from savile.scheduling._units import measured, rankings
 
 HOUR = 3600.0
 SAMPLES = 200
@@ -44,6 +47,7 @@ def page(outcome: Outcome) -> str:
     )
     _gantts(made, outcome)
     _loads(made, outcome)
+    _services(made, outcome)
     _costs(made, outcome)
     _tenants(made, outcome)
     _reasons(made, outcome)
@@ -110,6 +114,29 @@ def _loads(made: Page, outcome: Outcome) -> None:
         made.line("Fragmentation: free devices that typical jobs cannot use", {"% of all devices": points}, ("hours", "%"))
 
 
+def _services(made: Page, outcome: Outcome) -> None:
+    """What each service was asked, in replicas' worth of work, and the replicas it had."""
+    kernel, start = outcome.kernel, _start(outcome)
+    for n, loads in kernel.loads.items():
+        job, every = kernel.jobs[n], max(len(loads) // SAMPLES, 1)
+        spells = [spell for spell in kernel.ledger.spells if spell.job == n]
+        asked, held = list[Point](), list[Point]()
+        for i in range(0, len(loads), every):
+            part = [load for _, load in loads[i : i + every]]
+            at = loads[i][0]
+            work = sum(load.rate * load.busy_s for load in part) / len(part) / job.at_once
+            asked.append(Point((at - start) / HOUR, work))
+            held.append(Point((at - start) / HOUR, sum(len(s.places) for s in spells if s.start <= at < s.end)))
+        made.heading(f"Service {job.id}")
+        made.line("Replicas", {"replicas": held, "work that came, in replicas": asked}, ("hours", "replicas"))
+        kept = figures([(job, outcome.served[job.id])]) if job.id in outcome.served else {}
+        if kept:
+            made.text(
+                f"{kept['requests']:.0f} requests; {kept['requests_in_time']:.2%} waited no longer than {job.slo_ms:g} ms, and "
+                f"in {kept['target_kept']:.1%} of the 5-minute stretches 99 of 100 did."
+            )
+
+
 def _costs(made: Page, outcome: Outcome) -> None:
     f, kernel = outcome.figures, outcome.kernel
     made.heading("What it cost")
@@ -130,6 +157,12 @@ def _tenants(made: Page, outcome: Outcome) -> None:
     made.heading("Who had how much")
     rows = [[tenant, *(values[tenant] for values in found.values())] for tenant in found["dominant_share"]]
     made.table(["tenant", *(name.replace("_", " ") for name in found)], rows)
+    values = {name: np.array(list(each.values())) for name, each in found.items()}
+    for (one, other), pairs in rankings(values)["reversals"].items():
+        if pairs:
+            names = ", ".join(f"{rows[i][0]} and {rows[j][0]}" for i, j in pairs[:TENANTS])
+            by = " and by ".join(name.replace("_", " ") for name in (one, other))
+            made.text(f"Who had more is not the same by {by}: {names}.")
 
 
 def _reasons(made: Page, outcome: Outcome) -> None:

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -78,12 +78,7 @@ def reference_hours(hours: np.ndarray, speed: np.ndarray, reference: int = 0) ->
     return np.asarray((hours * speed / speed[:, [reference]]).sum(axis=1))
 
 
-def market_value(hours: np.ndarray, price: np.ndarray) -> np.ndarray:
-    """Device hours (n, a) at EUR per hour of each type, (a,) -> EUR, (n,)."""
-    return np.asarray(hours @ price)
-
-
-def rankings(measures: Mapping[str, np.ndarray]) -> dict[str, object]:
+def rankings(measures: Mapping[str, np.ndarray]) -> dict[str, Any]:
     """Who is served most by each measure, and the pairs of tenants that two measures rank in opposite order.
 
     Returns:

@@ -1,7 +1,7 @@
 """Tide: services get as many replicas as their load needs, within seconds; what they do not need is lent to other jobs.
 
-How many replicas keep a promise follows from the load by a queueing rule: the fewest with which 99 of 100 requests wait no
-longer than they may, by the waiting times of c servers (Erlang 1917), stretched for seconds of service that vary (Allen and
+How many replicas keep a promise follows from the load by a queueing rule: the fewest with which 199 of 200 requests wait no
+longer than they may (99 of 100 are promised), by the waiting times of c servers (Erlang 1917), stretched for seconds of service that vary (Allen and
 Cunneen 1990), and enough besides to clear what waits. The load expected is the largest of what was measured last, its mean
 over a minute, and, after a day, what came at this time on the days before; with so much above it as chance may add.
 
@@ -27,7 +27,7 @@ from savile.scheduling.best_fit import choose
 
 deterministic = True
 follows_load = True
-LATE = 0.01  # of the requests may wait longer
+LATE = 0.005  # of the requests may wait longer: half of what is promised, because stretches of time differ
 MOST = 10_000
 
 
