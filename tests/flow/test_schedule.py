@@ -228,6 +228,19 @@ jobs:
 
 
 @pytest.mark.slow
+def test_live_tenants_take_turns_though_one_came_first_with_everything(queue):
+    pytest.importorskip("ray", reason="the extra ray is not installed: pip install 'savile[ray]'")
+    jobs = [(f"{tenant}{i}", tenant) for tenant, many in (("ann", 4), ("bob", 2)) for i in range(many)]
+    lines = [f'  - {{id: {name}, command: "sleep 1; echo 1", hours: 0.001, tenant: {tenant}}}' for name, tenant in jobs]
+    queue.write_text("\n".join(["nodes: [{id: a, cpus: 2, mem_gib: 8}]", "jobs:", *lines, ""]))
+    said = savile.schedule(queue)
+    assert said["well"]
+    order = [row["tenant"] for row in sorted(said["jobs"], key=lambda row: row["start_s"])]
+    assert order[:2] == ["ann", "ann"], "they came first and the machine was empty"
+    assert order[2:] == ["bob", "ann", "bob", "ann"], "then whoever holds least"
+
+
+@pytest.mark.slow
 def test_live_a_job_waits_for_its_hour_and_one_that_fits_nowhere_is_left_out(queue, monkeypatch):
     pytest.importorskip("ray", reason="the extra ray is not installed: pip install 'savile[ray]'")
     monkeypatch.setattr("savile.flow.schedule.LIVE_ROUND_S", 0.5)

@@ -14,6 +14,7 @@ from typing import Any
 from savile.scheduling import _environment as environment
 from savile.scheduling import _exports as exports
 from savile.scheduling import _projects as projects
+from savile.scheduling import _properties as sharing
 from savile.scheduling import _session
 from savile.scheduling import _traces as traces
 from savile.scheduling._kernel import Kernel
@@ -47,6 +48,7 @@ __all__ = [
     "report",
     "reserve",
     "run",
+    "sharing",
     "traces",
 ]
 

@@ -50,7 +50,8 @@ class Front:
             import uvicorn
         except ImportError:
             raise MissingExtraError("uvicorn", "serve") from None
-        config = uvicorn.Config(self._app, "127.0.0.1", port, log_config=None, lifespan="off", timeout_graceful_shutdown=5)
+        config = uvicorn.Config(self._app, "127.0.0.1", port, interface="asgi3", log_config=None, lifespan="off")
+        config.timeout_graceful_shutdown = 5
         self.server, self.loop = uvicorn.Server(config), asyncio.new_event_loop()
         self.thread = threading.Thread(target=self._serve, name="savile-front", daemon=True)
         self.thread.start()

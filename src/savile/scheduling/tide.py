@@ -1,9 +1,10 @@
 """Tide: services get as many replicas as their load needs, within seconds; what they do not need is lent to other jobs.
 
 How many replicas keep a promise follows from the load by a queueing rule: the fewest with which 199 of 200 requests wait no
-longer than they may (99 of 100 are promised), by the waiting times of c servers (Erlang 1917), stretched for seconds of service that vary (Allen and
-Cunneen 1990), and enough besides to clear what waits. The load expected is the largest of what was measured last, its mean
-over a minute, and, after a day, what came at this time on the days before; with so much above it as chance may add.
+longer than they may (99 of 100 are promised), by the waiting times of c servers (Erlang 1917), stretched for seconds of service
+that vary (Allen and Cunneen 1990), and enough besides to clear what waits. The load expected is the largest of what was
+measured last, its mean over a minute, and, after a day, what came at this time on the days before; with so much above it as
+chance may add.
 
 The tide rises at once and falls slowly: replicas go when fewer would have done for `keep_s`. For a rising tide jobs that
 are not services give way, the youngest first, with their checkpoints. Everything else is placed as `best_fit` does.
