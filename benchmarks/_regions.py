@@ -31,13 +31,15 @@ EUR_PER_TONNE = 80.0  # of CO2
 DEVICES = 8  # of a machine
 
 
-def world(seed: int, jobs: int = 1000, nodes: int = 1, mixed: bool = False) -> World:
+def world(seed: int, jobs: int = 1000, nodes: int = 1, mixed: bool = False, published: bool = True) -> World:
     """A week of jobs in six regions.
 
     Args:
         seed: chooses the jobs, the week of 2022, the order of the nodes and the errors of the estimates.
         jobs: how many.
         nodes: machines of eight devices in each region.
+        published: prices of the next day are known from 13 o'clock on, as the day-ahead market publishes them; else as carbon,
+            which is known when it has happened.
         mixed: regions have devices of three speeds, modelled, instead of one.
     """
     rng = np.random.default_rng(seed)
@@ -65,16 +67,19 @@ def world(seed: int, jobs: int = 1000, nodes: int = 1, mixed: bool = False) -> W
     ]
     order = rng.permutation(len(machines)).tolist()
     marks = {"kwh": "modelled", "energy_eur": "modelled", "gco2": "modelled"}
-    return World(tuple(machines[i] for i in order), tuple(made), regions(), (), real, marks=marks, name="philly in six regions")
+    return World(
+        tuple(machines[i] for i in order), tuple(made), regions(published), (), real, marks=marks, name="philly in six regions"
+    )
 
 
-def regions() -> tuple[Region, ...]:
+def regions(published: bool = True) -> tuple[Region, ...]:
     """Six regions with replayed carbon and modelled prices."""
+    known = {} if published else {"published_h": None}
     return tuple(
         Region(
             name,
             1.2,
-            price=prices(SAMPLES / "energy-price", -CARBON_OFFSET_H[name] - 1, SCALES[name]),
+            price=replace(prices(SAMPLES / "energy-price", -CARBON_OFFSET_H[name] - 1, SCALES[name]), **known),
             carbon=carbon(SAMPLES / "energy-carbon", name),
         )
         for name in sorted(CARBON_OFFSET_H)

@@ -66,6 +66,20 @@ def test_series_integrals_add_up_and_agree_with_sums():
         assert series.integral(start, end) == pytest.approx(series.integral(start, middle) + series.integral(middle, end))
 
 
+@pytest.mark.parametrize(("hour", "known_h"), [(0, 23), (12.5, 11), (13, 34), (23, 24)])
+def test_what_is_published_ahead_is_known_and_nothing_after_it(hour, known_h):
+    rng, now = np.random.default_rng(0), (240 + hour) * HOUR
+    values = rng.uniform(0, 100, 480)
+    other = values.copy()
+    other[240 + int(hour) + known_h + 1 :] += 50.0
+    one, two = (forecast(Series(0.0, tuple(v), published_h=13.0), now) for v in (values, other))
+    assert one == two
+    here = 240 + int(hour)
+    assert one.values[: known_h + 1] == tuple(values[here : here + known_h + 1])
+    assert one.values[known_h + 1] != values[here + known_h + 1]
+    assert len(one.values) == len(forecast(Series(0.0, tuple(values)), now).values)
+
+
 def test_a_forecast_reads_nothing_that_has_not_happened():
     rng = np.random.default_rng(0)
     values = rng.normal(100, 10, 400)

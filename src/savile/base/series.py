@@ -63,8 +63,25 @@ class Steps:
         return self._sums[whole] + self.values[whole] * (steps - whole) * self.step_s
 
 
+@dataclass(frozen=True)
 class Series(Steps):
-    """The truth, as it was measured or replayed. Kernels and ledgers read it; policies never see one."""
+    """The truth, as it was measured or replayed. Kernels and ledgers read it; policies never see one.
+
+    Attributes:
+        published_h: hour of the day, counted from the time of day at which the series starts, from which all of the next day is
+            public, as prices of a day-ahead market are; None: nothing is known before it happens.
+    """
+
+    published_h: float | None = None
+
+    def known(self, now_s: float) -> int:
+        """The number of the last step whose value is public."""
+        here = min(max(int((now_s - self.start_s) // self.step_s), 0), len(self.values) - 1)
+        if self.published_h is None:
+            return here
+        day, hour = divmod((now_s - self.start_s) / HOUR, DAY_H)
+        end = (day + (2 if hour >= self.published_h else 1)) * DAY_H * HOUR / self.step_s
+        return max(here, min(int(end), len(self.values)) - 1)
 
     @cached_property
     def scale(self) -> float:
@@ -87,20 +104,23 @@ class Outlook:
 def forecast(truth: Series, now_s: float, hours: int = WEEK_H, days: int = 7) -> Forecast:
     """Expect each hour of the day to be as in the last `days` days, and today's surprise to fade.
 
-    Only values up to and including the current step are read: a day's profile is the mean of past days, and the difference
-    between the current value and the profile decays by `DECAY` per hour. With less than a day of history the current value is
-    expected to stay.
+    Only values that are public are read, those up to and including the current step and what was published ahead: a day's
+    profile is the mean of past days, and the difference between the last public value and the profile decays by `DECAY` per
+    hour. With less than a day of history the last public value is expected to stay.
     """
     step = truth.step_s
     here = min(max(int((now_s - truth.start_s) // step), 0), len(truth.values) - 1)
-    start, current = truth.start_s + here * step, truth.values[here]
+    last = truth.known(now_s)
+    start, current = truth.start_s + here * step, truth.values[last]
     per_day = round(DAY_H * HOUR / step)
     count = round(hours * HOUR / step)
-    if here < per_day:
-        return Forecast(start, (current,) * count, step)
-    profile = [_profile(truth.values, here, ahead, per_day, days) for ahead in range(min(count, per_day))]
+    public = truth.values[here:last]
+    if last < per_day:
+        return Forecast(start, (*public, *(current,) * count)[:count], step)
+    profile = [_profile(truth.values, last, ahead, per_day, days) for ahead in range(min(count, per_day))]
     surprise, fade = current - profile[0], DECAY ** (step / HOUR)
-    return Forecast(start, tuple(profile[i % per_day] + surprise * fade**i for i in range(count)), step)
+    expected = (profile[i % per_day] + surprise * fade**i for i in range(count))
+    return Forecast(start, (*public, *expected)[:count], step)
 
 
 def _profile(values: Sequence[float], here: int, ahead: int, per_day: int, days: int) -> float:

@@ -10,6 +10,7 @@ import csv
 import gzip
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from savile.base.errors import DataError
 from savile.base.series import Series
 from savile.base.work import WHOLE, Device, Job, Node, Pod
 
+PUBLISHED_H = 13.0  # by the clock of the prices: the day-ahead auction says them at about 12:57
 IDLE = 0.2  # of a device's peak power, as measured for data-centre cards at rest
 WATTS = {
     "P100": 250.0,
@@ -124,7 +126,8 @@ def lora_requests(folder: str | Path) -> list[Job]:
 def prices(folder: str | Path, shift_h: int = 0, scale: float = 1.0) -> Series:
     """Belgian day-ahead prices 2022-2024 as EUR/MWh, by the hour; the clock is taken as UTC.
 
-    Hours listed twice keep their first price, hours missing within take the one before, the missing tail is left out.
+    Hours listed twice keep their first price, hours missing within take the one before, the missing tail is left out. The
+    prices of a day are public from `PUBLISHED_H` on the day before.
 
     Args:
         shift_h: what a region that lives so many hours later would see; the result is modelled then.
@@ -135,7 +138,7 @@ def prices(folder: str | Path, shift_h: int = 0, scale: float = 1.0) -> Series:
         at = datetime.strptime(row["time"].title(), "%d%b%Y %H:%M:%S").replace(tzinfo=UTC).timestamp()
         if row["DAM_price"]:
             known.setdefault(round(at / 3600), float(row["DAM_price"]) * 1000 * scale)
-    return _hourly(known, shift_h)
+    return replace(_hourly(known, shift_h), published_h=PUBLISHED_H)
 
 
 def carbon(folder: str | Path, region: str) -> Series:
