@@ -110,7 +110,7 @@ class Asking(threading.Thread):
 
 
 def test_replicas_follow_the_load_and_training_gives_way(tmp_path, port):
-    web = Job("web", Pod(1000, 256), 0.0, 24.0, pods=1, most=3, kind="serve", slo_ms=200.0)
+    web = Job("web", Pod(1000, 256), 0.0, 32.0, pods=1, most=3, kind="serve", slo_ms=200.0)
     train = Job("train", Pod(2000, 256), 0.5, 20.0, kind="train")
     nodes = [Node("a", "here", 4000, 4096)]
     backend = RayBackend([(web, Server(port)), (train, Steps(400, 0.02))], nodes, tmp_path, load_s=0.5)

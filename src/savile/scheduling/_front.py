@@ -66,7 +66,7 @@ class Front:
 
     def add(self, host: str, port: int) -> None:
         """A replica answers from now on."""
-        self.loop.call_soon_threadsafe(self._freed, (host, port), self.at_once)
+        self.loop.call_soon_threadsafe(self._added, (host, port))
 
     def remove(self, host: str, port: int) -> None:
         """A replica is asked nothing any more; what it has begun goes on."""
@@ -94,15 +94,20 @@ class Front:
         with suppress(SystemExit):  # which uvicorn raises when the port is taken
             self.loop.run_until_complete(self.server.serve())
 
-    def _freed(self, replica: tuple[str, int], places: int = 1) -> None:
-        """Places of a replica are free: whoever waits longest takes one."""
-        if places == 1 and replica not in self.free:
-            return  # it was removed
-        self.free[replica] = self.free.get(replica, 0) + places
-        while self.waiting and self.free[replica]:
+    def _added(self, replica: tuple[str, int]) -> None:
+        self.free[replica] = 0
+        for _ in range(self.at_once):
+            self._freed(replica)
+
+    def _freed(self, replica: tuple[str, int]) -> None:
+        """A place of a replica is free, if it was not removed: whoever waits longest takes it."""
+        if replica not in self.free:
+            return
+        while self.waiting:
             if not (first := self.waiting.popleft()).done():
-                self.free[replica] -= 1
                 first.set_result(replica)
+                return
+        self.free[replica] += 1
 
     async def _take(self) -> tuple[str, int] | None:
         """A place in the replica that has most of them free; None when none came free in time."""
