@@ -114,12 +114,12 @@ def forecast(truth: Series, now_s: float, hours: int = WEEK_H, days: int = 7) ->
     start, current = truth.start_s + here * step, truth.values[last]
     per_day = round(DAY_H * HOUR / step)
     count = round(hours * HOUR / step)
-    public = truth.values[here:last]
+    public = truth.values[here : last + 1]
     if last < per_day:
         return Forecast(start, (*public, *(current,) * count)[:count], step)
     profile = [_profile(truth.values, last, ahead, per_day, days) for ahead in range(min(count, per_day))]
     surprise, fade = current - profile[0], DECAY ** (step / HOUR)
-    expected = (profile[i % per_day] + surprise * fade**i for i in range(count))
+    expected = (profile[i % per_day] + surprise * fade**i for i in range(1, count))
     return Forecast(start, (*public, *expected)[:count], step)
 
 

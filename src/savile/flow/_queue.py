@@ -151,8 +151,11 @@ def read(path: Path) -> Queue:
     commands = {each.id: _command(each, path.parent) for each in says}
     name = chosen if isinstance(chosen, str) else str(chosen["name"])
     ports = {job.id: each.port for job, each in zip(jobs, says, strict=True) if job.service}
-    pairs = [(job, each) for job, each in zip(jobs, says, strict=True) if job.service and each.load is not None]
-    requests = {job.id: _service.requests(job, _hourly(each.load), each.answer_s) for job, each in pairs}
+    requests = {
+        job.id: _service.requests(job, _hourly(each.load), each.answer_s)
+        for job, each in zip(jobs, says, strict=True)
+        if job.service and each.load is not None
+    }
     return Queue(name, settings, tuple(nodes), tuple(regions), jobs, commands, ports, requests, start)
 
 
@@ -237,11 +240,11 @@ def _job(said: JobSays, folder: Path, start: float) -> Job:
     milli = round(said.devices * WHOLE)
     pod = Pod(round(said.cpus * 1000), round(said.mem_gib * 1024), milli, frozenset(said.types))
     kind, slo = ("serve", said.slo_ms or SLO_MS) if said.serve is not None else (said.kind, said.slo_ms)
-    service = {"slo_ms": slo, "at_once": said.at_once, "restart_s": said.ready_s} if kind == "serve" and slo is not None else {}
-    return Job(
+    job = Job(
         said.id, pod, after, hours * HOUR, said.pods, said.most, deadline_s=deadline, tenant=said.tenant, kind=kind,
-        residency=frozenset(said.residency), value=said.value, on_spot=said.on_spot, **service,
+        residency=frozenset(said.residency), value=said.value, on_spot=said.on_spot, slo_ms=slo, at_once=said.at_once,
     )  # fmt: skip
+    return replace(job, restart_s=said.ready_s) if job.service else job
 
 
 def _hours(said: JobSays, folder: Path) -> float:

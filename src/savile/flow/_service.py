@@ -94,7 +94,7 @@ def requests(job: Job, rates: Sequence[float], answer_s: float, seed: int = 0) -
     Raises:
         InputError: a rate or the seconds are negative, or there would be too many.
     """
-    hours = np.arange(int(np.ceil((job.work_s or 0.0) / HOUR)))
+    hours = range(int(np.ceil((job.work_s or 0.0) / HOUR)))
     first = int(job.release_s // HOUR)
     expected = np.array([rates[(first + h) % DAY_H] for h in hours], dtype=np.float64) * HOUR
     if min(*rates, answer_s) < 0 or expected.sum() > MOST:
