@@ -31,6 +31,8 @@ REFUSES = {
     ("tag", "tabular"): "a task about rows",
     ("match", "tabular"): "reads two texts",
     ("rank", "tabular"): "reads two texts",
+    ("embed", "tabular"): "reads two texts",
+    ("embed", "retriever"): "two texts",
 }
 REFUSES |= {
     (task, "retriever"): "two texts" for task in ("classify", "multilabel", "score", "tag")
@@ -38,6 +40,7 @@ REFUSES |= {
 # without a head that learns, little beside a frozen decoder with random weights moves little
 LEAST |= {("decoder", method): 0.25 for method in ("bottleneck", "ia3", "parallel", "peqa")}
 NOT_READ = {("decoder", "match"): "reads two texts", ("decoder", "rank"): "reads two texts"}
+NOT_READ |= {("decoder", "embed"): "reads two texts"}
 NOT_READ |= {("decoder", "tag"): "a task learned by one of"}
 WITHOUT_ATTENTION = dict.fromkeys(("bottleneck", "ia3", "parallel", "prefix", "prefix_propagation"), "projection in each layer")
 MADE_OF_OTHERS = dict.fromkeys(("adapter_fusion", "arrow", "domains", "merge"), "two adapters")
@@ -73,7 +76,11 @@ def dataset(task, rows=150):
     rng, names = np.random.default_rng(0), sorted(WORDS)
     texts, cells = [], []
     for row in range(rows + 60):
-        about = [names[row % 3]] if task in ("classify", "match", "rank") else [name for name in names if rng.random() < 0.4]
+        about = (
+            [names[row % 3]]
+            if task in ("classify", "embed", "match", "rank")
+            else [name for name in names if rng.random() < 0.4]
+        )
         said = [word for name in about for word in rng.choice(WORDS[name], 2)]
         texts.append(" ".join(rng.permutation([*said, *rng.choice(FILLER, 3)])))
         spans = [
@@ -82,13 +89,15 @@ def dataset(task, rows=150):
             if match.group() in WHAT
         ]
         number = 10.0 + 5.0 * ("card" in about) - 3.0 * ("order" in about) + 0.2 * rng.normal()
+        if task == "embed":
+            texts[-1] = answers.pair(texts[-1], " ".join(WORDS[names[row % 3]]))
         if task in ("match", "rank"):
             other = names[(row + (row % 2) * (1 + row % 4 // 2)) % 3]  # every second pair is of two subjects
             said = list(rng.choice(WORDS[names[row % 3]], 2))
             second = " ".join([*rng.choice(WORDS[other], 2), *rng.choice(FILLER, 1)])
             texts[-1] = answers.pair(" ".join([*said, *rng.choice(FILLER, 1)]), second)
         same = ("alike", "apart")[row % 2]
-        cell = {"match": same, "rank": str(int(same == "alike")), "classify": about[0] if about else ""}
+        cell = {"match": same, "rank": str(int(same == "alike")), "classify": about[0] if about else "", "embed": "1"}
         cells.append((cell | {"multilabel": "|".join(about), "score": f"{number:.4f}", "tag": json.dumps(spans)})[task])
     parts = {"train": np.arange(rows), "test": np.arange(rows, rows + 60), "valid": np.arange(0), "calib": np.arange(0)}
     table = pa.table({"text": texts, "label": cells, "length": [len(text) for text in texts]})
@@ -129,7 +138,9 @@ def score(model, data):
     """How well the trained form answers the test rows."""
     predict = Predictor(model, catalogue.get("families", model.family).FORM)
     outputs = predict(data.inputs(predict.reads, "test"))
-    if data.task == "score":
+    if data.task == "embed":
+        assert outputs.choice.shape[0] == 60
+    elif data.task == "score":
         assert (outputs.low < outputs.choice).all()
         assert (outputs.choice < outputs.high).all()
     else:
@@ -197,11 +208,12 @@ def test_served_forms_answer_as_trained_and_over_http(task, family, tiny, monkey
         "classify": "accuracy",
         "match": "accuracy",
         "rank": "ndcg_10",
+        "embed": "ndcg_10",
         "multilabel": "micro_f1",
         "score": "mae",
     }[task]
     assert report.body["metric"] == first
-    assert (report.body["business"] is None) == (task == "score")
+    assert (report.body["business"] is None) == (task in ("score", "embed"))
     release = serving.release(model, served["form"], served["engine"], report, data, "tester")
     predictor = _bundle.opened(release)
     proof = _bundle.replay(predictor, release)
@@ -217,6 +229,7 @@ def test_served_forms_answer_as_trained_and_over_http(task, family, tiny, monkey
         "classify": {"label", "probability"},
         "match": {"label", "probability"},
         "rank": {"label", "probability"},
+        "embed": {"similarity"},
         "multilabel": {"labels", "probability"},
         "score": {"value", "low", "high"},
         "tag": {"spans", "probability"},

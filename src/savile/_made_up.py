@@ -25,11 +25,17 @@ GOLD: dict[str, tuple[np.ndarray, np.ndarray]] = {
         spanned([[Span(0, 3, 0)], [Span(1, 2, 1)], [Span(2, 5, 0)]] * 2),
     ),
     "squared_error": (np.array([0.0, 1.0, 2.0, 1.0, 0.0, 2.0]), np.array([9.0, -9.0, 7.0, 5.0, 8.0, -6.0])),
+    "contrastive": (
+        np.array([[1.0, row, 10 + row] for row in range(6)]),
+        np.concatenate([np.eye(6), np.roll(np.eye(6), 1, axis=0)], axis=1),
+    ),
 }
+SAID = {"contrastive": np.tile(np.eye(6), 2)}  # loss -> answers that are all right, where they are of another form
 CELLS = {  # loss -> three cells of a label column
     "cross_entropy": ["a", "b", "a"],
     "binary_cross_entropy": ["a|b", '["b"]', ""],
     "squared_error": ["1", "2.5", "-3"],
+    "contrastive": ["1", "0.5", "0"],
     "token_cross_entropy": ['[{"start": 0, "end": 4, "label": "a"}]', '[[0, 2, "b"]]', ""],
 }
 TEXTS = ("my card was stolen", "", "a", "退款什么时候到账？", "WHERE is my order?! " * 40, "line\nbreak\tand \x00 control")
@@ -104,6 +110,8 @@ def simulated_predictions(rows: int = 400, labels: int = 4, seed: int = 0, task:
     logits: Any = (rng.normal(size=(rows, head.outputs)) * 2.0).astype(np.float32)
     if head.loss == "token_cross_entropy":
         logits = _tokens(rng, rows, head.outputs)
+    if head.loss == "contrastive":
+        return _found(rng, rows)
     outputs = decide(head, logits, Calibration(threshold=0.4, spread=1.645))
     draws = rng.random((rows, 1))
     if head.loss == "squared_error":
@@ -119,6 +127,21 @@ def simulated_predictions(rows: int = 400, labels: int = 4, seed: int = 0, task:
     queries = np.arange(rows) // 10 if getattr(catalogue.get("tasks", task), "RANKED", False) else None
     names = tuple(f"label {i}" for i in range(labels if head.loss == "token_cross_entropy" else head.outputs))
     return Predictions(gold, outputs, names, regions, ("region",), good, queries)
+
+
+def _found(rng: np.random.Generator, rows: int, width: int = 16) -> Predictions:
+    """Vectors of texts and of what belongs to them, not far apart; some rows are of texts that do not belong together."""
+    from savile.models._calibrate import decide
+
+    first = rng.normal(size=(rows, width))
+    second = first + 0.6 * rng.normal(size=(rows, width))
+    good = np.arange(rows) % 5 > 0
+    second[~good] = rng.normal(size=((~good).sum(), width))
+    unit = [side / np.linalg.norm(side, axis=1, keepdims=True) for side in (first, second)]
+    gold = np.column_stack([good, np.arange(rows), rows + np.arange(rows)]).astype(np.float64)
+    head = catalogue.get("tasks", "embed").head(1)
+    outputs = decide(head, np.concatenate(unit, axis=1).astype(np.float32), Calibration())
+    return Predictions(gold, outputs, ("similarity",), {"region": [("north", "south")[i % 2] for i in range(rows)]})
 
 
 def _tokens(rng: np.random.Generator, rows: int, outputs: int, each: int = 6) -> Tokens:

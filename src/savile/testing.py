@@ -21,7 +21,7 @@ from typing import Any, get_args
 
 import numpy as np
 
-from savile._made_up import CELLS, GOLD, TEXTS, simulated_predictions
+from savile._made_up import CELLS, GOLD, SAID, TEXTS, simulated_predictions
 from savile._made_up import tiny_decoder as tiny_decoder  # for authors, too
 from savile._made_up import tiny_encoder as tiny_encoder
 from savile.adaptation._keeping import Keeper
@@ -79,7 +79,7 @@ def check_task(task: Any) -> None:
         _require(spec.outputs >= 1 and spec.loss in get_args(Loss), f"head({width}) needs outputs and one of {get_args(Loss)}")
         _check_decode(spec.decode, spec.outputs, spec.loss)
     gold, wrong = GOLD[task.head(3).loss]
-    _require(task.score(gold, gold) == 1.0, "score() of the truth must be 1")
+    _require(task.score(SAID.get(task.head(3).loss, gold), gold) == 1.0, "score() of the truth must be 1")
     _require(0.0 <= task.score(wrong, gold) < 1.0, "score() of nothing but errors must be in [0, 1)")
     _require(0.0 <= task.score(gold[:0], gold[:0]) <= 1.0, "score() of no rows must be in [0, 1]")
     _check_labels(task)
@@ -95,7 +95,8 @@ def _check_labels(task: Any) -> None:
     named = (spec.outputs - 1) // 2 if spec.loss == "token_cross_entropy" else spec.outputs
     _require(len(labels) == named, "labels() must name each output")
     shape = {"binary_cross_entropy": (3, spec.outputs)}.get(spec.loss, (3,))
-    kind = {"cross_entropy": "int64", "binary_cross_entropy": "float32", "squared_error": "float64"}.get(spec.loss, "object")
+    kinds = {"cross_entropy": "int64", "binary_cross_entropy": "float32", "squared_error": "float64", "contrastive": "float64"}
+    kind = kinds.get(spec.loss, "object")
     _require(targets.shape == shape and targets.dtype == kind, f"targets() must give {kind} {shape}")
     _require(task.targets([], labels).shape == (0, *shape[1:]), "targets() must bear no rows")
 
@@ -105,7 +106,7 @@ def _check_decode(decode: Callable[[np.ndarray], np.ndarray], outputs: int, loss
     logits = np.concatenate([rng.normal(size=(5, outputs)), np.full((1, outputs), 1e4), rng.normal(size=(1, outputs)) * 1e4])
     probabilities = decode(logits.astype(np.float32))
     _require(probabilities.shape == logits.shape, "decode() must keep the shape")
-    sound = ((probabilities >= 0) & (probabilities <= 1)).all() or loss == "squared_error"
+    sound = ((probabilities >= 0) & (probabilities <= 1)).all() or loss in ("squared_error", "contrastive")
     _require(bool(sound), "decode() must give numbers in [0, 1], for large logits, too")
     order = rng.permutation(len(logits))
     _require(np.allclose(decode(logits[order].astype(np.float32)), probabilities[order]), "decode() must treat rows alone")
@@ -229,11 +230,20 @@ def _few_steps(network: Any, learning: Sequence[Any], steps: int = 20) -> list[f
     optimiser, losses = torch.optim.Adam(learning, lr=1e-2), []
     for _ in range(steps):
         optimiser.zero_grad()
-        loss = row_loss(network.loss, network(ids, mask), targets)
+        loss = (
+            row_loss(network.loss, network(ids, mask), targets) if network.loss != "contrastive" else _drawn(network(ids, mask))
+        )
         loss.backward()  # type: ignore[no-untyped-call]
         optimiser.step()
         losses.append(loss.item())
     return losses
+
+
+def _drawn(vectors: Any) -> Any:
+    """A loss of vectors: each is drawn towards the next one."""
+    from savile.models._contrastive import multiple_negatives
+
+    return multiple_negatives(vectors, vectors.roll(1, dims=0).detach(), 0.5)
 
 
 def _batch(network: Any) -> tuple[Any, Any]:

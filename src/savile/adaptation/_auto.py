@@ -21,7 +21,7 @@ from savile.models._calibrate import calibrate, log_losses
 
 TUNED = "full"
 TABLES, BY_LANGUAGE = "tabular", "auto"
-SPANS = "tag"  # columns say nothing of them, and families cut texts into other tokens
+ALONE = ("tag", "embed")  # columns say nothing of them, and what families answer cannot be added up
 LEAST_SECONDS = 5.0  # a tuned method is not begun with less than this left
 SURE = 1.28  # standard errors by which the log loss must fall for two models to answer together: nine chances in ten
 RUNS, RUN_ROWS = 3, 8_000  # runs of the tuned method whose mean is kept, and up to how many rows: with more, runs differ less
@@ -53,7 +53,7 @@ def choose(data: Dataset, recipe: Recipe) -> Model:
         tried.append(train(data, candidates(data, recipe)[0]))
     ranked = getattr(catalogue.get("tasks", data.task), "RANKED", False)
     best = max(tried, key=_surest if table or ranked else _merit)
-    fused, why_not = (None, "") if table or ranked or data.task == SPANS else _fused(data, tried, recipe.settings.get("value"))
+    fused, why_not = (None, "") if table or ranked or data.task in ALONE else _fused(data, tried, recipe.settings.get("value"))
     skipped += [why_not] if why_not else []
     tried += [fused] if fused else []
     best = fused or best
@@ -99,7 +99,7 @@ def candidates(data: Dataset, recipe: Recipe) -> list[Recipe]:
     own = getattr(catalogue.get("tasks", data.task), "FAMILY", None)
     found += [Recipe(own, "", shared, recipe.seed)] if own else []
     if (
-        data.task != SPANS
+        data.task not in ALONE
         and set(data.features().column_names) - {data.roles.get("text")}
         and TABLES in catalogue.names("families")
     ):

@@ -19,6 +19,7 @@ from savile.base.errors import InputError
 from savile.base.outputs import joined
 from savile.base.records import Calibration, Dataset, Model, canonical, digest
 from savile.models._calibrate import calibrate, decide, log_loss
+from savile.models._vectors import VECTOR
 
 if TYPE_CHECKING:
     from savile.base.store import Store
@@ -114,7 +115,12 @@ def judged(task: str, head: HeadSpec, held: Held, start: Calibration) -> dict[st
     fitted = calibrate(head, held.logits, held.gold, None, start)
     choice, score, n = decide(head, held.logits, fitted).choice, catalogue.get("tasks", task).score, len(held.gold)
     rng = np.random.default_rng(0)
-    drawn = [float(score(choice[rows], held.gold[rows])) for rows in rng.integers(n, size=(RESAMPLES, n))]
+    each = getattr(catalogue.get("tasks", task), "each", None)
+    gains = each(choice, held.gold) if each else np.zeros(0)  # of answers that count only beside one another
+    if len(gains):
+        drawn = [float(one.mean()) for one in rng.choice(gains, size=(RESAMPLES, len(gains)))]
+    else:
+        drawn = [float(score(choice[rows], held.gold[rows])) for rows in rng.integers(n, size=(RESAMPLES, n))]
     low, high = np.quantile(drawn, [0.025, 0.975]).tolist()
     found = {"score": float(score(choice, held.gold)), "low": low, "high": high, "rows": n}
     return {**found, "log_loss": log_loss(head, held.logits, held.gold, fitted)}
@@ -134,11 +140,14 @@ def _fit_few(parts: Parts, candidate: Learner, minutes: float | None, root: Path
     inputs, gold = parts.inputs["train"], parts.gold["train"]
     number = _folds.assign(gold, _folds.together(parts.data), candidate.seed)
     folds, real = int(number.max()) + 1, _folds.real(parts.data)
-    share = None if minutes is None else minutes / (folds + 1)
+    # vectors of two models have nothing to do with each other: those of one fold are judged, and the rows of no other
+    beside = catalogue.get("tasks", parts.data.task).head(1).loss == VECTOR
+    judged_folds = 1 if beside else folds
+    share = None if minutes is None else minutes / (judged_folds + 1)
     held = []
-    for fold in range(folds):
+    for fold in range(judged_folds):
         inside, outside = np.flatnonzero(number != fold), np.flatnonzero((number == fold) & real)
-        events.emit("progress", stage=f"{candidate.name}: fold", done=fold + 1, total=folds + 1)
+        events.emit("progress", stage=f"{candidate.name}: fold", done=fold + 1, total=judged_folds + 1)
 
         def answered(inside: np.ndarray = inside, outside: np.ndarray = outside, fold: int = fold) -> Any:
             answerer, _ = candidate.fit(parts.rows("train", inside, share), root / f"fold-{fold}")
@@ -146,6 +155,9 @@ def _fit_few(parts: Parts, candidate: Learner, minutes: float | None, root: Path
 
         held.append(candidate.kept(root / f"answers-{fold}", answered))
     answerer, notes = candidate.fit(parts.rows("train", minutes=share), root / "all")
+    if beside:
+        held_out = Held(held[0], gold[(number == 0) & real])
+        return answerer, held_out, held_out, {**notes, "chosen_on": "answers to a fifth of the training rows"}
     held_out = Held(joined(held)[np.argsort(np.argsort(number[real], kind="stable"))], gold[real])
     return answerer, held_out, held_out, {**notes, "chosen_on": "out-of-fold answers to the training rows"}
 

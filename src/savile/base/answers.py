@@ -28,10 +28,17 @@ def labels(task: str, values: Sequence[Any]) -> tuple[str, ...]:
     return own(values) if own else tuple(sorted({str(value) for value in values}))
 
 
-def targets(task: str, values: Sequence[Any], labels: Sequence[str]) -> np.ndarray:
-    """What is right in each of n rows: int64 (n,), float32 (n, L), float64 (n,) or object (n,)."""
+def targets(
+    task: str, values: Sequence[Any], labels: Sequence[str], texts: Callable[[], Sequence[str]] | None = None
+) -> np.ndarray:
+    """What is right in each of n rows: int64 (n,), float32 (n, L), float64 (n,) or object (n,); float64 (n, 3) of vectors,
+    where `texts` gives the rows as a model reads them.
+    """
     import numpy as np
 
+    paired: Callable[..., np.ndarray] | None = getattr(catalogue.get("tasks", task), "paired", None)
+    if paired and texts is not None:
+        return paired(values, texts())
     own: Callable[[Sequence[Any], Sequence[str]], np.ndarray] | None = getattr(catalogue.get("tasks", task), "targets", None)
     if own:
         return own(values, labels)
@@ -74,12 +81,13 @@ def compared(text: str) -> str:
     """
     if PAIR not in text:
         return text
-    one, other = (Counter(_pieces(part)) for part in parted(text))
+    one, other = (Counter(pieces(part)) for part in parted(text))
     shared, apart = (one & other).total(), ((one - other) + (other - one)).total()
     return " ".join(["shared"] * shared + ["apart"] * apart)
 
 
-def _pieces(text: str) -> list[str]:
+def pieces(text: str) -> list[str]:
+    """Words in lower case, or pairs of characters where there are no spaces."""
     words = text.casefold().split()
     return words if len(words) > 1 else [text[i : i + 2] for i in range(len(text) - 1)]
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 Reads = Literal["text", "table"]
 Inputs = Union[Sequence[str], "pa.Table"]  # what a model is asked: texts, or the feature columns of as many rows
-Loss = Literal["cross_entropy", "binary_cross_entropy", "squared_error", "token_cross_entropy"]
+Loss = Literal["cross_entropy", "binary_cross_entropy", "squared_error", "token_cross_entropy", "contrastive"]
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class HeadSpec:
         outputs: number of values the head gives per row, or per token.
         loss: name of the training loss. It says what kind of answer is asked for: ``cross_entropy`` one label of several,
             ``binary_cross_entropy`` any number of labels, ``squared_error`` a number, ``token_cross_entropy`` spans of the
-            text, by a label for each token (`savile.models._spans`).
+            text, by a label for each token (`savile.models._spans`), ``contrastive`` a vector of each of two texts.
         decode: logits (n, outputs), already divided by the temperature -> probabilities (n, outputs); for a number, the
             number in standard units.
     """
@@ -95,9 +95,9 @@ class Rows:
 class Task(Protocol):
     """What a business asks.
 
-    Two more functions are optional: `labels(values)` names the labels behind the values of a label column, by default the
-    sorted distinct values; `targets(values, labels)` says what is right in each row, by default the index of its label.
-    `savile.base.answers` calls them.
+    Optional: `labels(values)` names the labels behind the values of a label column, by default the sorted distinct values;
+    `targets(values, labels)` says what is right in each row, by default the index of its label, `paired(values, texts)` where
+    its texts count. `savile.base.answers` calls them.
     """
 
     def fields(self) -> Fields:

@@ -152,7 +152,8 @@ class Dataset:
         """What is right in each row of a part, as the task says; `labels` are those of a model, when in another order."""
         from savile.base import answers
 
-        return answers.targets(self.task, self.column("label", part), self.labels if labels is None else labels)
+        own = self.labels if labels is None else labels
+        return answers.targets(self.task, self.column("label", part), own, lambda: self.texts(part))
 
     def shares(self, part: str) -> np.ndarray | None:
         """What share of people would give each label in a part, float32 (n, L), where several did; None where nobody says."""

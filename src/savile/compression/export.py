@@ -12,6 +12,7 @@ import numpy as np
 from savile.base import catalogue, events
 from savile.base.errors import InputError, UnknownNameError
 from savile.base.records import Calibration, Model
+from savile.models._vectors import VECTOR, singles
 
 FORMS = ("openvino-bf16", "onnx-fp32", "onnx-int8")
 
@@ -55,6 +56,7 @@ def apply(model: Model, calibration: Sequence[str], settings: Settings | None = 
     from savile.compression._graphs import to_onnx
 
     network = family.load(model, family.FORM)
+    calibration = singles(calibration) if network.loss == VECTOR else calibration
     forms = settings.forms or _fitting(family, network)
     catalogue.get("methods", network.method).merge(network)
     events.emit("progress", stage="export", done=0, total=len(forms))

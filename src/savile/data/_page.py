@@ -123,7 +123,7 @@ def _cut(text: str) -> str:
 def counted_labels(data: Dataset) -> dict[str, int]:
     """Label -> number of rows in any part that have it; empty where numbers are asked for."""
     targets = np.concatenate([data.targets(part) for part in data.parts])
-    if targets.ndim == 1 and targets.dtype.kind == "f":
+    if targets.dtype == np.float64:
         return {}
     if targets.dtype == object:
         targets = answers.given_labels(targets, len(data.labels))
@@ -135,7 +135,7 @@ def _labels(page: Page, data: Dataset) -> None:
     page.heading("Labels")
     common = Counter(counted_labels(data)).most_common()
     if not common:
-        used = [float(number) for part in data.parts for number in data.targets(part)]
+        used = [float(number) for part in data.parts for number in np.atleast_2d(data.targets(part).T)[0]]
         page.histogram(f"Values of {data.roles['label']!r}", used, data.roles["label"])
         return
     page.text(

@@ -49,7 +49,11 @@ def apply(draft: Draft) -> Draft:
         if role not in roles or (role == "label" and not draft.one_label and task != SCORE):
             continue  # where any number of labels is given, none is an answer
         draft = _without_empty(draft, role, values[roles[role]])
-    draft = _column_notes(_check_classes(draft) if draft.one_label else _check_varied(draft), values)
+    if hasattr(catalogue.get("tasks", task), "UNLABELLED"):
+        _check_rows(np.flatnonzero(draft.kept & ~draft.given))
+    else:
+        draft = _check_classes(draft) if draft.one_label else _check_varied(draft)
+    draft = _column_notes(draft, values)
     return _label_notes(draft) if draft.one_label else draft
 
 

@@ -28,6 +28,7 @@ KINDS = {
     "binary_cross_entropy": "multilabel",
     "squared_error": "score",
     "token_cross_entropy": "tag",
+    "contrastive": "embed",
 }
 
 

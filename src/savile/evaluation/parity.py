@@ -5,9 +5,10 @@ labels is given, with one more or one less; where a number is asked for, with on
 deviations of the training rows. Allowed are no flips at the same precision, 0.3 % in bf16 and f16, and 0.5 % in int8 and q8,
 and only on close calls: texts whose two best labels the trained form holds within 0.05 of each other, with any number of
 labels a flipped label whose probability is within 0.025 of the cut, and numbers that differ by no more than 0.2 deviations.
-Where spans are asked for, a text flips when one of its spans does, and is a close call when one of its tokens is.
-Temperatures change no answer, so a form's own calibration plays no part. The logits must also be on the trained form's scale:
-a scale that is wrong everywhere flips nothing and still spoils every probability.
+Where spans are asked for, a text flips when one of its spans does, and is a close call when one of its tokens is. A vector
+flips when it moves by more than 0.05 of its length, and may on no account by more than 0.2. Temperatures change no answer, so
+a form's own calibration plays no part. The logits must also be on the trained form's scale: a scale that is wrong everywhere
+flips nothing and still spoils every probability.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ Predict = Callable[[Any], Outputs]
 
 def measure(predictions: Predictions, costs: Mapping[str, float] | None = None) -> dict[str, Any]:
     """``close_calls``: how many answers a lower precision may flip, and the share of all they are."""
-    if is_number(predictions.outputs):
+    if is_number(predictions.outputs) or is_vector(predictions.outputs):
         return {"close_calls": {"rows": 0, "share": 0.0}}
     close = margins(predictions.outputs) < CLOSE
     return {"close_calls": {"rows": int(close.sum()), "share": float(close.mean())}}
@@ -70,13 +71,18 @@ def is_number(outputs: Outputs) -> bool:
     return outputs.low is not None
 
 
+def is_vector(outputs: Outputs) -> bool:
+    """Whether the answers are the vectors of two texts each."""
+    return outputs.choice.ndim == 2 and outputs.choice.dtype.kind == "f"
+
+
 def margins(outputs: Outputs) -> np.ndarray:
     """How far each answer is from another one, (n,).
 
     Probability of the best label minus that of the second best, of a text with spans that of its least sure token; with any
     number of labels, twice the distance to the cut of the label nearest to it; numbers are never close to another answer.
     """
-    if is_number(outputs):
+    if is_number(outputs) or is_vector(outputs):
         return np.ones(len(outputs.choice))
     if isinstance(outputs.probabilities, Tokens):
         return _least_margins(outputs.probabilities)
@@ -96,6 +102,8 @@ def moved(trained: Outputs, served: Outputs) -> float:
     """
     if is_number(trained):
         return float(np.abs(trained.logits - served.logits).max(initial=0.0)) / FAR
+    if is_vector(trained):
+        return float(_apart(trained, served).max(initial=0.0)) / FAR
     if trained.choice.ndim == 2:
         return float(np.abs(trained.probabilities - served.probabilities).max(initial=0.0)) / (CLOSE / 2)
     if isinstance(trained.probabilities, Tokens):
@@ -138,6 +146,9 @@ def _flips(trained: Outputs, served: Outputs) -> tuple[np.ndarray, np.ndarray]:
     if is_number(trained):
         moved = np.abs(trained.logits - served.logits)[:, 0]
         return moved > MOVED, moved > FAR
+    if is_vector(trained):
+        moved = _apart(trained, served)
+        return moved > MOVED, moved > FAR
     if trained.choice.dtype == object:
         changed = ~right(served.choice, trained.choice)
         return changed, changed & (margins(trained) >= CLOSE)
@@ -146,6 +157,14 @@ def _flips(trained: Outputs, served: Outputs) -> tuple[np.ndarray, np.ndarray]:
         return changed.any(axis=1), (changed & (_distances(trained) >= CLOSE)).any(axis=1)
     flipped = trained.logits.argmax(axis=1) != served.logits.argmax(axis=1)
     return flipped, flipped & (margins(trained) >= CLOSE)
+
+
+def _apart(trained: Outputs, served: Outputs) -> np.ndarray:
+    """How far the vectors of each row have moved, the farther of both, as a share of their length, (n,)."""
+    sides = [np.asarray(one.logits, dtype=np.float64).reshape(len(one.logits), 2, -1) for one in (trained, served)]
+    lengths = np.linalg.norm(sides[0], axis=2)
+    moved = np.linalg.norm(sides[1] - sides[0], axis=2) / np.where(lengths > 0, lengths, 1.0)
+    return np.asarray(moved.max(axis=1, initial=0.0))
 
 
 def _edge(outputs: Outputs) -> float:

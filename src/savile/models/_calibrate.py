@@ -18,6 +18,8 @@ from savile.base.records import Calibration, Outputs
 from savile.models import _maps, _span_maps
 from savile.models._spans import TOKEN
 from savile.models._thresholds import accuracy_threshold, cost_threshold
+from savile.models._vectors import VECTOR
+from savile.models._vectors import log_losses as vector_losses
 
 Decode = Callable[[np.ndarray], np.ndarray]
 COVERAGE = 0.9  # of the interval around a number
@@ -42,7 +44,7 @@ def calibrate(
         start: what is kept where there is nothing to fit: units of a number, a threshold chosen before.
     """
     start = start or Calibration()
-    if not len(gold):
+    if not len(gold) or head.loss == VECTOR:
         return start
     if head.loss == "squared_error":
         return replace(start, spread=conformal(np.abs(gold - decide(head, logits, start).choice)))
@@ -84,6 +86,9 @@ def decide(head: HeadSpec, logits: Any, calibration: Calibration) -> Outputs:
     """Logits (n, outputs), or `Tokens` -> calibrated answers."""
     if head.loss == TOKEN:
         return _span_maps.decide(head, logits, calibration)
+    if head.loss == VECTOR:  # nothing is doubted, and nothing left to a person
+        sure, nobody = np.full(len(logits), np.nan), np.zeros(len(logits), dtype=bool)
+        return Outputs(logits, np.zeros((len(logits), 0)), logits, sure, nobody)
     if head.loss == "squared_error":
         number = calibration.shift + calibration.scale * head.decode(logits)[:, 0]
         unsure, nobody = np.full(len(number), np.nan), np.zeros(len(number), dtype=bool)
@@ -115,10 +120,13 @@ def log_loss(head: HeadSpec, logits: Any, gold: np.ndarray, calibration: Calibra
 
 def log_losses(head: HeadSpec, logits: Any, gold: np.ndarray, calibration: Calibration) -> np.ndarray:
     """Negative log probability of what is right in each row, (n,), natural logarithm, with any number of labels the mean of
-    all, of spans the mean of all tokens; of numbers the squared error in standard units.
+    all, of spans the mean of all tokens; of numbers the squared error in standard units, of vectors that of each pair among
+    all second texts.
     """
     if head.loss == TOKEN:
         return _span_maps.log_losses(head, logits, gold, calibration)
+    if head.loss == VECTOR:
+        return vector_losses(logits, gold)
     if head.loss == "squared_error":
         return np.asarray(np.square((gold - decide(head, logits, calibration).choice) / calibration.scale))
     probabilities = np.clip(_probabilities(head, logits, calibration), 1e-15, 1 - 1e-15)

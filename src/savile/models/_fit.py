@@ -23,6 +23,7 @@ from savile.models._rows import shuffled_batches
 from savile.models._settings import FitSettings, Fitted
 from savile.models._soup import soup
 from savile.models._source import Rows, Score, Source, best_device, precision
+from savile.models._vectors import VECTOR
 from savile.models._within import within
 
 PROBE_STEPS = 4
@@ -204,21 +205,27 @@ class _Loop:
                 act(self.network, self.step + 1, self.total)
 
     def _backward(self, batch: np.ndarray, share: int) -> float:
-        targets, settings = self.rows.due(batch).to(self.network.device), self.settings
-
         def loss_of(disturb: _robust.Disturb | None) -> torch.Tensor:
-            passes = [self.rows.logits(batch, disturb, learning=True) for _ in range(2 if settings.rdrop else 1)]
-            several = [row_loss(self.network.loss, one, targets, self.weights, settings.label_smoothing) for one in passes]
-            loss = torch.stack(several).mean()
-            if settings.rdrop:
-                loss = loss + settings.rdrop * _robust.agreement(passes[0], passes[1], self.network.loss)
+            loss = self._loss(batch, disturb)
             for one in self.watching:
                 if hasattr(one, "penalty"):
                     loss = loss + one.penalty(self.network)
             return loss / share
 
         self.tokens += int(self.rows.tokens.lengths[batch].sum())
-        return _robust.backward(loss_of, settings)
+        return _robust.backward(loss_of, self.settings)
+
+    def _loss(self, batch: np.ndarray, disturb: _robust.Disturb | None) -> torch.Tensor:
+        """The mean loss of some rows; with R-Drop, that of two passes and of their disagreement."""
+        if self.rows.vectors is not None:
+            return self.rows.contrasted(batch, disturb)
+        targets, settings = self.rows.due(batch).to(self.network.device), self.settings
+        passes = [self.rows.logits(batch, disturb, learning=True) for _ in range(2 if settings.rdrop else 1)]
+        several = [row_loss(self.network.loss, one, targets, self.weights, settings.label_smoothing) for one in passes]
+        loss = torch.stack(several).mean()
+        if not settings.rdrop:
+            return loss
+        return loss + settings.rdrop * _robust.agreement(passes[0], passes[1], self.network.loss)
 
     def _evaluate(self) -> bool:
         """Score the validation rows and keep the best weights; True when patience has run out."""
@@ -320,7 +327,7 @@ def _optimizer(named: dict[str, torch.nn.Parameter], settings: FitSettings) -> t
 def _class_weights(network: TextEncoder, rows: Source, settings: FitSettings) -> torch.Tensor | None:
     """The weight of each label, (outputs,), or of its positive rows where any number of labels is given."""
     outputs = len(network.labels)
-    if settings.class_weights == "none" or network.loss == "squared_error":
+    if settings.class_weights == "none" or network.loss in ("squared_error", VECTOR):
         return None
     if rows.spans is not None:
         each = rows.spans.counts().clamp(min=1).float()

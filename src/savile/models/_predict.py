@@ -19,6 +19,7 @@ from savile.base.outputs import Tokens
 from savile.base.records import Calibration, Model, Outputs
 from savile.models._calibrate import decide
 from savile.models._spans import TOKEN, answered, padded_run, windows
+from savile.models._vectors import VECTOR, paired, shortened
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -59,6 +60,8 @@ class Predictor:
             self._run = catalogue.get("engines", engine).open(files, threads or 0)
             self._tokens = family.cutter(files) if tags else family.tokens(files)
             self._logits = self._engine_tokens if tags else self._engine_logits
+            if self.head.loss == VECTOR:
+                self._logits = lambda texts: paired(texts, self._engine_logits)
 
     def __call__(self, inputs: Inputs | Sequence[Mapping[str, Any]]) -> Outputs:
         """Texts or rows (see `logits`) -> calibrated answers, in the order given."""
@@ -79,6 +82,17 @@ class Predictor:
         traces = [self._mask.traced(str(text)) for text in inputs]
         found: Tokens = self._logits([trace.text for trace in traces])
         return found.moved(back(found, traces)) if any(trace.moved for trace in traces) else found
+
+    def vectors(self, texts: Sequence[str], size: int | None = None) -> np.ndarray:
+        """Texts -> their vectors, unit length, float32 (n, d), or the first `size` numbers of them, made unit length again.
+
+        Raises:
+            InputError: the model makes no vectors, or shorter ones.
+        """
+        if self.head.loss != VECTOR:
+            raise InputError("a model of the task embed", f"the task {self.model.task}", "Adapt with --task embed.")
+        whole = self.logits(texts)
+        return shortened(whole[:, : whole.shape[1] // 2], size)
 
     def masked(self, inputs: Inputs | Sequence[Mapping[str, Any]]) -> Inputs:
         """The inputs as the model sees them."""
@@ -121,9 +135,11 @@ class Predictor:
     def _engine_logits(self, texts: Sequence[str]) -> np.ndarray:
         ids = self.tokens(texts)
         lengths = np.array([len(row) for row in ids])
-        logits = np.empty((len(ids), self.head.outputs), dtype=np.float32)
+        logits = np.empty((len(ids), 0), dtype=np.float32)
         for rows in batches(lengths):
-            logits[rows] = self._run(*pad([ids[row] for row in rows]))
+            some = self._run(*pad([ids[row] for row in rows]))
+            logits = logits if logits.shape[1] else np.empty((len(ids), some.shape[1]), dtype=np.float32)
+            logits[rows] = some
         return logits
 
 

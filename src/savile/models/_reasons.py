@@ -17,6 +17,7 @@ import numpy as np
 
 from savile.base import catalogue
 from savile.models._spans import TOKEN
+from savile.models._vectors import VECTOR
 
 if TYPE_CHECKING:
     from savile.models._predict import Predictor
@@ -77,6 +78,8 @@ def explain(predictor: Predictor, inputs: Any) -> list[Explained]:
         return []
     if predictor.head.loss == TOKEN:
         return [Explained((), 0.0, None)] * len(inputs)  # a span is its own reason
+    if predictor.head.loss == VECTOR:
+        return [Explained((), 0.0, None)] * len(inputs)  # a vector has no label to speak for
     family = catalogue.get("families", predictor.model.family)
     asked = predictor.masked(inputs)
     outputs = predictor.decide(predictor._logits(asked))

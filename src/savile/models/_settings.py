@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from savile.models._vectors import TEMPERATURE
+
 
 @dataclass(frozen=True)
 class FitSettings:
@@ -39,6 +41,8 @@ class FitSettings:
         evaluations: how often the validation rows are scored, evenly spaced, when they are given.
         patience: evaluations without a better score before training stops; 0 never stops early.
         strength: inverse L2 penalty when only the head learns; 0 chooses it by cross-validation.
+        temperature: of vectors, what cosines are divided by.
+        sizes: of vectors, how many of their first numbers are to be vectors, too.
         minutes: time budget; becomes `most_rows` and `most_steps` by measured probes before step 1, and is forgotten.
         checkpoint_seconds: least time between two checkpoints.
         seed: of the order of rows and of dropout.
@@ -73,6 +77,8 @@ class FitSettings:
     evaluations: int = 4
     patience: int = 0
     strength: float = 0.0
+    temperature: float = TEMPERATURE
+    sizes: tuple[int, ...] = ()
     minutes: float = 0.0
     checkpoint_seconds: float = 30.0
     seed: int = 0

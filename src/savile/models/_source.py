@@ -10,12 +10,14 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+from savile.models._contrastive import VectorRows, judged
 from savile.models._head import best_strength, convex_head, row_loss
 from savile.models._network import TextEncoder
 from savile.models._rows import HiddenRows, TokenRows, autocast, embed, sorted_batches
 from savile.models._settings import FitSettings
 from savile.models._spans import TOKEN
 from savile.models._tagged_rows import TaggedRows
+from savile.models._vectors import VECTOR
 
 Rows = tuple[Sequence[str], np.ndarray]
 Score = Callable[[Any, Any], float]
@@ -30,6 +32,17 @@ class Source:
         self.precision = precision(settings, network.device)
         self.targets: torch.Tensor
         self.spans: TaggedRows | None = None
+        self.vectors: VectorRows | None = None
+        self.pooled: torch.Tensor | None = None
+        self.below: HiddenRows | None = None
+        self.upper: Any = None
+        if network.loss == VECTOR:
+            self.given, self.depth = rows, 0
+            self.vectors = VectorRows(network, rows, settings, self.precision)
+            self.tokens = self.vectors.tokens
+            if depth is None and hasattr(network, "see"):
+                network.see(self.tokens.flat)
+            return
         if network.loss == TOKEN:
             self.spans = TaggedRows(network, texts, targets)
             self.tokens = TokenRows(self.spans.ids, network.pad_id)
@@ -37,8 +50,6 @@ class Source:
             kind = np.int64 if network.loss == "cross_entropy" and np.ndim(targets) == 1 else np.float32
             self.targets = torch.from_numpy(np.asarray(targets, dtype=kind))
             self.tokens = TokenRows(network.encode(texts), network.pad_id)
-        self.pooled: torch.Tensor | None = None
-        self.below: HiddenRows | None = None
         training = depth is None
         see = getattr(network, "see", None)
         if training and see is not None:
@@ -57,11 +68,19 @@ class Source:
 
     def judged(self, score: Score) -> tuple[float, float]:
         """The score, and the loss, of what the network answers now."""
+        if self.vectors is not None:
+            return judged(predict_rows(self), self.given[1], score)
         logits = predict_rows(self)
         if self.spans is not None:
             return self.spans.judged(logits, score)
         loss = row_loss(self.network.loss, logits, self.targets).item()
         return float(score(answered(self.network, logits), self.targets.numpy())), loss
+
+    def contrasted(self, rows: np.ndarray, disturb: Callable[[torch.Tensor], torch.Tensor] | None = None) -> torch.Tensor:
+        """The loss of some pairs of texts."""
+        assert self.vectors is not None
+        with autocast(self.precision, self.network.device), _disturbed(self.network, disturb):
+            return self.vectors.loss(rows)
 
     def logits(
         self, rows: np.ndarray, disturb: Callable[[torch.Tensor], torch.Tensor] | None = None, learning: bool = False
@@ -103,6 +122,10 @@ def _disturbed(network: TextEncoder, disturb: Callable[[torch.Tensor], torch.Ten
 def predict_rows(source: Source) -> Any:
     """Logits of all rows of a source, (n, outputs), or (s, outputs) each where tokens are answered."""
     source.network.eval()
+    if source.vectors is not None:
+        from savile.models.encoder import predict
+
+        return predict(source.network, source.given[0])
     if source.spans is not None:
         found = [torch.zeros(0)] * len(source.tokens)
         for rows in sorted_batches(source.tokens.lengths):

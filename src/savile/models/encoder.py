@@ -16,6 +16,7 @@ from savile.base.errors import CorruptError, InputError
 from savile.base.records import Model, canonical
 from savile.models import _spans
 from savile.models._spans import TOKEN
+from savile.models._vectors import VECTOR, paired
 
 if TYPE_CHECKING:
     import torch
@@ -60,7 +61,11 @@ def create(
 def for_task(network: TextEncoder | SentenceEncoder, loss: Loss, pairs: bool) -> None:
     """Make the fresh head the one that a task asks for: two texts a row, or outputs for every token."""
     network.loss = loss
-    if pairs:
+    if loss == VECTOR:
+        from savile.models._contrastive import VectorHead
+
+        network.head = VectorHead(network.width)
+    elif pairs:
         network.pair_up()
     if loss == TOKEN:
         network.tag(catalogue.get("tasks", "tag").head(len(network.labels)).outputs)
@@ -156,10 +161,14 @@ def restored(model: Model, form: str, create: Callable[..., Any], fill: Callable
 
 
 def predict(network: TextEncoder, texts: Sequence[str]) -> Any:
-    """Texts -> logits in fp32, (n, outputs), or of their tokens where it tags."""
+    """Texts -> logits in fp32, (n, outputs), or of their tokens where it tags, or both texts' vectors."""
     if network.loss == TOKEN:
         return _spans.answered(texts, network.cutter, lambda rows: _each(network, rows), len(network.head.bias))
-    return np.stack(_each(network, network.encode(texts))) if len(texts) else np.zeros((0, len(network.labels)), np.float32)
+    if not len(texts):
+        return np.zeros((0, len(network.labels)), np.float32)
+    if network.loss == VECTOR:
+        return paired(texts, lambda some: np.stack(_each(network, network.encode(some))))
+    return np.stack(_each(network, network.encode(texts)))
 
 
 def _each(network: TextEncoder, ids: Sequence[list[int]]) -> list[np.ndarray]:

@@ -17,9 +17,11 @@ from savile.base.answers import compared
 from savile.base.contracts import Reads, Rows
 from savile.base.errors import CorruptError
 from savile.base.records import Model, canonical
-from savile.models import _linear_tags
+from savile.models import _bm25, _linear_tags
+from savile.models._bm25 import Bm25
 from savile.models._reasons import Contributions
 from savile.models._spans import TOKEN
+from savile.models._vectors import VECTOR
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
@@ -63,14 +65,17 @@ class Linear:
     labels: tuple[str, ...]
 
 
-def fit(data: Rows, task: str = "classify", settings: Settings | None = None) -> Linear | LinearTags:
+def fit(data: Rows, task: str = "classify", settings: Settings | None = None) -> Linear | LinearTags | Bm25:
     """Fit on TF-IDF features: support vector machines, one against the rest a label, or ridge regression of a number.
 
-    Spans are found by what tokens and their neighbours are, see `_linear_tags`.
+    Spans are found by what tokens and their neighbours are, see `_linear_tags`; texts that belong together by BM25, see
+    `_bm25`.
     """
     head = catalogue.get("tasks", task).head(len(data.labels))
     if head.loss == TOKEN:
         return _linear_tags.fit(data, head.outputs)
+    if head.loss == VECTOR:
+        return _bm25.fit(list(data.inputs))
     texts, settings = [compared(text) for text in data.inputs], settings or Settings()
     blocks = _blocks(texts, settings)
     vectorisers = [_vectoriser(block).fit(texts) for block in blocks]
@@ -83,8 +88,10 @@ def fit(data: Rows, task: str = "classify", settings: Settings | None = None) ->
     return Linear(blocks, vocabularies, idf, weight, bias, tuple(data.labels))
 
 
-def save(linear: Linear | LinearTags) -> dict[str, Path | bytes]:
+def save(linear: Linear | LinearTags | Bm25) -> dict[str, Path | bytes]:
     """The files of the form ``linear``."""
+    if isinstance(linear, Bm25):
+        return _bm25.files(linear)
     if isinstance(linear, LinearTags):
         return _linear_tags.files(linear)
     from safetensors.numpy import save as to_bytes
@@ -97,7 +104,7 @@ def save(linear: Linear | LinearTags) -> dict[str, Path | bytes]:
     }
 
 
-def load(model: Model, form: str = FORM) -> Linear | LinearTags:
+def load(model: Model, form: str = FORM) -> Linear | LinearTags | Bm25:
     """The fitted model of a saved one.
 
     Raises:
@@ -111,6 +118,8 @@ def load(model: Model, form: str = FORM) -> Linear | LinearTags:
         spec = json.loads(files["linear.json"].read_text())
         if "tags" in spec:
             return _linear_tags.of_files(files)
+        if "bm25" in spec:
+            return _bm25.of_files(files)
         terms = json.loads(files["vocabularies.json"].read_text())
         tensors = load_file(files["linear.safetensors"])
     except (SafetensorError, ValueError, KeyError) as error:
@@ -121,8 +130,10 @@ def load(model: Model, form: str = FORM) -> Linear | LinearTags:
     return Linear(tuple(spec["blocks"]), vocabularies, **tensors, labels=tuple(spec["labels"]))
 
 
-def predict(linear: Linear | LinearTags, texts: Sequence[str]) -> Any:
-    """Texts -> one margin a label, float32 (n, outputs), or log-odds of their tokens."""
+def predict(linear: Linear | LinearTags | Bm25, texts: Sequence[str]) -> Any:
+    """Texts -> one margin a label, float32 (n, outputs), or log-odds of their tokens, or vectors of both their parts."""
+    if isinstance(linear, Bm25):
+        return _bm25.predict(linear, texts)
     if isinstance(linear, LinearTags):
         return _linear_tags.predict(linear, texts)
     features = _features(linear, texts).astype(np.float32)

@@ -41,7 +41,7 @@ def asked_rows(body: bytes, columns: Mapping[str, str]) -> list[dict[str, Any]]:
     """
     rows = _several(body, "row", "rows", dict)
     letters = [value for row in rows for value in row.values() if isinstance(value, str)]
-    _checked(letters)
+    checked(letters)
     try:
         tabled(rows, columns)
     except InputError as error:
@@ -58,7 +58,7 @@ def asked_pairs(body: bytes) -> list[str]:
     pairs = _several(body, "pair", "pairs", list)
     if not all(len(pair) == 2 and all(isinstance(text, str) for text in pair) for pair in pairs):
         raise Problem(422, "shape", 'A pair is two strings: ["…", "…"].')
-    _checked([text for pair in pairs for text in pair])
+    checked([text for pair in pairs for text in pair])
     return [answers.pair(*pair) for pair in pairs]
 
 
@@ -68,7 +68,7 @@ def asked(body: bytes) -> list[str]:
     Raises:
         Problem: it is no JSON, of another shape, or a text is too long or no Unicode.
     """
-    return _checked(_several(body, "text", "texts", str))
+    return checked(_several(body, "text", "texts", str))
 
 
 def _several(body: bytes, one: str, many: str, kind: type) -> list[Any]:
@@ -90,7 +90,12 @@ def _several(body: bytes, one: str, many: str, kind: type) -> list[Any]:
     return texts
 
 
-def _checked(texts: list[str]) -> list[str]:
+def checked(texts: list[str]) -> list[str]:
+    """The texts, when a model can read them.
+
+    Raises:
+        Problem: one is too long or no Unicode.
+    """
     if any(len(text) > MAX_LETTERS for text in texts):
         raise Problem(422, "length", f"A text has at most {MAX_LETTERS} characters.")
     try:

@@ -79,6 +79,9 @@ def said(predictor: Predictor, outputs: Outputs, texts: Any = ()) -> list[dict[s
             }
             for spans, sure, abstain, text in zip(outputs.choice, outputs.confidence, outputs.abstain, texts, strict=True)
         ]
+    if catalogue.get("metrics", "parity").is_vector(outputs):
+        alike = catalogue.get("tasks", "embed").alike(outputs.logits)
+        return [{"similarity": round(float(one), 6), "abstain": False} for one in alike]
     for row in range(len(outputs.logits)):
         if outputs.low is not None and outputs.high is not None:
             number, low, high = (round(float(values[row]), 6) for values in (outputs.choice, outputs.low, outputs.high))

@@ -27,7 +27,7 @@ from savile.base.contracts import App
 from savile.base.events import emit
 from savile.base.records import Release
 from savile.models import Predictor
-from savile.serving import _apps, _bundle, _schema
+from savile.serving import _apps, _bundle, _embeddings, _schema
 from savile.serving._asked import Problem, asked, asked_pairs, asked_rows
 from savile.serving._batching import Busy
 from savile.serving._follow import Follower
@@ -142,6 +142,8 @@ def app(service: Service) -> Asgi:
     }  # nothing is exported behind our back
     api = FastAPI(title="Savile", version=version("savile"), docs_url=None, redoc_url=None, telemetry=silent)
     _answers(api, service)
+    if service.now.predictor.head.loss == "contrastive":
+        _embeddings.mount(api, service, _body)
     _health(api, service)
     _apps.mount(api, service, _body, Problem)
 

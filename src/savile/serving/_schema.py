@@ -47,6 +47,7 @@ _KINDS: dict[str, dict[str, Any]] = {
         },
         "probability": {**PROBABILITY, "description": "of the span or token that is least surely given or left out"},
     },
+    "contrastive": {"similarity": {"type": "number", "description": "cosine of both texts"}},
     "squared_error": {
         "value": {"type": "number"},
         "low": {"type": "number", "description": "nine in ten lie between low and high"},
@@ -109,6 +110,26 @@ _REFUSALS: dict[int | str, dict[str, Any]] = {
     503: _says("busy, or not answering as released", ERROR),
     **_KEY,
 }
+EMBED: dict[str, Any] = {
+    "required": True,
+    "content": {
+        "application/json": {
+            "schema": {
+                "type": "object",
+                "required": ["input"],
+                "additionalProperties": False,
+                "properties": {
+                    "input": {"oneOf": [TEXT, TEXTS]},
+                    "model": {"description": "of no meaning: one model serves here"},
+                    "dimensions": {"type": "integer", "minimum": 1, "description": "the first so many numbers of each vector"},
+                    "encoding_format": {"enum": ["float", "base64"], "default": "float"},
+                    "user": {"description": "of no meaning"},
+                },
+            }
+        }
+    },
+}
+EMBEDDED: dict[int | str, dict[str, Any]] = {**_REFUSALS, 200: _says("a vector of unit length for each text, in order")}
 APP: dict[int | str, dict[str, Any]] = {**_REFUSALS, 200: _says("what the app came to, with the digest of the release")}
 MODELS: dict[int | str, dict[str, Any]] = {200: _says("what serves"), **_KEY}
 PLAIN: dict[int | str, dict[str, Any]] = {200: _says("JSON"), **_KEY}

@@ -16,9 +16,10 @@ from savile.base.errors import DataError
 from savile.tasks._texts import fields, render
 from savile.tasks.classify import softmax
 
-__all__ = ["FAMILY", "METRIC", "PAIRS", "RANKED", "SIGNS", "fields", "head", "labels", "render", "score"]
+__all__ = ["FAMILY", "GROUPED", "METRIC", "PAIRS", "RANKED", "SIGNS", "fields", "head", "labels", "render", "score"]
 
 PAIRS = True  # a query and a candidate a row
+GROUPED = True  # rows of one query stay together
 RANKED = True  # measured query by query; candidates are chosen by their probabilities, not by the label
 METRIC = "ndcg_10"
 FAMILY = "retriever"  # tried before others
