@@ -19,11 +19,12 @@ from savile.evaluation import _measure
 from savile.evaluation import parity as proof
 from savile.evaluation._card import model_card
 from savile.evaluation._gate import check_slices, gate, verdict
+from savile.evaluation._harm import Bars, harmless
 from savile.evaluation._page import report_page
 from savile.evaluation._why import reasons
 from savile.evaluation._words import summary
 
-__all__ = ["check", "digest_of", "evaluate", "gate"]
+__all__ = ["Bars", "check", "digest_of", "evaluate", "gate", "harmless"]
 
 
 def evaluate(
