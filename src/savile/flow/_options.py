@@ -54,8 +54,10 @@ class OnLibrary(Common, total=False):
 
 
 class OnInit(OnFile, total=False):
-    """Writing what later runs follow: `checks`, the column of good and bad rows, writes assertions instead of a recipe."""
+    """Writing what later runs follow: `goal`, what it is for, settles base, method, budget and metric; `checks`, the column of
+    good and bad rows, writes assertions instead of a recipe."""
 
+    goal: str
     checks: str
 
 

@@ -7,7 +7,7 @@ from typing import Any, Unpack
 
 from savile.base.errors import InputError
 from savile.base.events import emit
-from savile.flow import _contract, _imports, _line, _order
+from savile.flow import _contract, _goals, _imports, _line, _order
 from savile.flow._options import OnInit
 from savile.flow._result import envelope
 
@@ -30,6 +30,7 @@ def init(
         text: column with the texts; inferred when left out.
         test: file with a published test set.
         task: what is asked; inferred from the label when left out.
+        goal: support, sentiment, profile, process, forecast or code: base, method and metric that suit it, with the reasons.
         checks: column saying which rows are good (good, yes, 1, pass, ok); writes STEM.assertions.yaml, no recipe.
         settings: dotted keys of the recipe and their values.
 
@@ -66,14 +67,17 @@ def _seen(source: str | Path, *rest: Any) -> tuple[_order.Order, list[dict[str, 
     from savile import data
 
     label, text, test, more = rest
+    asked = dict(more.get("settings") or {})
+    if more.get("goal"):
+        asked = _goals.settings(more["goal"], {**({"task.kind": more["task"]} if more.get("task") else {}), **asked})
     named = {"task.label": label, "task.text": text, "data.test": test, "task.kind": more.get("task")}
     other = _imports.read(Path(source)) if Path(source).name.endswith(_order.RECIPE_SUFFIXES) else None
     if other is None:
-        order = _order.settle(source, named, more.get("settings"))
+        order = _order.settle(source, named, asked)
     else:
         for line in other.lines:
             emit("note", text=_imports.sentence(line))
-        order = _order.settle(other.source, named, {**other.settings, **(more.get("settings") or {})})
+        order = _order.settle(other.source, named, {**other.settings, **asked})
     if order.target is None:
         raise _taken(order)
     seen = data.inspect(order.recipe.data.source, _order.options(order.recipe))
