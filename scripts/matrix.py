@@ -148,7 +148,7 @@ def _tried(name: str, task: str) -> str:
     inputs = pa.table({"amount": np.arange(60.0), "kind": [str(i) for i in number]}) if family.reads == "table" else texts
     if loss == "token_cross_entropy":
         targets = plugin.targets([[[0, 4, ("a", "b")[i]]] for i in number], ("a", "b"))
-    labels = ("value",) if loss == "squared_error" else ("a", "b")
+    labels = ("value",) if loss in ("squared_error", "contrastive") else ("a", "b")
     try:
         family.fit(Rows(inputs, targets, labels), task, family.Settings())
     except SavileError as refused:

@@ -240,10 +240,13 @@ def _few_steps(network: Any, learning: Sequence[Any], steps: int = 20) -> list[f
 
 
 def _drawn(vectors: Any) -> Any:
-    """A loss of vectors: each is drawn towards the next one."""
+    """A loss of vectors: each is drawn towards a place of its own."""
+    import torch
+
     from savile.models._contrastive import multiple_negatives
 
-    return multiple_negatives(vectors, vectors.roll(1, dims=0).detach(), 0.5)
+    places = torch.randn(vectors.shape, generator=torch.Generator().manual_seed(0))
+    return multiple_negatives(vectors, torch.nn.functional.normalize(places, dim=-1), 0.5)
 
 
 def _batch(network: Any) -> tuple[Any, Any]:

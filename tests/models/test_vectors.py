@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from savile.base import answers, catalogue
@@ -129,6 +129,7 @@ def test_a_resumed_run_ends_with_the_same_weights(tiny, tmp_path, monkeypatch):
     assert np.array_equal(encoder.predict(whole, QUESTIONS), encoder.predict(again, QUESTIONS))
 
 
+@settings(deadline=None)
 @given(st.integers(2, 12), st.integers(0, 1000))
 def test_the_truth_scores_best_and_the_order_of_rows_is_nothing(n, seed):
     rng = np.random.default_rng(seed)

@@ -142,7 +142,7 @@ def app(service: Service) -> Asgi:
     }  # nothing is exported behind our back
     api = FastAPI(title="Savile", version=version("savile"), docs_url=None, redoc_url=None, telemetry=silent)
     _answers(api, service)
-    if service.now.predictor.head.loss == "contrastive":
+    if service.now.predictor.head.loss == "contrastive" and service.now.predictor.model.base:
         _embeddings.mount(api, service, _body)
     _health(api, service)
     _apps.mount(api, service, _body, Problem)
