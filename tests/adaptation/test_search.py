@@ -1,10 +1,16 @@
 """A search tries what the base can carry, goes on where it stopped, and shows the best compromises."""
 
+from pathlib import Path
+
+import numpy as np
 import pytest
 from easy_data import dataset
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from savile.adaptation import _folds, _search, adapt
-from savile.base.errors import InputError
+from savile.adaptation import _folds, _front, _search, adapt
+from savile.base import catalogue
+from savile.base.errors import InputError, UnknownNameError
 
 pytest.importorskip("optuna")
 SETTINGS = {"trials": 4, "epochs": 1.0, "least_steps": 12}
@@ -37,9 +43,91 @@ def test_good_enough_ends_it(tiny):
     assert len(model.facts["tried"]) == 3
 
 
-def test_the_front_holds_what_no_other_beats():
-    found = [{"score": s, "share": p} for s, p in ((0.9, 0.5), (0.8, 0.1), (0.7, 0.2), (0.95, 0.6), (0.8, 0.1))]
-    assert _search.front(found) == [1, 4, 0, 3]
+def test_the_front_is_a_page_to_pick_from(tiny, monkeypatch):
+    monkeypatch.setattr(_search, "NOT_SEARCHED", tuple(set(catalogue.names("methods")) - {"lora", "bitfit", "full"}))
+    goals = ["score", "share", "latency", "memory", "energy"]
+    model = adapt(dataset(60), tiny, "search", settings={**SETTINGS, "goals": goals, "pick": "share"})
+    entries, front = model.facts["tried"], model.facts["front"]
+    assert all(entry[goal] > 0 for entry in entries for goal in goals[1:])
+    picked = entries[model.facts["picked"]]
+    assert picked["share"] == min(one["share"] for one in entries if one["score"] >= max(entries, key=_merit)["low"])
+    html = Path(model.facts["pages"][0]).read_text()
+    assert all(f"savile compress {entries[place]['model']}" in html for place in front)
+
+
+def _merit(entry):
+    return entry["score"], -entry["log_loss"]
+
+
+def test_what_cannot_be_searched_for_is_refused(tiny):
+    for wrong, error in (({"goals": ["share", "score"]}, InputError), ({"goals": ["score", "speed"]}, UnknownNameError)):
+        with pytest.raises(error):
+            adapt(dataset(60), tiny, "search", settings={**SETTINGS, **wrong})
+    with pytest.raises(UnknownNameError, match="pick"):
+        adapt(dataset(60), tiny, "search", settings={**SETTINGS, "pick": "best"})
+
+
+def made_up(params, cheap):
+    """A score that depends on the method and its rate, a little less for cheap trials, and a share."""
+    method = ("a", "b", "c", "d").index(params["method"])
+    score = 0.6 + 0.1 * method - 0.05 * abs(params["rate"] - 1.0) - (0.05 if cheap else 0.0)
+    return score, 10.0 ** (method - 4) * params.get("rank", 1)
+
+
+RANKED = {"a": False, "b": True, "c": False, "d": True}
+
+
+def test_cheap_trials_come_first_and_the_best_of_them_are_taken_further():
+    asked = []
+    trials = _search.explore(
+        lambda trial: _search.proposed(trial, RANKED),
+        lambda params, cheap: asked.append((params, cheap)) or made_up(params, cheap),
+        _search.Plan(trials=16),
+    )
+    assert [trial.cheap for trial in trials] == [True] * 8 + [False] * 8
+    assert len(asked) == len({str(one) for one in asked}) == 16
+    cheap = np.array([trial.values for trial in trials[:8]])
+    best = {str(trials[row].params) for row in _front.front(_search.goodness(cheap))}
+    taken = [str(trial.params) for trial in trials[8:12]]
+    assert set(taken) <= best or best <= set(taken)
+    assert all("rank" in trial.params for trial in trials if RANKED[trial.params["method"]])
+
+
+def test_the_same_seed_proposes_the_same_and_another_another():
+    def run(seed):
+        return [
+            str(trial)
+            for trial in _search.explore(lambda one: _search.proposed(one, RANKED), made_up, _search.Plan(trials=10), seed)
+        ]
+
+    assert run(0) == run(0) != run(1)
+
+
+def test_a_small_space_ends_by_itself():
+    trials = _search.explore(lambda one: _search.proposed(one, {"a": False}), made_up, _search.Plan(trials=40))
+    assert len(trials) == 2 * len(_search.RATES)
+
+
+rows = st.lists(st.tuples(st.integers(0, 4), st.integers(0, 4), st.integers(0, 4)), min_size=1, max_size=8)
+
+
+@settings(deadline=None)
+@given(rows)
+def test_the_hypervolume_is_the_number_of_cells_that_are_covered(found):
+    cells = {(a, b, c) for one in found for a in range(one[0]) for b in range(one[1]) for c in range(one[2])}
+    assert _front.hypervolume(np.array(found, dtype=float), np.zeros(3)) == pytest.approx(len(cells))
+
+
+@settings(deadline=None)
+@given(rows)
+def test_nothing_on_the_front_is_beaten_and_layers_hold_every_row(found):
+    values = np.array(found)
+    best = set(_front.front(values).tolist())
+    for row, one in enumerate(values):
+        beaten = any((other >= one).all() and (other > one).any() for other in values)
+        assert (row in best) is not beaten
+    assert sorted(row for layer in _front.layers(values) for row in layer.tolist()) == list(range(len(values)))
+    assert _front.knee(values.astype(float)) in best
 
 
 def test_a_family_without_a_base_is_refused():

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from savile.adaptation import _auto, _folds
+from savile.adaptation import _auto, _before, _folds, _search
 from savile.adaptation._held import Held
 from savile.adaptation._learners import TRIAL, Learner, LoopLearner, Recipe, learner
 from savile.adaptation._train import Parts, judged, units
@@ -88,7 +88,9 @@ class Prober:
         Raises:
             KeyError: no trial of one is among those of the past.
         """
-        recipe = replace(recipe, base=self.base(recipe.base))
+        recipe = replace(recipe, base=self.base(recipe.base), settings=_before.asked(recipe.settings)[1])
+        if recipe.method == _search.METHOD:
+            return [self._searched(recipe)]
         if not _auto.chooses(recipe):
             return [self.cost(recipe, recipe.minutes)]
         found: list[Cost] = []
@@ -102,6 +104,15 @@ class Prober:
                 if candidate.base != _auto.TABLES:  # a table that cannot be learned from is left out
                     raise
         return found
+
+    def _searched(self, recipe: Recipe) -> Cost:
+        """The cost of a search: of as many trials of the method that tunes most, the cheap ones among them."""
+        plan, recipe = _search.asked(recipe)
+        one = self.cost(replace(recipe, method=_auto.TUNED), None)
+        seconds = one.seconds * plan.trials * (1 + 1 / _search.CHEAP) / 2
+        if recipe.minutes is not None:
+            seconds = min(seconds, recipe.minutes * 60 + one.seconds)
+        return replace(one, name=_search.METHOD, seconds=seconds, disk=one.disk * plan.trials)
 
     def cost(self, recipe: Recipe, minutes: float | None) -> Cost:
         """What one candidate takes within `minutes`."""

@@ -1,39 +1,89 @@
-"""``method: search``: methods and their settings tried by Optuna, cheap trials first, for quality at a small share that learns.
+"""``method: search``: methods and their settings tried by Optuna for several goals at once, cheap trials first.
 
-Trials are proposed by a multi-objective tree-structured Parzen estimator (Ozaki et al., GECCO 2020). Each is trained like any
-other candidate and remembered by the store, so that a search that was stopped goes on where it was. Half of the trials take a
-third of the steps; the best of those are trained in full.
+Trials are proposed by a multi-objective tree-structured Parzen estimator (Ozaki et al., GECCO 2020). The first half take a
+third of the steps; then the best compromises among those are trained in full (successive halving, Jamieson and Talwalkar
+2016, over non-dominated layers), and what is left goes to new proposals. Each is trained like any other candidate and
+remembered by the store, so that a search that was stopped goes on where it was.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
-from dataclasses import asdict, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+import numpy as np
+
+from savile.adaptation import _front
 from savile.adaptation._learners import Recipe, family_of, learner
+from savile.adaptation._search_page import html
 from savile.adaptation._train import EDITION, Usage, recalled, train
 from savile.base import catalogue, events
-from savile.base.errors import InputError, MissingExtraError, SavileError
+from savile.base.errors import InputError, MissingExtraError, SavileError, UnknownNameError
 from savile.base.records import Dataset, Model, canonical, digest
 
 METHOD = "search"
 TRIALS, CHEAP = 12, 3  # trials of a search; a cheap one takes one step in so many
 NOT_SEARCHED = ("head", "adapter_fusion", "autolora")  # solved exactly; needs adapters; searches for itself
 LEAST_STEPS = 24
+PROMOTED = 0.5  # share of the trials in full that go to the best cheap ones
+RATES = (0.3, 0.55, 1.0, 1.7, 3.0)  # of a method's usual learning rate
+RANKS = (2, 4, 8)
+# goal -> the fact of a model it is read from; less of each is better, but of the score
+GOALS = {"score": "", "share": "trainable_share", "latency": "answer_ms", "memory": "memory_mb", "energy": "kwh"}
+PICKS = ("score", "knee", *(goal for goal in GOALS if goal != "score"))
+
+Params = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a search is asked for.
+
+    Attributes:
+        trials: in all, cheap ones among them.
+        good_enough: validation score from which on it ends, once the cheap trials are over.
+        goals: among `GOALS`, the score first.
+        pick: which of the best compromises is kept: the best ``score``; the ``knee``, nearest to the best of every goal; or a
+            goal: the best in it among those whose score is within the interval of the best.
+    """
+
+    trials: int = TRIALS
+    good_enough: float = 2.0
+    goals: tuple[str, ...] = ("score", "share")
+    pick: str = "score"
+
+    def __post_init__(self) -> None:
+        for goal in self.goals:
+            if goal not in GOALS:
+                raise UnknownNameError("goal of a search", goal, GOALS)
+        if self.goals[:1] != ("score",) or len(set(self.goals)) < max(2, len(self.goals)):
+            raise InputError("goals that begin with score, another one at least", ", ".join(self.goals), "Correct goals.")
+        if self.pick not in PICKS:
+            raise UnknownNameError("pick of a search", self.pick, PICKS)
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What was tried: parameters, whether it was a cheap trial, and what came of each goal, as it is measured."""
+
+    params: Params
+    cheap: bool
+    values: tuple[float, ...]
 
 
 def search(data: Dataset, recipe: Recipe) -> Model:
-    """Try methods, rates and ranks on a base, and store the best again, with what was tried and the front of best compromises.
+    """Try methods, rates and ranks on a base, and store one again, with what was tried and a page of the best compromises.
 
     Args:
         data: what is learned.
-        recipe: its settings may hold ``trials``, and ``good_enough``, a validation score that ends the search.
+        recipe: its settings may hold those of `Plan`.
 
     Raises:
         InputError: a family that needs no base, or no method that its base can carry.
         MissingExtraError: Optuna is not installed.
+        UnknownNameError: no such goal or pick.
     """
     from savile.base.store import Store
 
@@ -42,30 +92,121 @@ def search(data: Dataset, recipe: Recipe) -> Model:
     known = recalled(store, key)
     if known is not None:
         return known
-    started, usage, study, tried = time.perf_counter(), Usage(), _study(recipe.seed), list[tuple[Any, Model]]()
-    settings = dict(recipe.settings)
-    trials, enough = int(settings.pop("trials", TRIALS)), float(settings.pop("good_enough", 2.0))
-    recipe = replace(recipe, settings=settings)
-    methods, cheap = carried(data, recipe), max(1, trials // 2)
-    for number in range(trials):
+    usage, plan, recipe = Usage(), *asked(recipe)
+    methods, tried, started = carried(data, recipe), list[Model](), time.perf_counter()
+
+    def values(params: Params, cheap: bool) -> tuple[float, ...]:
+        tried.append(train(data, _candidate(data, recipe, params, cheap)))
+        events.emit("progress", stage="search", done=len(tried), total=plan.trials)
+        return measured(tried[-1], plan.goals)
+
+    def enough(trials: Sequence[Trial]) -> bool:
         spent = (time.perf_counter() - started) / 60
-        if recipe.minutes is not None and spent > recipe.minutes and tried:
-            break
-        trial = study.ask()
-        model = train(data, _proposed(data, trial, recipe, methods, number < cheap))
-        score, share = float(model.facts["valid"]["score"]), float(model.facts["trainable_share"])
-        study.tell(trial, (score, share))
-        tried.append((trial.params, model))
-        events.emit("progress", stage="search", done=number + 1, total=trials)
-        if score >= enough and number >= cheap:
-            break
-    best = max((model for _, model in tried), key=_merit)
-    entries = [_entry(params, model) for params, model in tried]
-    facts = {**best.facts, **usage.facts(), "tried": entries, "front": front(entries), "fit_seconds": best.facts["seconds"]}
+        return recipe.minutes is not None and spent > recipe.minutes
+
+    ranked = {method: "rank" in _usual(data, recipe, method).method_settings for method in methods}
+    trials = explore(lambda asked: proposed(asked, ranked), values, plan, recipe.seed, enough)
+    entries = [_entry(trial, model) for trial, model in zip(trials, tried, strict=True)]
+    kept = picked(entries, plan)
+    best = tried[kept]
+    facts = {**best.facts, **usage.facts(), "tried": entries, "front": best_of(entries, plan.goals), "picked": kept}
+    facts |= {"goals": list(plan.goals), "fit_seconds": best.facts["seconds"]}
+    page = store.page(f"search-{key[:12]}.html", html(entries, facts["front"], plan.goals, kept))
+    facts["pages"] = [str(page)]
+    events.emit("note", text=f"{len(facts['front'])} of {len(entries)} trials are beaten by no other; see {page}")
     chosen: Model = store.save(replace(best, facts=facts, parents=(*best.parents, best.ref)))
-    store.audit.append("search", chosen.ref, data=data.ref, tried=[model.ref for _, model in tried], kept=best.ref)
+    store.audit.append("search", chosen.ref, data=data.ref, tried=[model.ref for model in tried], kept=best.ref)
     store.remember(key, chosen.ref)
     return chosen
+
+
+def asked(recipe: Recipe) -> tuple[Plan, Recipe]:
+    """The plan in a recipe's settings, and the recipe without it."""
+    settings = dict(recipe.settings)
+    own = {name: settings.pop(name) for name in asdict(Plan()) if name in settings}
+    own |= {"goals": tuple(own["goals"])} if "goals" in own else {}
+    return Plan(**own), replace(recipe, settings=settings)
+
+
+def explore(
+    propose: Callable[[Any], Params],
+    values: Callable[[Params, bool], tuple[float, ...]],
+    plan: Plan,
+    seed: int = 0,
+    enough: Callable[[Sequence[Trial]], bool] = lambda trials: False,
+) -> list[Trial]:
+    """The trials of a search, in order.
+
+    Args:
+        propose: a trial of Optuna -> parameters, asked of it.
+        values: parameters and whether the trial is cheap -> what came of each goal.
+        plan: how many trials, for which goals.
+        seed: of the proposals.
+        enough: whether to stop for another reason than the plan's, asked before every trial but the first.
+    """
+    study, trials = _study(seed, plan.goals), list[Trial]()
+    cheap = max(1, plan.trials // 2)
+    known: dict[tuple[str, bool], Any] = {}
+
+    def attempt(asked: Any, less: bool) -> bool:
+        params = propose(asked)
+        named = (canonical(params), less)
+        fresh = named not in known
+        if fresh:
+            known[named] = values(params, less)
+            trials.append(Trial(params, less, known[named]))
+        study.tell(asked, known[named])  # proposed again, it takes nothing
+        return fresh
+
+    def over() -> bool:
+        good = len(trials) > cheap and max(trial.values[0] for trial in trials) >= plan.good_enough
+        return len(trials) >= plan.trials or good or (bool(trials) and enough(trials))
+
+    def proposals(most: int, less: bool) -> None:
+        for _ in range(most * 20):  # a small space runs out of new ones
+            if len(trials) >= most or over():
+                return
+            attempt(study.ask(), less)
+
+    proposals(cheap, True)
+    for trial in _promising(trials, plan, round(PROMOTED * (plan.trials - cheap))):
+        if over():
+            break
+        study.enqueue_trial(dict(trial.params))
+        attempt(study.ask(), False)
+    proposals(plan.trials, False)
+    return trials
+
+
+def _promising(trials: Sequence[Trial], plan: Plan, most: int) -> list[Trial]:
+    """The cheap trials to be taken further: the best compromises, then the next best; within a layer the best score first."""
+    if not trials:
+        return []
+    goods = goodness(np.array([trial.values for trial in trials]))
+    order = [row for layer in _front.layers(goods) for row in layer[np.argsort(-goods[layer, 0], kind="stable")]]
+    return [trials[row] for row in order[:most]]
+
+
+def goodness(values: np.ndarray) -> np.ndarray:
+    """Values of goals (n, goals) -> more is better; what costs is counted in powers of ten, for a tenth of it is a step."""
+    return np.column_stack([values[:, 0], -np.log10(np.maximum(values[:, 1:], 1e-12))])
+
+
+def measured(model: Model, goals: Sequence[str]) -> tuple[float, ...]:
+    """What came of each goal."""
+    return tuple(float(model.facts[GOALS[goal]] if GOALS[goal] else model.facts["valid"][goal]) for goal in goals)
+
+
+def proposed(asked: Any, ranked: Mapping[str, bool]) -> Params:
+    """What is searched: the method, its learning rate as a multiple of the usual one, and the rank where it has one.
+
+    Args:
+        asked: a trial of Optuna.
+        ranked: method -> whether it has a rank.
+    """
+    method = asked.suggest_categorical("method", list(ranked))
+    params = {"method": method, "rate": asked.suggest_categorical("rate", RATES)}
+    return {**params, "rank": asked.suggest_categorical("rank", RANKS)} if ranked[method] else params
 
 
 def carried(data: Dataset, recipe: Recipe) -> list[str]:
@@ -81,56 +222,59 @@ def carried(data: Dataset, recipe: Recipe) -> list[str]:
         if method in NOT_SEARCHED:
             continue
         try:
-            learner(data, replace(recipe, method=method, settings={})).network()  # type: ignore[attr-defined]
+            _usual(data, recipe, method).network()
         except SavileError:
             continue
         found.append(method)
     return found
 
 
-def _proposed(data: Dataset, trial: Any, recipe: Recipe, methods: Sequence[str], cheap: bool) -> Recipe:
-    """The candidate of a trial: a method, its learning rate around the usual one, and the rank where it has one."""
-    method = trial.suggest_categorical("method", methods)
-    plain: Any = learner(data, replace(recipe, method=method, settings={}))
+def _usual(data: Dataset, recipe: Recipe, method: str) -> Any:
+    """The learner of a method with its usual settings."""
+    return learner(data, replace(recipe, method=method, settings={}))
+
+
+def _candidate(data: Dataset, recipe: Recipe, params: Params, cheap: bool) -> Recipe:
+    """The recipe of a trial; what it itself says of settings wins."""
+    plain = _usual(data, recipe, params["method"])
     usual, owned = plain.fit_settings, plain.method_settings
-    settings: dict[str, Any] = {"learning_rate": usual.learning_rate * trial.suggest_float("rate", 0.3, 3.0, log=True)}
-    if "rank" in owned:
-        rank = trial.suggest_categorical("rank", [2, 4, 8])
+    settings: dict[str, Any] = {"learning_rate": usual.learning_rate * params["rate"]}
+    if "rank" in params:
+        rank = params["rank"]
         settings |= {"rank": rank, "alpha": 2 * rank} | ({"start_rank": rank + rank // 2} if "start_rank" in owned else {})
     if cheap:
         settings["most_steps"] = max(LEAST_STEPS, usual.least_steps // CHEAP)
-    return replace(recipe, method=method, settings={**settings, **recipe.settings}, minutes=None)
+    return replace(recipe, method=params["method"], settings={**settings, **recipe.settings}, minutes=None)
 
 
-def front(entries: Sequence[dict[str, Any]]) -> list[int]:
-    """Which entries no other beats in score and in share at once, the smallest share first."""
-    better = [
-        place
-        for place, one in enumerate(entries)
-        if not any(
-            (other["score"] >= one["score"] and other["share"] <= one["share"])
-            and (other["score"], -other["share"]) != (one["score"], -one["share"])
-            for other in entries
-        )
-    ]
-    return sorted(better, key=lambda place: float(entries[place]["share"]))
+def best_of(entries: Sequence[Mapping[str, Any]], goals: Sequence[str]) -> list[int]:
+    """Which entries no other beats, the best score last."""
+    goods = goodness(np.array([[entry[goal] for goal in goals] for entry in entries]))
+    return sorted(_front.front(goods).tolist(), key=lambda place: float(entries[place]["score"]))
 
 
-def _entry(params: dict[str, Any], model: Model) -> dict[str, Any]:
-    share, seconds = model.facts["trainable_share"], model.facts["seconds"]
-    said = {"candidate": model.method, "model": model.ref, "settings": params, **model.facts["valid"]}
-    return {**said, "share": share, "steps": model.facts["steps"], "seconds": seconds}
+def picked(entries: Sequence[Mapping[str, Any]], plan: Plan) -> int:
+    """The entry that is kept, see `Plan`; of equal ones the surer."""
+    best = max(range(len(entries)), key=lambda place: (entries[place]["score"], -entries[place]["log_loss"]))
+    if plan.pick == "score":
+        return best
+    if plan.pick == "knee":
+        return _front.knee(goodness(np.array([[entry[goal] for goal in plan.goals] for entry in entries])))
+    within = [place for place, entry in enumerate(entries) if entry["score"] >= entries[best]["low"]]
+    return min(within, key=lambda place: (entries[place][plan.pick], -entries[place]["score"]))
 
 
-def _merit(model: Model) -> tuple[float, float]:
-    valid = model.facts["valid"]
-    return valid["score"], -valid["log_loss"]
+def _entry(trial: Trial, model: Model) -> dict[str, Any]:
+    costs = dict(zip(list(GOALS)[1:], measured(model, list(GOALS)[1:]), strict=True))
+    said = {"candidate": model.method, "model": model.ref, "settings": dict(trial.params), **model.facts["valid"]}
+    return {**said, **costs, "cheap": trial.cheap, "steps": model.facts["steps"], "seconds": model.facts["seconds"]}
 
 
-def _study(seed: int) -> Any:
+def _study(seed: int, goals: Sequence[str]) -> Any:
     try:
         import optuna
     except ImportError as error:
         raise MissingExtraError("optuna", "search") from error
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    return optuna.create_study(directions=["maximize", "minimize"], sampler=optuna.samplers.TPESampler(seed=seed))
+    directions = ["maximize", *["minimize"] * (len(goals) - 1)]
+    return optuna.create_study(directions=directions, sampler=optuna.samplers.TPESampler(seed=seed))
