@@ -13,11 +13,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from savile.adaptation import _search
+from savile.adaptation import _before, _search
 from savile.adaptation._auto import BY_LANGUAGE, choose, chooses, language_base
 from savile.adaptation._learners import Recipe
 from savile.adaptation._library import alike, settled
 from savile.adaptation._preference import Judged, Preference, PreferenceSettings, controlled, learn_answers, prefer
+from savile.adaptation._pretrain import pretrained
 from savile.adaptation._stage import EARLIER
 from savile.adaptation._train import train
 from savile.base.records import Dataset, Model
@@ -34,6 +35,7 @@ __all__ = [
     "controlled",
     "learn_answers",
     "prefer",
+    "pretrained",
     "settled",
     "within",
 ]
@@ -58,7 +60,8 @@ def adapt(
         minutes: budget for all of it; None trains as long as the method likes.
         settings: settings of the method and of the training loop by name, and ``value`` (of an item answered ``right``,
             ``wrong`` or by a ``person``), which sets the threshold below which a person is asked. Of a stored model also
-            ``keep``: the way it keeps what it knew, or a mapping of ``by`` and that way's settings.
+            ``keep``: the way it keeps what it knew, or a mapping of ``by`` and that way's settings. ``documents``, a file or
+            folder that the base reads first, and how: ``reading``. ``ensemble``: how many networks teach the one that is kept.
         seed: of shuffling, folds and dropout.
 
     Raises:
@@ -66,7 +69,8 @@ def adapt(
         InputError: a setting that cannot be used, or data without rows to learn from.
     """
     model = language_base(data) if model == BY_LANGUAGE else model
-    recipe = Recipe(model, method, dict(settings or {}), seed, minutes)
+    own, rest = _before.asked(settings or {})
+    recipe = Recipe(_before.base(model, own), method, rest, seed, minutes)
     if method == _search.METHOD:
         return _search.search(data, recipe)
     return choose(data, recipe) if not model.startswith(EARLIER) and chooses(recipe) else train(data, recipe, minutes)

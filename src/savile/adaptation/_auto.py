@@ -11,7 +11,7 @@ import numpy as np
 
 from savile.adaptation import _held
 from savile.adaptation._folds import few
-from savile.adaptation._learners import Recipe, family_of
+from savile.adaptation._learners import BESIDE, Recipe, family_of
 from savile.adaptation._train import EDITION, Usage, judged, recalled, train, units
 from savile.base import catalogue, events
 from savile.base.errors import SavileError
@@ -21,7 +21,8 @@ from savile.models._calibrate import calibrate, log_losses
 
 TUNED = "full"
 TABLES, BY_LANGUAGE = "tabular", "auto"
-ALONE = ("tag", "embed")  # columns say nothing of them, and what families answer cannot be added up
+VECTORS = "embed"
+ALONE = ("tag", VECTORS)  # columns say nothing of them, and what families answer cannot be added up
 LEAST_SECONDS = 5.0  # a tuned method is not begun with less than this left
 SURE = 1.28  # standard errors by which the log loss must fall for two models to answer together: nine chances in ten
 RUNS, RUN_ROWS = 3, 8_000  # runs of the tuned method whose mean is kept, and up to how many rows: with more, runs differ less
@@ -53,7 +54,8 @@ def choose(data: Dataset, recipe: Recipe) -> Model:
         tried.append(train(data, candidates(data, recipe)[0]))
     ranked = getattr(catalogue.get("tasks", data.task), "RANKED", False)
     best = max(tried, key=_surest if table or ranked else _merit)
-    fused, why_not = (None, "") if table or ranked or data.task in ALONE else _fused(data, tried, recipe.settings.get("value"))
+    apart = table or ranked or data.task in ALONE or "fair" in recipe.settings
+    fused, why_not = (None, "") if apart else _fused(data, tried, recipe.settings.get("value"))
     skipped += [why_not] if why_not else []
     tried += [fused] if fused else []
     best = fused or best
@@ -94,8 +96,9 @@ def candidates(data: Dataset, recipe: Recipe) -> list[Recipe]:
     """What is tried, the plainest first; of the table where there are columns beside the text, of the text if there is one."""
     if of_tables(data, recipe):
         return _kinds(recipe)
-    shared = {"value": recipe.settings["value"]} if "value" in recipe.settings else {}
-    found = [Recipe("linear", "", shared, recipe.seed)]
+    shared = {name: recipe.settings[name] for name in BESIDE if name in recipe.settings}
+    # words that two texts share are no vector of either: of vectors, keywords are what is compared with and nothing else
+    found = [] if data.task == VECTORS else [Recipe("linear", "", shared, recipe.seed)]
     own = getattr(catalogue.get("tasks", data.task), "FAMILY", None)
     found += [Recipe(own, "", shared, recipe.seed)] if own else []
     if (

@@ -12,12 +12,14 @@ import numpy as np
 
 from savile.adaptation import _folds
 from savile.adaptation._library import settled
-from savile.base import answers, catalogue, events, outputs
+from savile.base import answers, catalogue, events, machine, outputs
 from savile.base.contracts import HeadSpec, Inputs, Rows
 from savile.base.errors import InputError, UnknownNameError
 from savile.base.records import Dataset
 
 TRIAL, TRIAL_READY = 400, 0.7  # rows of a small fit that is timed, and the share of a budget the whole one may plan with
+TIMED = 32  # texts that are answered to see how long one takes
+BESIDE = ("value", "fair")  # settings of what is done with answers
 MOST = ("most_steps", "most_rows")  # what a budget comes to
 
 
@@ -51,6 +53,7 @@ class Learner(Protocol):
     reads: Any
     form: str
     value: Any
+    fair: Any
     seed: int
     parents: tuple[str, ...]
 
@@ -80,6 +83,10 @@ def learner(data: Dataset, recipe: Recipe) -> Learner:
     name = family_of(recipe.base)
     family = catalogue.get("families", name)
     kind: type[OwnLearner] | type[LoopLearner] = OwnLearner if family.trains == "own" else LoopLearner
+    if "ensemble" in recipe.settings and family.trains == "loop":
+        from savile.adaptation._ensemble import EnsembleLearner
+
+        return EnsembleLearner(data, recipe, name)
     return kind(data, recipe, name)
 
 
@@ -108,14 +115,15 @@ class OwnLearner:
         reads_pairs(self.plugin, family, data.task)
         self.family = self.name = family
         self.task, self.reads, self.form = data.task, self.plugin.reads, self.plugin.FORM
-        self.seed = recipe.seed
+        self.seed, self.fair = recipe.seed, recipe.settings.get("fair")
         chosen, self.value = split(recipe.settings, {"family": self.plugin.Settings})
         self.settings = self.plugin.Settings(**chosen["family"])
         self.most_rows = 0  # what a small fit says the budget allows
 
     def identity(self) -> dict[str, Any]:
         """Everything the result depends on beside the data."""
-        return {"family": self.family, "settings": asdict(self.settings), "value": self.value, "seed": self.seed}
+        said = {"family": self.family, "settings": asdict(self.settings), "value": self.value, "seed": self.seed}
+        return {**said, "fair": dict(self.fair)} if self.fair else said
 
     def fit(self, rows: Rows, checkpoint: Path) -> tuple[Any, dict[str, Any]]:
         """Fit on some rows."""
@@ -172,7 +180,7 @@ class LoopLearner:
         self.head: HeadSpec = catalogue.get("tasks", data.task).head(len(data.labels))
         self.seed, self.base, self.base_digest = recipe.seed, recipe.base, locate(recipe.base).sha256
         chosen, self.value = split(recipe.settings, {"method": method.Settings, "fit": FitSettings, "network": Shape})
-        self.few = _folds.few(data)
+        self.few, self.fair = _folds.few(data), recipe.settings.get("fair")
         name = "FIT_SMALL" if self.few else "FIT"
         habits = {**getattr(method, name), **getattr(self.plugin, name, {}).get(recipe.method, {})}
         # class means are a start where there are classes; other heads start where training them alone would end
@@ -193,6 +201,7 @@ class LoopLearner:
             "fit": asdict(self.fit_settings),
             "network": asdict(self.shape),
             "value": self.value,
+            **({"fair": dict(self.fair)} if self.fair else {}),
         }
 
     def network(self, settings: Any = None) -> Any:
@@ -216,7 +225,8 @@ class LoopLearner:
         network, train = self.ready(rows)
         valid = None if rows.valid is None else (list(rows.valid.inputs), rows.valid.targets)
         score = catalogue.get("tasks", self.task).score
-        fitted = fit(network, train, settings, valid=valid, checkpoint=checkpoint, score=score)
+        with machine.Watch() as watch:
+            fitted = fit(network, train, settings, valid=valid, checkpoint=checkpoint, score=score)
         # the folds that follow take no more, however fast the machine is then
         self.most = {name: getattr(fitted.settings, name) for name in MOST}
         learning = sum(p.numel() for _, p in network.trainable())
@@ -227,9 +237,20 @@ class LoopLearner:
             "precision": fitted.precision,
             "history": list(fitted.history),
             "fit_seconds": round(fitted.seconds, 2),
+            "memory_mb": round(watch.most / 1e6, 1),
+            "answer_ms": self._answer_ms(network, train[0]),
         }
         facts = getattr(catalogue.get("methods", network.method), "facts", None)
         return network, notes if facts is None else {**notes, **facts(network)}
+
+    def _answer_ms(self, network: Any, texts: Sequence[str]) -> float:
+        """Milliseconds a text that the trained form takes to answer, the better of two passes over a few."""
+        few, seconds = texts[:TIMED], []
+        for _ in range(2):
+            clock = time.perf_counter()
+            self.plugin.predict(network, few)
+            seconds.append(time.perf_counter() - clock)
+        return round(1000 * min(seconds) / len(few), 3)
 
     def ready(self, rows: Rows) -> tuple[Any, tuple[Sequence[str], np.ndarray]]:
         """The network to train, and what it learns from: the rows, and where they are few the names of the labels."""
@@ -298,9 +319,9 @@ def split(settings: Mapping[str, Any], kinds: Mapping[str, type]) -> tuple[dict[
     owner = {field.name: kind for kind in kinds for field in fields(kinds[kind])}
     found: dict[str, dict[str, Any]] = {kind: {} for kind in kinds}
     for name, setting in settings.items():
-        if name == "value":
+        if name in BESIDE:
             continue
         if name not in owner:
-            raise UnknownNameError("setting", name, [*owner, "value"])
+            raise UnknownNameError("setting", name, [*owner, *BESIDE])
         found[owner[name]][name] = setting
     return found, settings.get("value")

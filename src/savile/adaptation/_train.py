@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from savile.adaptation import _folds, _held, _stage
+from savile.adaptation import _fair, _folds, _held, _stage
 from savile.adaptation._held import Held
 from savile.adaptation._learners import Learner, Recipe, learner
 from savile.base import answers, catalogue, events, machine
@@ -62,6 +62,10 @@ def _trained(data: Dataset, head: HeadSpec, candidate: Learner, minutes: float |
     answerer, chosen_on, calibrated_on, notes = _fit(Parts(data, candidate, start), candidate, minutes, root)
     calibration = calibrate(head, calibrated_on.logits, calibrated_on.gold, candidate.value, start)
     facts = {"valid": judged(data.task, head, chosen_on, start)}
+    if candidate.fair:
+        rows = data.parts["train"] if _folds.few(data) else np.concatenate([data.parts[part] for part in ("valid", "calib")])
+        policy = _fair.asked(candidate.fair, data)
+        calibration, facts["fair"] = _fair.leaned(data, head, calibrated_on, rows, calibration, policy)
     model = Model(
         family=candidate.family,
         base=candidate.base,

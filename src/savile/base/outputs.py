@@ -133,6 +133,7 @@ class Calibration:
         thresholds: one for each label instead, where they were asked for.
         slopes, biases: of each label's logit, before the division, where one number was not enough.
         steps, levels: a monotone curve that probabilities are bent by after it, where that was better; of spans, their own.
+        leans: of each label, added to the logarithm of its probability before one is chosen, where a policy asked for it.
         cut: with any number of labels, those at least this probable are given.
         shift, scale: a number is shift + scale * logit, the mean and the deviation of the training rows.
         spread: a number's interval reaches this far to either side and holds nine in ten (split conformal).
@@ -145,6 +146,7 @@ class Calibration:
     biases: tuple[float, ...] = ()
     steps: tuple[float, ...] = ()
     levels: tuple[float, ...] = ()
+    leans: tuple[float, ...] = ()
     cut: float = 0.5
     shift: float = 0.0
     scale: float = 1.0

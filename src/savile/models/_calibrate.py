@@ -100,7 +100,8 @@ def decide(head: HeadSpec, logits: Any, calibration: Calibration) -> Outputs:
         choice = probabilities >= calibration.cut
         sure = np.where(choice, probabilities, 1.0 - probabilities).min(axis=1, initial=1.0)
     else:
-        choice = probabilities.argmax(axis=1)
+        leaned = probabilities * np.exp(calibration.leans) if calibration.leans else probabilities
+        choice = leaned.argmax(axis=1)
         sure = probabilities[np.arange(len(choice)), choice]
         bar = np.array(calibration.thresholds)[choice] if calibration.thresholds else bar
     return Outputs(logits, probabilities, choice, sure, sure < bar)
