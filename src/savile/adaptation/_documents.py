@@ -67,6 +67,14 @@ def facts(path: str | Path) -> list[tuple[str, str, str]]:
     return [(str(row["subject"]), str(row["relation"]), str(row["object"])) for row in rows if all(row[name] for name in FACT)]
 
 
+def known_facts(path: str | Path) -> dict[str, str]:
+    """The facts of a file by what they are about: subject -> its facts in sentences."""
+    found: dict[str, list[str]] = {}
+    for fact in facts(path):
+        found.setdefault(fact[0], []).append(sentence(fact))
+    return {subject: " ".join(said) for subject, said in found.items()}
+
+
 def _kind(path: Path) -> str:
     return path.with_suffix("").suffix if path.suffix == ".gz" else path.suffix
 

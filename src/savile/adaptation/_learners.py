@@ -11,11 +11,12 @@ from typing import Any, Protocol
 import numpy as np
 
 from savile.adaptation import _folds
+from savile.adaptation._documents import known_facts
 from savile.adaptation._library import settled
 from savile.base import answers, catalogue, events, machine, outputs
 from savile.base.contracts import HeadSpec, Inputs, Rows
 from savile.base.errors import InputError, UnknownNameError
-from savile.base.records import Dataset
+from savile.base.records import Dataset, canonical, digest
 
 TRIAL, TRIAL_READY = 400, 0.7  # rows of a small fit that is timed, and the share of a budget the whole one may plan with
 TIMED = 32  # texts that are answered to see how long one takes
@@ -188,6 +189,7 @@ class LoopLearner:
         self.shape = Shape(**chosen["network"])
         if "adapters" in chosen["method"]:  # models that the method makes something of
             self.parents = chosen["method"]["adapters"] = settled(chosen["method"]["adapters"])
+        self.facts = known_facts(self.shape.facts) if self.shape.facts else {}
         self.method_settings = asdict(method.Settings(**chosen["method"]))
         self.fit_settings = FitSettings(**{**habits, "seed": recipe.seed, **chosen["fit"]})
         self.most: dict[str, Any] = {}  # what the first probe says the budget allows
@@ -199,7 +201,7 @@ class LoopLearner:
             "base": self.base_digest,
             "method": {"name": self.method, **self.method_settings},
             "fit": asdict(self.fit_settings),
-            "network": asdict(self.shape),
+            "network": {**asdict(self.shape), "facts": digest(canonical(self.facts)) if self.facts else ""},
             "value": self.value,
             **({"fair": dict(self.fair)} if self.fair else {}),
         }
@@ -210,6 +212,10 @@ class LoopLearner:
 
         chosen = self.method_settings if settings is None else asdict(settings)
         shape = {"cosine": self.cosine, "max_length": self.shape.max_length, **({"pairs": True} if self.pairs else {})}
+        if self.facts and not hasattr(self.plugin, "read_with"):
+            do = "Use minilm, use-m or a BERT-like base, or leave adapt.settings.facts out."
+            raise InputError("a family that reads texts with facts", self.family, do)
+        shape |= {"facts": self.facts} if self.facts else {}
         network = self.plugin.create(self.base, self.labels, self.head.loss, **shape)
         torch.manual_seed(self.seed)  # what a method adds may start at random
         self.plugin.attach(network, self.method, chosen)
@@ -309,9 +315,12 @@ def reads_pairs(plugin: Any, family: str, task: str) -> bool:
 
 @dataclass(frozen=True)
 class Shape:
-    """Settings of the network itself: texts are cut to `max_length` tokens."""
+    """Settings of the network itself: texts are cut to `max_length` tokens, and read with the `facts` of a file (see
+    `_documents`) on the things they name.
+    """
 
     max_length: int = 256
+    facts: str = ""
 
 
 def split(settings: Mapping[str, Any], kinds: Mapping[str, type]) -> tuple[dict[str, dict[str, Any]], Any]:

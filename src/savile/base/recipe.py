@@ -66,11 +66,12 @@ def load(path: str | Path) -> Recipe:
     folder, data = path.absolute().parent, recipe.data
     found: dict[str, Any] = {name: str(folder / value) for name in ("path", "train", "test") if (value := getattr(data, name))}
     found["steps"] = {name: _placed(given, folder) for name, given in data.steps.items()}
-    read = recipe.adapt.settings.get("documents")
-    if isinstance(read, str):  # what the base reads first, seen from the recipe's folder
-        recipe = replace(
-            recipe, adapt=replace(recipe.adapt, settings={**recipe.adapt.settings, "documents": str(folder / read)})
-        )
+    for name in ("documents", "facts"):  # files, seen from the recipe's folder
+        read = recipe.adapt.settings.get(name)
+        if not isinstance(read, str):
+            continue
+        settings = {**recipe.adapt.settings, name: str(folder / read)}
+        recipe = replace(recipe, adapt=replace(recipe.adapt, settings=settings))
     base = recipe.model.base
     if (folder / base).is_dir():
         recipe = replace(recipe, model=replace(recipe.model, base=str(folder / base)))

@@ -16,6 +16,7 @@ from savile.base.contracts import Loss
 from savile.base.errors import InputError
 from savile.models import _pairs
 from savile.models._bases import Base
+from savile.models._facts import Facts
 from savile.models._spans import TOKEN, windows
 
 if TYPE_CHECKING:
@@ -57,6 +58,7 @@ class Network(nn.Module):
 
     trunk: Any
     held: frozenset[str] = frozenset()
+    facts: Facts | None = None  # what texts are read with
 
     def hold(self, names: Iterable[str]) -> None:
         """Freeze parameters of the trunk that are stored all the same, such as what a method brings along."""
@@ -138,6 +140,7 @@ class TextEncoder(Network):
         return _pairs.encode(self._read, texts) if self.pairs else self._read(texts)
 
     def _read(self, texts: Sequence[str]) -> list[list[int]]:
+        texts = texts if self.facts is None else [self.facts(text) for text in texts]
         return [encoding.ids for encoding in self.tokenizer.encode_batch(list(texts))]
 
     def forward(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:

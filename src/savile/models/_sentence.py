@@ -184,7 +184,8 @@ class SentenceEncoder(Network):
         """
         if self.loss == TOKEN:
             return [window.ids for window in windows(self.cutter, self.cutter(texts))]
-        return _pairs.encode(self.tokenizer, texts) if self.pairs else self.tokenizer(texts)
+        read = self.tokenizer if self.facts is None else self.facts.before(self.tokenizer)
+        return _pairs.encode(read, texts) if self.pairs else read(texts)
 
     def pair_up(self) -> None:
         """From now on read two texts a row."""

@@ -15,6 +15,7 @@ from savile.base.contracts import Loss, Reads
 from savile.base.errors import CorruptError, InputError
 from savile.base.records import Model, canonical
 from savile.models import _spans
+from savile.models._facts import Facts
 from savile.models._spans import TOKEN
 from savile.models._vectors import VECTOR, paired
 
@@ -45,6 +46,7 @@ def create(
     cosine: bool = True,
     max_length: int = 256,
     pairs: bool = False,
+    facts: Mapping[str, str] | None = None,
 ) -> TextEncoder:
     """A network on a base of this machine (see `savile.models._bases.locate`) with a fresh head, one output a label."""
     from savile.models._bases import locate
@@ -55,6 +57,7 @@ def create(
         raise InputError("an encoder as base", f"{base}, a {found.kind} model", "Use minilm, or a BERT-like model of your own.")
     network = TextEncoder(found, labels, len(labels), cosine=cosine, max_length=max_length)
     for_task(network, loss, pairs)
+    knowing(network, facts)
     return network
 
 
@@ -69,6 +72,19 @@ def for_task(network: TextEncoder | SentenceEncoder, loss: Loss, pairs: bool) ->
         network.pair_up()
     if loss == TOKEN:
         network.tag(catalogue.get("tasks", "tag").head(len(network.labels)).outputs)
+
+
+def knowing(network: TextEncoder | SentenceEncoder, facts: Mapping[str, str] | None) -> None:
+    """Let a network read texts with what is known of the things they name.
+
+    Raises:
+        InputError: it tags, and facts are no part of the text.
+    """
+    if not facts:
+        return
+    if network.loss == TOKEN:
+        raise InputError("a task that answers whole texts, for facts", "one that tags", "Leave adapt.settings.facts out.")
+    network.facts = Facts(facts)
 
 
 def attach(network: TextEncoder, method: str, settings: Mapping[str, Any]) -> None:
@@ -135,6 +151,7 @@ def said(network: Any) -> bytes:
         "labels": list(network.labels),
         "loss": network.loss,
         **({"pairs": True} if getattr(network, "pairs", False) else {}),
+        **({"facts": network.facts.known} if getattr(network, "facts", None) else {}),
     }
     return canonical(spec).encode()
 
@@ -147,7 +164,7 @@ def restored(model: Model, form: str, create: Callable[..., Any], fill: Callable
     """
     files = {name: Path(str(path)) for name, path in model.forms[form].items()}
     spec = json.loads(files["network.json"].read_text())
-    shape = {name: spec[name] for name in ("cosine", "max_length", "pairs") if name in spec}
+    shape = {name: spec[name] for name in ("cosine", "max_length", "pairs", "facts") if name in spec}
     network = create(spec["base"], spec["labels"], spec.get("loss", "cross_entropy"), **shape)
     if network.base.sha256 != spec["base_sha256"]:
         raise CorruptError(
@@ -190,7 +207,14 @@ def _each(network: TextEncoder, ids: Sequence[list[int]]) -> list[np.ndarray]:
 def tokenizer_files(network: TextEncoder) -> dict[str, Path | bytes]:
     """What turns texts into token ids, for forms that leave the network behind; it carries its own truncation length."""
     files: dict[str, Path | bytes] = {"tokenizer.json": network.tokenizer.to_str().encode()}
-    return files | ({"tokens.json": canonical({"pairs": True}).encode()} if getattr(network, "pairs", False) else {})
+    told = read_with(network)
+    return files | ({"tokens.json": canonical(told).encode()} if told else {})
+
+
+def read_with(network: TextEncoder | SentenceEncoder) -> dict[str, Any]:
+    """How texts are read beside the tokenizer, for ``tokens.json``; see `reading`."""
+    pairs: dict[str, Any] = {"pairs": True} if getattr(network, "pairs", False) else {}
+    return pairs | ({"facts": network.facts.known} if network.facts else {})
 
 
 def tokens(files: Mapping[str, Path]) -> Callable[[Sequence[str]], list[list[int]]]:
@@ -209,7 +233,9 @@ def tokens(files: Mapping[str, Path]) -> Callable[[Sequence[str]], list[list[int
 def reading(
     read: Callable[[Sequence[str]], list[list[int]]], said: Mapping[str, Any]
 ) -> Callable[[Sequence[str]], list[list[int]]]:
-    """What reads single texts, as it is or for pairs, as the file ``tokens.json`` of a form says."""
+    """What reads single texts, as it is, with facts, or for pairs, as the file ``tokens.json`` of a form says."""
+    if said.get("facts"):
+        read = Facts(said["facts"]).before(read)
     if not said.get("pairs"):
         return read
     from savile.models import _pairs

@@ -11,7 +11,7 @@ from savile.base.contracts import Loss, Reads
 from savile.base.errors import CorruptError, InputError
 from savile.base.records import Model, canonical
 from savile.models._spans import Cutter
-from savile.models.encoder import attach, for_task, module, predict, reading, restored
+from savile.models.encoder import attach, for_task, knowing, module, predict, read_with, reading, restored
 from savile.models.encoder import said as said_of
 
 if TYPE_CHECKING:
@@ -50,6 +50,7 @@ def create(
     cosine: bool = True,
     max_length: int = 256,
     pairs: bool = False,
+    facts: Mapping[str, str] | None = None,
 ) -> SentenceEncoder:
     """A network on a base of this machine (see `savile.models._bases.locate`) with a fresh head, one output a label."""
     from savile.models._bases import locate
@@ -60,6 +61,7 @@ def create(
         raise InputError("a sentence encoder as base", f"{base}, a {found.kind} model", "Use use-m.")
     network = SentenceEncoder(found, labels, len(labels), cosine=cosine, max_length=max_length)
     for_task(network, loss, pairs)
+    knowing(network, facts)
     return network
 
 
@@ -93,7 +95,7 @@ def load(model: Model, form: str = FORM) -> SentenceEncoder:
 
 def tokenizer_files(network: SentenceEncoder) -> dict[str, Path | bytes]:
     """What turns texts into token ids, for forms that leave the network behind."""
-    said = {"max_length": network.max_length, **({"pairs": True} if network.pairs else {})}
+    said = {"max_length": network.max_length, **read_with(network)}
     return {"sp.model": network.pieces, "tokens.json": canonical(said).encode()}
 
 
