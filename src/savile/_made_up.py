@@ -129,6 +129,16 @@ def simulated_predictions(rows: int = 400, labels: int = 4, seed: int = 0, task:
     return Predictions(gold, outputs, names, regions, ("region",), good, queries)
 
 
+def drawn(vectors: Any) -> Any:
+    """A loss of vectors: each is drawn towards a place of its own."""
+    import torch
+
+    from savile.models._contrastive import multiple_negatives
+
+    places = torch.randn(vectors.shape, generator=torch.Generator().manual_seed(0))
+    return multiple_negatives(vectors, torch.nn.functional.normalize(places, dim=-1), 0.5)
+
+
 def _found(rng: np.random.Generator, rows: int, width: int = 16) -> Predictions:
     """Vectors of texts and of what belongs to them, not far apart; some rows are of texts that do not belong together."""
     from savile.models._calibrate import decide

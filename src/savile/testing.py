@@ -21,7 +21,7 @@ from typing import Any, get_args
 
 import numpy as np
 
-from savile._made_up import CELLS, GOLD, SAID, TEXTS, simulated_predictions
+from savile._made_up import CELLS, GOLD, SAID, TEXTS, drawn, simulated_predictions
 from savile._made_up import tiny_decoder as tiny_decoder  # for authors, too
 from savile._made_up import tiny_encoder as tiny_encoder
 from savile.adaptation._keeping import Keeper
@@ -231,22 +231,12 @@ def _few_steps(network: Any, learning: Sequence[Any], steps: int = 20) -> list[f
     for _ in range(steps):
         optimiser.zero_grad()
         loss = (
-            row_loss(network.loss, network(ids, mask), targets) if network.loss != "contrastive" else _drawn(network(ids, mask))
+            row_loss(network.loss, network(ids, mask), targets) if network.loss != "contrastive" else drawn(network(ids, mask))
         )
         loss.backward()  # type: ignore[no-untyped-call]
         optimiser.step()
         losses.append(loss.item())
     return losses
-
-
-def _drawn(vectors: Any) -> Any:
-    """A loss of vectors: each is drawn towards a place of its own."""
-    import torch
-
-    from savile.models._contrastive import multiple_negatives
-
-    places = torch.randn(vectors.shape, generator=torch.Generator().manual_seed(0))
-    return multiple_negatives(vectors, torch.nn.functional.normalize(places, dim=-1), 0.5)
 
 
 def _batch(network: Any) -> tuple[Any, Any]:

@@ -73,4 +73,4 @@ def test_things_never_seen_are_known_by_their_facts(data):
 def test_spans_have_no_facts(data):
     _, base, _ = data
     with pytest.raises(InputError, match="answers whole texts"):
-        encoder.create(base, ("a",), "token_cross_entropy", facts={"nova": "Nova is a card."})
+        encoder.knowing(encoder.create(base, ("a",), "token_cross_entropy"), {"nova": "Nova is a card."})

@@ -46,7 +46,6 @@ def create(
     cosine: bool = True,
     max_length: int = 256,
     pairs: bool = False,
-    facts: Mapping[str, str] | None = None,
 ) -> TextEncoder:
     """A network on a base of this machine (see `savile.models._bases.locate`) with a fresh head, one output a label."""
     from savile.models._bases import locate
@@ -57,7 +56,6 @@ def create(
         raise InputError("an encoder as base", f"{base}, a {found.kind} model", "Use minilm, or a BERT-like model of your own.")
     network = TextEncoder(found, labels, len(labels), cosine=cosine, max_length=max_length)
     for_task(network, loss, pairs)
-    knowing(network, facts)
     return network
 
 
@@ -74,14 +72,12 @@ def for_task(network: TextEncoder | SentenceEncoder, loss: Loss, pairs: bool) ->
         network.tag(catalogue.get("tasks", "tag").head(len(network.labels)).outputs)
 
 
-def knowing(network: TextEncoder | SentenceEncoder, facts: Mapping[str, str] | None) -> None:
+def knowing(network: TextEncoder | SentenceEncoder, facts: Mapping[str, str]) -> None:
     """Let a network read texts with what is known of the things they name.
 
     Raises:
         InputError: it tags, and facts are no part of the text.
     """
-    if not facts:
-        return
     if network.loss == TOKEN:
         raise InputError("a task that answers whole texts, for facts", "one that tags", "Leave adapt.settings.facts out.")
     network.facts = Facts(facts)
@@ -164,7 +160,7 @@ def restored(model: Model, form: str, create: Callable[..., Any], fill: Callable
     """
     files = {name: Path(str(path)) for name, path in model.forms[form].items()}
     spec = json.loads(files["network.json"].read_text())
-    shape = {name: spec[name] for name in ("cosine", "max_length", "pairs", "facts") if name in spec}
+    shape = {name: spec[name] for name in ("cosine", "max_length", "pairs") if name in spec}
     network = create(spec["base"], spec["labels"], spec.get("loss", "cross_entropy"), **shape)
     if network.base.sha256 != spec["base_sha256"]:
         raise CorruptError(
@@ -172,6 +168,8 @@ def restored(model: Model, form: str, create: Callable[..., Any], fill: Callable
             f"{network.base.sha256[:12]}…",
             "Adapt again on this base, or bring back the old one.",
         )
+    if "facts" in spec:
+        knowing(network, spec["facts"])
     attach(network, spec["method"], spec["settings"])
     fill(network, files)
     return network.eval()

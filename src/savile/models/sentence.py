@@ -27,6 +27,7 @@ __all__ = [
     "attach",
     "create",
     "cutter",
+    "knowing",
     "load",
     "module",
     "predict",
@@ -50,7 +51,6 @@ def create(
     cosine: bool = True,
     max_length: int = 256,
     pairs: bool = False,
-    facts: Mapping[str, str] | None = None,
 ) -> SentenceEncoder:
     """A network on a base of this machine (see `savile.models._bases.locate`) with a fresh head, one output a label."""
     from savile.models._bases import locate
@@ -61,7 +61,6 @@ def create(
         raise InputError("a sentence encoder as base", f"{base}, a {found.kind} model", "Use use-m.")
     network = SentenceEncoder(found, labels, len(labels), cosine=cosine, max_length=max_length)
     for_task(network, loss, pairs)
-    knowing(network, facts)
     return network
 
 
