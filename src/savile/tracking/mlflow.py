@@ -140,6 +140,7 @@ class Answerer:
 
         One label: ``label`` and ``probability``. Any number of labels: ``labels`` and the ``probability`` of the least sure.
         Spans: ``spans`` with start, end, label and probability, and the ``probability`` of the least sure.
+        Vectors: the ``vector`` of the first text of a row.
         A number: ``value``, and ``low`` and ``high``, between which nine in ten lie.
         """
         import pandas
@@ -150,6 +151,8 @@ class Answerer:
         elif outputs.choice.dtype == object:
             spans = [[{**one._asdict(), "label": names[one.label]} for one in row] for row in outputs.choice]
             said = {"spans": spans, "probability": outputs.confidence}
+        elif outputs.choice.dtype.kind == "f" and outputs.choice.ndim == 2:
+            said = {"vector": outputs.choice[:, : outputs.choice.shape[1] // 2].tolist()}
         elif outputs.choice.ndim == 2:
             given = [[name for name, yes in zip(names, row, strict=True) if yes] for row in outputs.choice]
             said = {"labels": given, "probability": outputs.confidence}
