@@ -10,7 +10,7 @@ import numpy as np
 
 def front(values: np.ndarray) -> np.ndarray:
     """Rows, int64, that no other row beats: as good in every goal and better in one; equal rows stay. Values are (n, goals)."""
-    better = (values[None] >= values[:, None]).all(axis=2) & (values[None] > values[:, None]).any(axis=2)
+    better = np.all(values[None] >= values[:, None], axis=2) & np.any(values[None] > values[:, None], axis=2)
     return np.flatnonzero(~better.any(axis=1))
 
 

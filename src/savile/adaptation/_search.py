@@ -27,6 +27,7 @@ METHOD = "search"
 TRIALS, CHEAP = 12, 3  # trials of a search; a cheap one takes one step in so many
 NOT_SEARCHED = ("head", "adapter_fusion", "autolora")  # solved exactly; needs adapters; searches for itself
 LEAST_STEPS = 24
+STALE = 30  # proposals in a row that were made before: a small space has no new ones
 PROMOTED = 0.5  # share of the trials in full that go to the best cheap ones
 RATES = (0.3, 0.55, 1.0, 1.7, 3.0)  # of a method's usual learning rate
 RANKS = (2, 4, 8)
@@ -163,10 +164,9 @@ def explore(
         return len(trials) >= plan.trials or good or (bool(trials) and enough(trials))
 
     def proposals(most: int, less: bool) -> None:
-        for _ in range(most * 20):  # a small space runs out of new ones
-            if len(trials) >= most or over():
-                return
-            attempt(study.ask(), less)
+        stale = 0
+        while len(trials) < most and stale < STALE and not over():
+            stale = 0 if attempt(study.ask(), less) else stale + 1
 
     proposals(cheap, True)
     for trial in _promising(trials, plan, round(PROMOTED * (plan.trials - cheap))):
