@@ -2,6 +2,7 @@
 
 import csv
 
+import numpy as np
 import pytest
 
 from savile.base import catalogue
@@ -22,8 +23,11 @@ def file(tmp_path, columns, rows):
 
 
 def messages(tmp_path):
-    said = {"refund": "please give me my money back for order {}", "delivery": "where is the parcel of order {}"}
-    return file(tmp_path, ["text", "label"], [[text.format(i), name] for i in range(30) for name, text in said.items()])
+    said = {"refund": "please give me my money back", "delivery": "where is the parcel"}
+    rng = np.random.default_rng(0)
+    spoken = ["".join(rng.choice(list("abcdefghijklmnoprstuvw"), 6)) for _ in range(80)]  # so that no two are near copies
+    rows = [[f"{text} {' '.join(rng.choice(spoken, 8))}", name] for _ in range(30) for name, text in said.items()]
+    return file(tmp_path, ["text", "label"], rows)
 
 
 def heard(act):
