@@ -19,7 +19,7 @@ from savile.base.errors import InputError, UnknownNameError
 from savile.base.records import Dataset, canonical, digest
 
 TRIAL, TRIAL_READY = 400, 0.7  # rows of a small fit that is timed, and the share of a budget the whole one may plan with
-TIMED = 32  # texts that are answered to see how long one takes
+TIMED = 8  # texts that are answered to see how long one takes
 BESIDE = ("value", "fair")  # settings of what is done with answers
 MOST = ("most_steps", "most_rows")  # what a budget comes to
 

@@ -196,7 +196,7 @@ def _each(network: TextEncoder, ids: Sequence[list[int]]) -> list[np.ndarray]:
     with torch.inference_mode():
         for rows in sorted_batches(tokens.lengths):
             padded, mask = tokens.padded(rows)
-            logits = network(torch.from_numpy(padded), torch.from_numpy(mask)).numpy()
+            logits = network(*(torch.from_numpy(one).to(network.device) for one in (padded, mask))).cpu().numpy()
             for row, one in zip(rows, logits, strict=True):
                 found[row] = one[: len(ids[row])] if one.ndim == 2 else one
     return found
