@@ -63,7 +63,11 @@ def _trained(data: Dataset, head: HeadSpec, candidate: Learner, minutes: float |
     calibration = calibrate(head, calibrated_on.logits, calibrated_on.gold, candidate.value, start)
     facts = {"valid": judged(data.task, head, chosen_on, start)}
     if candidate.fair:
-        rows = data.parts["train"] if _folds.few(data) else np.concatenate([data.parts[part] for part in ("valid", "calib")])
+        rows = (
+            data.parts["train"][_folds.real(data)]
+            if _folds.few(data)
+            else np.concatenate([data.parts[part] for part in ("valid", "calib")])
+        )
         policy = _fair.asked(candidate.fair, data)
         calibration, facts["fair"] = _fair.leaned(data, head, calibrated_on, rows, calibration, policy)
     model = Model(

@@ -18,7 +18,7 @@ from savile.base import catalogue
 from savile.base.errors import InputError
 from savile.base.events import emit
 from savile.base.recipe import SECTION
-from savile.data import _ontology
+from savile.data import _made, _ontology
 from savile.data._draft import Draft, counted
 from savile.data._ontology import Concept
 
@@ -67,8 +67,7 @@ def apply(draft: Draft, settings: Settings) -> Draft:
     for name in draft.table.column_names:
         cells = {draft.roles["text"]: [text for text, _ in rows], draft.roles["label"]: [label for _, label in rows]}
         columns[name] = pa.array(cells.get(name, [None] * len(rows)), draft.table.schema.field(name).type)
-    added = np.arange(size, size + len(rows))
-    return replace(
+    more = replace(
         draft,
         table=pa.concat_tables([draft.table, pa.table(columns, schema=draft.table.schema)]),
         lines=np.concatenate([draft.lines, np.zeros(len(rows), dtype=draft.lines.dtype)]),
@@ -76,5 +75,5 @@ def apply(draft: Draft, settings: Settings) -> Draft:
         given=np.concatenate([draft.given, np.zeros(len(rows), dtype=bool)]),
         kept=np.concatenate([draft.kept, np.ones(len(rows), dtype=bool)]),
         units=np.concatenate([draft.units, draft.units.max(initial=-1) + 1 + np.arange(len(rows))]),
-        parts={**draft.parts, "train": np.concatenate([draft.parts["train"], added])},
-    ).telling("describe", outcome)
+    )
+    return _made.marked(more, np.arange(size, size + len(rows)), "describe").telling("describe", outcome)
