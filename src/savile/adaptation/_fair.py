@@ -97,15 +97,18 @@ def leaned(
     others = np.delete(answers, good, axis=1).max(axis=1)
     edges = np.log(np.maximum(others, 1e-12)) - np.log(np.maximum(answers[:, good], 1e-12))  # the lean from which it is given
     tried = np.unique([0.0, *np.quantile(edges, np.linspace(0, 1, TRIED))])
-    best, plain = None, None
-    for lean in tried.tolist():
+    behind = np.delete(answers, good, axis=1).argmax(axis=1)
+    behind = behind + (behind >= good)  # the best label but the good one
+
+    def leaning(lean: float) -> tuple[float, float, float]:
         given = edges < lean
-        choice = np.where(given, good, np.delete(answers, good, axis=1).argmax(axis=1) + _behind(answers, good))
-        found = (apart(given, held.gold == good, groups, policy.policy), float((choice == held.gold).mean()), lean)
-        plain = found if lean == 0.0 else plain
-        if best is None or _rank(found, policy.most) < _rank(best, policy.most):
-            best = found
-    assert best is not None and plain is not None  # noqa: PT018
+        right = np.where(given, good, behind) == held.gold
+        return apart(given, held.gold == good, groups, policy.policy), float(right.mean()), lean
+
+    plain = leaning(0.0)
+    best = plain  # what keeps to the policy already is left as it is
+    if plain[0] > policy.most:
+        best = min(map(leaning, tried.tolist()), key=lambda found: (max(0.0, found[0] - policy.most), -found[1], abs(found[2])))
     if best[0] > policy.most:
         said = f"No threshold brings {policy.column!r} within {policy.most:g} ({policy.policy}): {best[0]:.3f} is the nearest."
         events.emit("warning", text=said)
@@ -132,13 +135,3 @@ def apart(given: np.ndarray, due: np.ndarray, groups: list[np.ndarray], policy: 
     if policy == "four_fifths":
         return 1.0 - min(rates) / max(rates) if max(rates) else 0.0
     return max(rates) - min(rates)
-
-
-def _rank(found: tuple[float, float, float], most: float) -> tuple[float, float, float]:
-    """Within the policy first, then the most right answers, then the smallest lean."""
-    return max(0.0, found[0] - most), -found[1], abs(found[2])
-
-
-def _behind(answers: np.ndarray, good: int) -> np.ndarray:
-    """1 where the best other label stands behind the good one in the order of labels, int64 (n,)."""
-    return (np.delete(answers, good, axis=1).argmax(axis=1) >= good).astype(np.int64)

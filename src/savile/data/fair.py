@@ -85,7 +85,8 @@ def evened(group: np.ndarray, label: np.ndarray, share: float, rng: np.random.Ge
     for one, other in np.argwhere(counts > 0):
         rows = rng.permutation(np.flatnonzero((group == one) & (label == other)))
         chosen.append(np.resize(rows, wanted[one, other]))
-    return np.concatenate(chosen)
+    drawn: np.ndarray = np.concatenate(chosen)
+    return drawn
 
 
 def _rounded(due: np.ndarray, total: int) -> np.ndarray:
