@@ -55,8 +55,7 @@ class EnsembleLearner(LoopLearner):
 
     def fit(self, rows: Rows, checkpoint: Path) -> tuple[Any, dict[str, Any]]:
         """Train the teachers and then, on the same rows, the network that is kept."""
-        share = None if rows.minutes is None else rows.minutes / (self.members + 1)
-        rows = replace(rows, minutes=share)
+        rows = replace(rows, minutes=None if rows.minutes is None else rows.minutes / (self.members + 1))
         taught = self.targets(rows, checkpoint)
         network, notes = super().fit(replace(rows, targets=taught), checkpoint / "student")
         return network, {**notes, "ensemble": self.members}
@@ -74,7 +73,10 @@ class EnsembleLearner(LoopLearner):
             self.fit_settings = replace(settings, seed=seed + 1 + member)
 
             def answered(inside: np.ndarray = inside, outside: np.ndarray = outside, member: int = member) -> Any:
-                some = replace(rows, inputs=answers.take(rows.inputs, inside), targets=rows.targets[inside], valid=None)
+                stages = None if rows.stages is None else rows.stages[inside]
+                some = Rows(
+                    answers.take(rows.inputs, inside), rows.targets[inside], rows.labels, None, rows.minutes, rows.seed, stages
+                )
                 network, _ = LoopLearner.fit(self, some, checkpoint / f"member-{member}")
                 return self.plugin.predict(network, answers.take(rows.inputs, outside))
 
