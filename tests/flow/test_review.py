@@ -136,6 +136,20 @@ def test_a_person_who_is_erased_is_no_longer_asked_about(asked):
     assert not (Store.open().pages / "review.html").exists()
 
 
+def test_questions_picked_from_a_file_go_with_the_person(asked, tmp_path):
+    data, queue = asked
+    path = tmp_path / "more.csv"
+    lines = [
+        f"please pay my invoice {i} soon, says {'bob' if i == 3 else 'ann'}@example.com number {i * 31}" for i in range(12)
+    ]
+    path.write_text("text\n" + "".join(f'"{line}"\n' for line in lines))
+    savile.review(pick=path, rows=12, base="words")
+    before = [one for one in queue.list() if one.data.startswith("rows@")]
+    savile.govern(data.ref, erase="ann@example.com")
+    assert len(before) == 12
+    assert len([one for one in queue.list() if one.data.startswith("rows@")]) == 1
+
+
 def test_the_page_is_answered_from_the_keyboard_and_its_file_is_taken(browser, tmp_path):
     nasty = '</script><script>document.title = "broken"</script> <!-- & "quoted"'
     rows = [("one", "login", "refund"), ("two", "login", "refund"), (nasty, "login", "refund"), ("four", "", "")]

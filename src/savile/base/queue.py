@@ -162,6 +162,13 @@ class Queue:
                 db.execute("DELETE FROM queue WHERE data = ?", [data])
                 db.execute("DELETE FROM queue_labels WHERE data = ?", [data])
 
+    def drop(self, questions: Iterable[Question]) -> None:
+        """Take some questions away, answered or not."""
+        ids = [[one.id] for one in questions]
+        if ids:
+            with self._writing() as db:
+                db.executemany("DELETE FROM queue WHERE id = ?", ids)
+
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
         with machine_errors(self.home):

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from savile.base import mask
 from savile.base.errors import InputError
 from savile.base.events import emit
-from savile.base.queue import Queue
+from savile.base.queue import PICKED, Queue
 from savile.base.records import Dataset
 from savile.base.store import Store
 from savile.flow import _refs
@@ -54,11 +55,22 @@ def erase(source: str, subject: str, doing: bool = True) -> dict[str, Any]:
     if doing:
         for entry, (dataset, rows) in zip(listed, found, strict=True):
             entry["now"] = _without(store, dataset, rows)
+        _unasked(store, subject)
         for row in kept:
             store.audit.append("erase", row["ref"], why="made of data that held a person who asked to be erased")
     files = sorted({str(path) for dataset, _ in found for path in store.get(dataset.ref).files.values()})
     _tell(listed, kept, doing)
     return {**envelope("govern"), "data": listed, "derived": kept, "files": files, "marked": doing}
+
+
+def _unasked(store: Store, subject: str) -> None:
+    """Take questions about rows of the person away that were picked from files, which no record stands for."""
+    name = subject.rpartition("=")[2].strip().casefold()
+    forms = {name, mask.Masker(mask.policy(store.keys))(subject.rpartition("=")[2].strip()).casefold()}
+    queue = Queue(store.home)
+    queue.drop(
+        one for one in queue.list() if one.data.startswith(PICKED) and any(form in one.text.casefold() for form in forms)
+    )
 
 
 def descendants(store: Store, refs: Sequence[str]) -> set[str]:
