@@ -5,7 +5,7 @@ So nothing is weighed here: the majority of the votes is a first, noisy label, s
 answered by models of the other folds, which know its text and not its votes. What many rows say of its words outvotes the few
 functions that happened to fire on it. Rows with a tie, or without any vote, get an answer as well. Rows with a known label
 are learnt from as they are; where there are enough of them they decide first: unless models without them are at least as
-right on them as the majority is, the majority it is.
+right on them as the majority is, the majority it is, and the models only decide between labels with as many votes.
 
 Denoising weak labels by a held-out end model: Ratner et al., VLDB 2018 (section 5); smoothing votes by what rows are like:
 Chen et al., UAI 2022.
@@ -63,10 +63,12 @@ def fit(votes: np.ndarray, views: Sequence[View], classes: int, known: np.ndarra
     judged_on = np.flatnonzero((votes >= 0).any(axis=1) & (known >= 0))
     if len(judged_on) >= GUARD and ((voted.max(axis=1) == 1.0).sum() >= FEW):
         chance = _held(voted, views, seed)
-        right = float((chance[judged_on].argmax(axis=1) == known[judged_on]).mean())
-        guard = (len(judged_on), right, float(voted[judged_on, known[judged_on]].mean()))
-        if guard[1] < guard[2]:
-            return Labelled(plain, precision(votes, plain), "majority", guard)
+        right, usual = (float((one[judged_on].argmax(axis=1) == known[judged_on]).mean()) for one in (chance, voted * chance))
+        guard = (len(judged_on), right, usual)
+        if right < usual:
+            chance = plain * _held(plain, views, seed)  # of labels with as many votes the likelier one
+            chance /= chance.sum(axis=1, keepdims=True)
+            return Labelled(chance, precision(votes, chance), "majority", guard)
     chance = _held(plain, views, seed)
     chance[known >= 0] = plain[known >= 0]
     return Labelled(chance, precision(votes, chance), "model", guard)

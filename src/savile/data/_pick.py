@@ -1,11 +1,10 @@
 """Which rows a person should label next, of many that nobody has labelled: active learning on rows as unit vectors.
 
-Four ways. `gain`: the rows that mend most others. Every row is as likely to be answered wrong as a small model of the rows
-labelled so far thinks, a label mends the rows around it in proportion to how like they are, and what is mended counts once: a
-submodular sum that picking one by one gets within 1 - 1/e of (Nemhauser, Wolsey, Fisher 1978; information density: Settles,
-Craven 2008). Without any label it picks the rows that stand for most others. `uncertain`: the least difference between the two
-likeliest labels (Scheffer, Decomain, Wrobel 2001). `diverse`: the row in the middle of each of as many clusters as are asked
-for (Hacohen, Dekel, Weinshall 2022). `even`: drawn at random, to compare with.
+Rows are divided into as many groups of alike rows as have a label or are asked for (k-means), and the row in the middle of a
+group stands for it (Hacohen, Dekel, Weinshall, ICML 2022). `diverse` takes the largest groups without a label. `gain` takes
+those where a label is expected to mend most answers: the sum of the chances that a small model of the rows labelled so far
+answers their rows wrong (information density: Settles, Craven, EMNLP 2008); without any label it is the same. `uncertain` looks
+at rows alone: the least difference between the two likeliest labels (Scheffer, Decomain, Wrobel 2001). `even` draws at random.
 """
 
 from __future__ import annotations
@@ -13,17 +12,11 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-if TYPE_CHECKING:
-    from scipy.sparse import csr_matrix
-
-NEIGHBOURS = 60  # most similar rows that a label may mend
-NEAR = 20  # the similarity of that neighbour is where a row begins to stand for another
 STRENGTH = 30.0  # inverse penalty of the small model
-CHUNK = 2_000
+ROUNDS = 20  # of k-means
 
 
 @dataclass(frozen=True)
@@ -96,63 +89,32 @@ def _uncertain(features: np.ndarray, labels: np.ndarray, chance: np.ndarray | No
 
 
 def _diverse(features: np.ndarray, labels: np.ndarray, chance: np.ndarray | None, drawn: Drawn) -> Found:
-    """Of the largest clusters without a labelled row, the row nearest to the middle."""
+    """The middle of each of the largest groups that have no label."""
+    return _middles(features, labels, np.ones(len(features)), drawn)
+
+
+def _gain(features: np.ndarray, labels: np.ndarray, chance: np.ndarray | None, drawn: Drawn) -> Found:
+    """The middle of each of the groups without a label in which the model expects to answer most rows wrong."""
+    return _middles(features, labels, np.ones(len(features)) if chance is None else 1.0 - chance.max(axis=1), drawn)
+
+
+def _middles(features: np.ndarray, labels: np.ndarray, weight: np.ndarray, drawn: Drawn) -> Found:
+    """Of the heaviest clusters without a labelled row, the row nearest to the middle."""
     from sklearn.cluster import KMeans
 
     count, rng = drawn
     clusters = min(len(features), count + len(np.unique(features[labels >= 0], axis=0)))
-    found = KMeans(clusters, n_init=1, max_iter=20, random_state=int(rng.integers(2**31))).fit(features)
-    size = np.bincount(found.labels_, minlength=clusters).astype(float)
+    found = KMeans(clusters, n_init=1, max_iter=ROUNDS, random_state=int(rng.integers(2**31))).fit(features)
+    size = np.bincount(found.labels_, weight, clusters)
     size[found.labels_[labels >= 0]] = 0.0
     like = np.where(labels < 0, np.einsum("nd,nd->n", features, found.cluster_centers_[found.labels_]), -np.inf)
     order = np.lexsort((-like, found.labels_))
     first = order[np.unique(found.labels_[order], return_index=True)[1]]
-    first = first[labels[first] < 0]
+    first = first[(labels[first] < 0) & (size[found.labels_[first]] > 0)]
     rows = first[np.argsort(-size[found.labels_[first]], kind="stable")][:count]
     rest = rng.permutation(np.setdiff1d(np.flatnonzero(labels < 0), rows))[: count - len(rows)]
-    return np.concatenate([rows, rest]), np.concatenate([np.maximum(size[found.labels_[rows]], 1.0), np.ones(len(rest))])
-
-
-def _gain(features: np.ndarray, labels: np.ndarray, chance: np.ndarray | None, drawn: Drawn) -> Found:
-    """One by one the row whose label is expected to mend most, as nothing is mended twice."""
-    likeness = _likeness(features)
-    wrong = np.ones(len(features)) if chance is None else 1.0 - chance.max(axis=1)
-    wrong[labels >= 0] = 0.0
-    gain = likeness @ wrong
-    gain[labels >= 0] = -np.inf
-    rows, pays = [], []
-    for _ in range(drawn[0]):
-        best = int(gain.argmax())
-        rows.append(best)
-        pays.append(max(float(gain[best]), 0.0))
-        near = likeness.indices[likeness.indptr[best] : likeness.indptr[best + 1]]
-        mended = likeness.data[likeness.indptr[best] : likeness.indptr[best + 1]] * wrong[near]
-        wrong[near] -= mended
-        for row, less in zip(near, mended, strict=True):
-            around = slice(likeness.indptr[row], likeness.indptr[row + 1])
-            gain[likeness.indices[around]] -= likeness.data[around] * less
-        gain[best] = -np.inf
-    return np.array(rows), np.array(pays)
-
-
-def _likeness(features: np.ndarray) -> csr_matrix:
-    """How far each row stands for another, 0 to 1 and the same both ways, sparse (n, n); every row for itself."""
-    from scipy.sparse import coo_matrix
-
-    n = len(features)
-    width = min(NEIGHBOURS, n)
-    near, like = np.empty((n, width), dtype=np.int64), np.empty((n, width), dtype=np.float32)
-    for start in range(0, n, CHUNK):
-        block = features[start : start + CHUNK] @ features.T
-        top = np.argpartition(-block, width - 1, axis=1)[:, :width]
-        near[start : start + CHUNK], like[start : start + CHUNK] = top, np.take_along_axis(block, top, axis=1)
-    begins = float(np.median(np.sort(like, axis=1)[:, -min(NEAR, width)]))
-    shared = np.clip((like - begins) / max(1.0 - begins, 1e-6), 0.0, 1.0)
-    one_way = coo_matrix((shared.ravel(), (np.repeat(np.arange(n), width), near.ravel())), shape=(n, n)).tocsr()
-    both: csr_matrix = one_way.maximum(one_way.T).tocsr()
-    both.setdiag(1.0)
-    both.eliminate_zeros()
-    return both
+    pays = np.concatenate([size[found.labels_[rows]], weight[rest]])
+    return np.concatenate([rows, rest]), pays
 
 
 WAYS: dict[str, Callable[..., Found]] = {"gain": _gain, "uncertain": _uncertain, "diverse": _diverse, "even": _even}
