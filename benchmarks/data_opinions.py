@@ -20,7 +20,7 @@ from data_votes import NAMES, SAMPLES, read
 from savile.data import _opinions
 from savile.data._opinions import Item
 
-ITEMS, ORDERS, CHOICES, PART = 40, 6, 1, 10
+ITEMS, ORDERS, CHOICES, PART = 20, 6, 1, 5
 ABOUT = "Given the context, is the statement true (entailment), false (contradiction), or may it be either (neutral)?"
 
 

@@ -23,7 +23,7 @@ WHY = {
     "left": "nobody was sure enough to label it",
     "uncertain": "a model is not sure",
     "diverse": "it stands for a group that nobody has labelled",
-    "gain": "its label is expected to mend most others",
+    "gain": "its label is expected to mend most answers",
     "even": "it was drawn at random",
 }
 ID_DIGITS = 12
