@@ -20,6 +20,7 @@ SHAPES = (  # from hardly any interaction to many; the rows left out choose
     {"num_leaves": 24, "min_data_in_leaf": 30, "feature_fraction": 0.5, "lambda_l2": 5.0},
 )
 CHOOSING = 5_000  # rows from which one bag is enough to choose the shape by
+MANY, QUICKER = 4, 0.1  # labels from which a round, a tree each, is so dear that one bag chooses and fewer rounds learn
 
 
 @dataclass(frozen=True)
@@ -41,8 +42,10 @@ def fit(features: Sequence[Feature], matrix: np.ndarray, targets: np.ndarray, pl
     names = [j for j, feature in enumerate(features) if feature.nominal]
     drawn = trees.bags(targets, BAGS, HELD, plan.seed)
     parts = [(Part(matrix[learn], targets[learn]), Part(matrix[held], targets[held])) for learn, held in drawn]
-    judges = parts[:1] if len(targets) >= CHOOSING else parts
-    settings = [{**USUAL, **shape, "categorical": names} for shape in SHAPES]
+    many = plan.outputs >= MANY
+    judges = parts[:1] if many or len(targets) >= CHOOSING else parts
+    usual = {**USUAL, "learning_rate": QUICKER} if many else USUAL
+    settings = [{**usual, **shape, "categorical": names} for shape in SHAPES]
     tried = [[trees.train(plan, one, *part) for part in judges] for one in settings]
     losses = [float(np.mean([_loss(booster) for booster in boosters])) for boosters in tried]
     best = int(np.argmin(losses))

@@ -11,6 +11,7 @@ import numpy as np
 from savile.base.errors import CorruptError, MissingExtraError
 
 MOST_ROUNDS, PATIENCE = 3_000, 60
+MOST_TREES = 6_000  # with many labels a round is as many trees, and where a column gives labels away the loss falls for ever
 
 
 @dataclass(frozen=True)
@@ -55,9 +56,9 @@ def train(plan: Plan, settings: dict[str, Any], part: Part, held: Part | None, r
         settings: LightGBM's parameters beside those of the plan; ``categorical`` lists the columns whose numbers are names.
         part: rows to learn from.
         held: rows to stop by.
-        rounds: trees at most.
+        rounds: rounds at most, a tree for each output.
     """
-    lightgbm = library()
+    lightgbm, rounds = library(), min(rounds, MOST_TREES // plan.outputs)
     params = {**plan.params, **{name: value for name, value in settings.items() if name != "categorical"}}
     names: Any = list(settings.get("categorical", ())) or "auto"
     shaped = {"free_raw_data": False, "params": params, "categorical_feature": names}
