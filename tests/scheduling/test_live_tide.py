@@ -79,7 +79,7 @@ def port():
 
 
 class Asking(threading.Thread):
-    """Asks at given rates, [(seconds, rate), …], from the first answer on; keeps (when, answer or why not)."""
+    """Asks at given rates, [(seconds, rate), …], from the first answer on; keeps (text, answer or why not, when it came)."""
 
     def __init__(self, port, phases):
         super().__init__(daemon=True)
@@ -91,7 +91,7 @@ class Asking(threading.Thread):
                 answer = said.read().decode()
         except OSError as error:
             answer = f"failed: {error}"
-        self.answers.append((text, answer))
+        self.answers.append((text, answer, time.monotonic()))
 
     def run(self):
         for _ in range(600):
@@ -120,8 +120,10 @@ def test_replicas_follow_the_load_and_training_gives_way(tmp_path, port):
     found = run(chosen, backend)
     asking.join()
     assert len(asking.answers) > 100
-    assert not [said for text, said in asking.answers if not said.startswith(text)], "no request failed, whatever came and went"
-    assert len({said.rpartition(" ")[2] for _, said in asking.answers}) > 1
+    assert not [said for text, said, _ in asking.answers if not said.startswith(text)], (
+        "no request failed, whatever came and went"
+    )
+    assert len({said.rpartition(" ")[2] for _, said, _ in asking.answers}) > 1
     sizes = [(s.start, len(s.places)) for s in found.kernel.ledger.spells if found.kernel.jobs[s.job].id == "web"]
     assert max(size for _, size in sizes) == 3
     assert sizes[-1][1] < 3, "it fell again"
