@@ -89,10 +89,22 @@ def test_requests_wait_for_a_replica_and_one_that_is_removed_is_asked_no_more(fr
     assert waits[6:].max() < 0.3
 
 
-def test_a_replica_that_is_dead_and_a_request_too_large_are_said(front):
+def test_a_replica_that_is_dead_is_passed_over(front, servers, monkeypatch):
+    monkeypatch.setattr("savile.scheduling._front.PATIENCE_S", 0.5)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         front.add("127.0.0.1", free.getsockname()[1])
+        with pytest.raises(urllib.error.HTTPError, match="503"):
+            ask(front)
+        front.add("127.0.0.1", free.getsockname()[1])
+        front.add("127.0.0.1", servers[0].server_port)
+        assert {ask(front)[1] for _ in range(3)} == {str(servers[0].server_port)}
+
+
+def test_a_replica_that_does_not_speak_http_and_a_request_too_large_are_said(front):
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        front.add("127.0.0.1", mute.getsockname()[1])
+        threading.Thread(target=lambda: mute.accept()[0].close(), daemon=True).start()
         with pytest.raises(urllib.error.HTTPError, match="502"):
             ask(front)
     with pytest.raises((urllib.error.HTTPError, urllib.error.URLError, ConnectionError), match=r"413|reset|[Bb]roken"):

@@ -137,28 +137,32 @@ class Front:
                 break
         if len(body) > LARGEST:
             return await _say(send, 413, f"A request may have {LARGEST} bytes.")
-        replica = await self._take()
+        link = None
+        while link is None and (replica := await self._take()) is not None:
+            try:
+                link = await asyncio.open_connection(*replica)
+            except OSError:  # it has died; whoever tends the service brings another
+                self.free.pop(replica, None)
         self.taken.append((came, self.clock() - came))
-        if replica is None:
+        if replica is None or link is None:
             return await _say(send, 503, "No replica was free in time.")
         began = self.clock()
         try:
-            await _pass_on(replica, scope, bytes(body), send)
+            await _pass_on(link, scope, bytes(body), send)
         finally:
             self.recent.append(self.clock() - began)
             self._freed(replica)
 
 
-async def _pass_on(replica: tuple[str, int], scope: Any, body: bytes, send: Any) -> None:
+async def _pass_on(link: tuple[asyncio.StreamReader, asyncio.StreamWriter], scope: Any, body: bytes, send: Any) -> None:
     """Ask a replica and give its answer back as it comes."""
     import h11
 
     path = scope["raw_path"] + (b"?" + scope["query_string"] if scope["query_string"] else b"")
     headers = [(k, v) for k, v in scope["headers"] if k not in OWN and k != b"content-length"]
     headers += [(b"content-length", str(len(body)).encode()), (b"connection", b"close")]
-    begun, writer = False, None
+    begun, (reader, writer) = False, link
     try:
-        reader, writer = await asyncio.open_connection(*replica)
         talk = h11.Connection(h11.CLIENT)
         asked = h11.Request(method=scope["method"], target=path, headers=headers)
         said = (h11.Data(data=body), h11.EndOfMessage()) if body else (h11.EndOfMessage(),)
@@ -177,8 +181,7 @@ async def _pass_on(replica: tuple[str, int], scope: Any, body: bytes, send: Any)
             raise
         await _say(send, 502, "The replica did not answer.")
     finally:
-        if writer is not None:
-            writer.close()
+        writer.close()
 
 
 async def _say(send: Any, status: int, text: str) -> None:
