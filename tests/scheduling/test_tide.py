@@ -94,6 +94,18 @@ def test_devices_are_lent_to_training_and_given_back_when_the_load_comes():
     assert any("needs the room" in d.why for e in found.log.entries for d in e.decisions)
 
 
+def test_a_service_that_loses_a_node_goes_on_elsewhere_for_as_long_as_was_asked():
+    asked = {"web": requests([(0, 3600, 2.0)], 1.0)}
+    nodes = (node("n0"), node("n1"))
+    world = World(nodes, (service(most=8),), requests=asked, outages=(("n0", 1000.0, 2000.0),))
+    found = run(policy("tide"), SimBackend(world))
+    there = [s for s in found.kernel.ledger.spells if s.start <= 1500.0 < s.end]
+    assert {name for s in there for name, _ in s.places} == {"n1"}
+    assert sum(len(s.places) for s in there) >= tide.servers(2.0, 1.0, 2.0)
+    assert found.kernel.ended[0] == (pytest.approx(3600.0), "finished")
+    assert found.figures["requests_in_time"] > 0.95
+
+
 def test_after_a_day_the_same_time_of_day_is_expected():
     steps = [(d * 86_400 + a * 3600, d * 86_400 + b * 3600, r) for d in range(2) for a, b, r in ((0, 12, 0.01), (12, 24, 2.0))]
     asked = {"web": requests(steps, 1.0)}

@@ -308,7 +308,7 @@ class Kernel:
         for number in [number for number, numbers in self.placed.items() if any(at == n for at, _ in numbers)]:
             run, job = self.running[number], self.jobs[number]
             ran = max(0.0, self.state.now - run.begins)
-            kept = ran // job.ckpt_every_s * job.ckpt_every_s
+            kept = ran if job.service else ran // job.ckpt_every_s * job.ckpt_every_s
             self.done_s[number] = run.done_s + kept * run.rate
             self.ledger.lost_s += (ran - kept) * max(1.0, job.pod.gpu_milli / WHOLE) * len(run.places)
             self.lost += 1
