@@ -22,7 +22,7 @@ import numpy as np
 
 from savile.base.cluster import Room, Run, State
 from savile.base.series import DAY_H, HOUR
-from savile.base.work import Decision, Event, Job, Load, Place, Preempt, Resize
+from savile.base.work import Decision, Event, Job, Load, Place, Preempt, Resize, Start
 from savile.scheduling._place import DAY_S, Placing, spread
 from savile.scheduling.best_fit import choose
 
@@ -142,8 +142,9 @@ def decide(state: State, event: Event, rng: np.random.Generator, settings: Setti
     for number, (rise, keep) in sorted(needs.items(), key=lambda each: each[1][0] - len(state.running[each[0]].places)):
         have = len(state.running[number].places)
         tide.resize(number, max(rise, min(have, keep)))
-    for number in waiting:
-        tide.begin(number)
+    begun = {start.job for start in placing.starts}  # what has waited too long comes before all else
+    for number in [n for n in waiting if state.jobs[n].id not in begun]:
+        tide.begin(number, wanted(state.jobs[number], state.loads.get(number, ()), state.now, settings)[0])
     for number in placing.tried.tolist():
         if not state.jobs[number].service:
             placing.start(number)
@@ -198,22 +199,19 @@ class _Tide:
                 return gone
         return []
 
-    def begin(self, number: int) -> None:
-        """Start a service that waits; jobs that are none give way to it."""
+    def begin(self, number: int, want: int) -> None:
+        """Start a service that waits, with so many replicas or as many as there is room for; jobs that are none give way."""
         job = self.state.jobs[number]
-        for r in range(len(self.state.regions)):
-            places, site = tuple[Place, ...](), self.state.site == r
-            before = self.placing.room.copy(), self.stops.copy(), self.lent.copy()
-            while len(places) < job.pods and (more := self._one(job, site)):
-                places += more
-            if len(places) == job.pods:
-                break
-            self.placing.room, self.stops, self.lent = before
-            places = ()
-        for node, devices in places:  # `start` takes the room itself
-            self.placing.room.give(job.pod, self.state.index[node], devices)
         self.placing.tried = self.placing.tried[self.placing.tried != number]
-        self.placing.start(number, "a service, before all others")
+        for r in range(len(self.state.regions)):
+            places, site = tuple[Place, ...](), self.state.allowed(job) & (self.state.site == r)
+            before = self.placing.room.copy(), self.stops.copy(), self.lent.copy()
+            while len(places) < want and (more := self._one(job, site)):
+                places += more
+            if len(places) >= job.pods:
+                self.placing.starts.append(Start(job.id, places, "a service, before all others"))
+                return
+            self.placing.room, self.stops, self.lent = before
 
 
 def _single(job: Job) -> Job:
