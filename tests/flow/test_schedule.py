@@ -75,6 +75,17 @@ def test_past_hours_are_held_against_what_was_taken(queue):
     assert past == {"jobs": {"jobs": 2, "seconds": {"median": 0.1, "worst": 0.2}}, "plans": None}
 
 
+def test_a_service_says_nothing_of_how_good_predictions_are(queue):
+    from savile.flow import _past_queues, _queue, _schedules
+    from savile.scheduling import policy
+
+    queue.write_text(service())
+    log = _schedules.simulated(_queue.read(queue), policy("tide")).log.text()
+    _past_queues.folder().mkdir(parents=True)
+    (_past_queues.folder() / "schedule-x.jsonl").write_text(log)
+    assert _past_queues.errors() == {"jobs": 1, "seconds": {"median": 0.0, "worst": 0.0}}
+
+
 def test_exports_lie_beside_the_queue(queue):
     for kind in ("skypilot", "kueue", "slurm"):
         files = savile.schedule(queue, export=kind)["files"]

@@ -31,14 +31,17 @@ def errors() -> dict[str, Any] | None:
 def _finished(log: str) -> Iterator[tuple[float, float]]:
     """Of each job that ended well where it was started last: seconds that were predicted, and taken."""
     began: dict[str, tuple[float, float]] = {}  # job -> when it was started, and when it was to end
+    services = set[str]()  # which end when they were told to
     for line in log.splitlines()[1:]:
         entry = json.loads(line)
         event = entry["event"]
+        if entry.get("job", {}).get("slo_ms") is not None:
+            services.add(event["job"])
         if event["kind"] == "finish" and event["job"] in began:
             start, end = began.pop(event["job"])
             if event["at"] - start >= LEAST_S:
                 yield end - start, event["at"] - start
         for made in entry["decisions"]:
             predicted = made.get("predicted") or {}
-            if predicted.get("end_s") is not None:
+            if predicted.get("end_s") is not None and made["job"] not in services:
                 began[made["job"]] = (event["at"], predicted["end_s"])
