@@ -42,12 +42,14 @@ LEAST |= {("decoder", method): 0.25 for method in ("bottleneck", "ia3", "paralle
 NOT_READ = {("decoder", "match"): "reads two texts", ("decoder", "rank"): "reads two texts"}
 NOT_READ |= {("decoder", "embed"): "reads two texts"}
 NOT_READ |= {("decoder", "tag"): "a task learned by one of"}
-WITHOUT_ATTENTION = dict.fromkeys(("bottleneck", "ia3", "parallel", "prefix", "prefix_propagation"), "projection in each layer")
+WITHOUT_ATTENTION = dict.fromkeys(
+    ("bottleneck", "ia3", "parallel", "prefix", "prefix_propagation", "prompt_pool"), "projection in each layer"
+)
 MADE_OF_OTHERS = dict.fromkeys(("adapter_fusion", "arrow", "domains", "merge"), "two adapters")
 REFUSED = {  # family -> method -> the reason the method gives
     "decoder": {
         **MADE_OF_OTHERS,
-        **dict.fromkeys(("prefix", "prefix_propagation"), "what is read"),
+        **dict.fromkeys(("prefix", "prefix_propagation", "prompt_pool"), "what is read"),
         "bitfit": "bias",
     },
     "encoder": {**MADE_OF_OTHERS, "prompt": "answers in words"},
@@ -60,6 +62,7 @@ RATES = {
     "decoder": 5e-3,
     "prefix": 3e-2,
     "prefix_propagation": 3e-2,
+    "prompt_pool": 3e-2,
     "ia3": 3e-2,
     "bitfit": 1e-2,
 }

@@ -23,7 +23,7 @@ WORDS = {
 LABELS = tuple(WORDS)
 TEXTS = [text for text in testing.TEXTS if text]
 MADE_OF_OTHERS = ("adapter_fusion", "arrow", "domains", "merge")
-WITHOUT_ATTENTION = ("bottleneck", "ia3", "parallel", "prefix", "prefix_propagation")
+WITHOUT_ATTENTION = ("bottleneck", "ia3", "parallel", "prefix", "prefix_propagation", "prompt_pool")
 
 
 def rows(count, seed=0):
@@ -314,7 +314,7 @@ def _stored_adapter(base, seed):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("method", ["prefix", "prefix_propagation", "parallel", "peqa"])
+@pytest.mark.parametrize("method", ["prefix", "prefix_propagation", "parallel", "peqa", "prompt_pool"])
 def test_exported_it_answers_as_attached(method, network):
     import onnxruntime
 

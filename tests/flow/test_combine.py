@@ -5,12 +5,14 @@ import json
 from dataclasses import replace
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 import savile
 import small_line
 from savile import adaptation
 from savile.base.errors import InputError
+from savile.base.records import Dataset
 from savile.base.store import Store
 from savile.flow.combine import plan
 from savile.serving import _bundle, _http
@@ -73,6 +75,24 @@ def test_two_adapters_become_one_release_that_is_proven_and_serves(adapters):
     said = json.loads(asyncio.run(service.answer(["my card was stolen", "the courier is late"])))["answers"]
     service.close()
     assert [one["label"] for one in said] == ["card lost", "order late"]
+    _one_adapter_learns_on(release, model)
+
+
+def _one_adapter_learns_on(release, model):
+    """Corrections for one task teach its adapter, and the update says which others are what they were."""
+    said = [("card lost", "refund")[i % 2] for i in range(72)]
+    texts = [f"{'my card was stolen' if label == 'card lost' else 'charged twice'} today {i}" for i, label in enumerate(said)]
+    parts = {"train": np.arange(60), "test": np.arange(60, 72), "valid": np.arange(0), "calib": np.arange(0)}
+    roles = {"text": "text", "label": "label"}
+    fixes = Dataset(pa.table({"text": texts, "label": said}), roles, parts, labels=("card lost", "refund"), name="fixes")
+    quick = {"adapt.settings.keep.module": "cards", "adapt.settings.least_steps": 20}
+    quick["compress.settings.forms"] = ["onnx-fp32"]
+    found = savile.improve(Store.open().save(fixes), model=release, keep="domains", forget=0.05, settings=quick)
+    assert found.passed, found.summary
+    later = Store.open().load(Store.open().load(found.json["release"]).model)
+    assert later.facts["modules"]["orders"] == model.facts["modules"]["orders"]
+    assert later.facts["modules"]["cards"] != model.facts["modules"]["cards"]
+    assert f"The same to the byte: orders {model.facts['modules']['orders'][:12]}." in found.summary
 
 
 @pytest.mark.slow
