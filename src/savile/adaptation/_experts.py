@@ -27,19 +27,19 @@ class Plan:
 
     Attributes:
         names: of each expert.
-        rank: of their updates; adapters of a lower rank are filled up with zeros.
+        ranks: of their updates.
         layers: names in the trunk of the linear layers that have an update.
     """
 
     names: tuple[str, ...] = ()
-    rank: int = 0
+    ranks: tuple[int, ...] = ()
     layers: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, names: Sequence[str], several: Sequence[Mapping[str, Update]]) -> Plan:
         """That of some adapters."""
-        rank = max(len(a) for one in several for a, _ in one.values())
-        return cls(tuple(names), rank, tuple(sorted({layer for one in several for layer in one})))
+        ranks = tuple(max(len(a) for a, _ in one.values()) for one in several)
+        return cls(tuple(names), ranks, tuple(sorted({layer for one in several for layer in one})))
 
 
 class Experts(nn.Module):
@@ -48,18 +48,26 @@ class Experts(nn.Module):
     Attributes:
         a: of each expert, (rank, in).
         b: of each expert, (out, rank).
+        which: the expert of each rank, int64 (ranks,).
     """
 
-    def __init__(self, linear: Any, experts: int, rank: int) -> None:
+    which: torch.Tensor
+
+    def __init__(self, linear: Any, ranks: Sequence[int]) -> None:
         super().__init__()
-        self.rank = rank
-        self.a = nn.ParameterList(nn.Parameter(torch.zeros(rank, linear.in_features)) for _ in range(experts))
-        self.b = nn.ParameterList(nn.Parameter(torch.zeros(linear.out_features, rank)) for _ in range(experts))
+        self.a = nn.ParameterList(nn.Parameter(torch.zeros(rank, linear.in_features)) for rank in ranks)
+        self.b = nn.ParameterList(nn.Parameter(torch.zeros(linear.out_features, rank)) for rank in ranks)
+        self.count()
+
+    def count(self) -> None:
+        """Note whose each rank is."""
+        whose = [torch.full((len(a),), number) for number, a in enumerate(self.a)]
+        self.register_buffer("which", torch.cat(whose), persistent=False)
 
     def forward(self, x: torch.Tensor, gate: torch.Tensor) -> torch.Tensor:
         """Inputs (n, s, in) and gate (n, s, E) or (n, 1, E) -> (n, s, out); one product for all experts."""
         inner = F.linear(x, torch.cat(list(self.a)))
-        return F.linear(inner * gate.repeat_interleave(self.rank, dim=-1), torch.cat(list(self.b), dim=1))
+        return F.linear(inner * gate[..., self.which], torch.cat(list(self.b), dim=1))
 
     def put(self, expert: int, update: Update) -> None:
         """Set one expert, whose rank may be lower."""
@@ -72,7 +80,7 @@ class Experts(nn.Module):
 Gate = Callable[[Any, torch.Tensor], torch.Tensor | None]  # the experts of a layer and its input -> how much each is heard
 
 
-def hang(network: TextEncoder, plan: Plan, gate: Gate, make: Callable[[Any, int, int], Experts] = Experts) -> None:
+def hang(network: TextEncoder, plan: Plan, gate: Gate, make: Callable[[Any, Sequence[int]], Experts] = Experts) -> None:
     """Freeze the trunk and put experts, zero for now, beside each layer of a plan; where the gate is None none is heard.
 
     Raises:
@@ -84,7 +92,7 @@ def hang(network: TextEncoder, plan: Plan, gate: Gate, make: Callable[[Any, int,
             linear: Any = network.trunk.get_submodule(name)
         except AttributeError:
             raise InputError(f"a base with a layer {name}", network.base.name, "Name adapters of this base.") from None
-        experts = make(linear, len(plan.names), plan.rank)
+        experts = make(linear, plan.ranks)
         holder, child = parent(network, name)
         holder.add_module(f"{child}{END}", experts)
         linear.register_forward_hook(_adding(experts, gate))

@@ -48,7 +48,7 @@ class Grown:
 
 @dataclass(frozen=True)
 class _Group:
-    """Adapters that share one: their places, its updates, and the cost of the step that led here."""
+    """Adapters that share one: their places, its updates and their rank."""
 
     places: tuple[int, ...]
     updates: Mapping[str, Update]
@@ -151,8 +151,7 @@ def _cuts(groups: Sequence[_Group], members: Sequence[Member], judge: _Judge) ->
     found = []
     for place in sorted(cut, key=lambda one: -kept[one])[:TRIED]:
         group, rank = groups[place], halves[place]
-        of_whole = _merging.merged([members[one].updates for one in group.places], "linear", (), _merging.DENSITY, rank)
-        new = _Group(group.places, of_whole, rank)
+        new = _Group(group.places, cut[place], rank)
         what = f"{_called(group, members)} cut to rank {rank}"
         found.append(_Candidate((place,), new, judge.scores(new), what, f"{kept[place]:.0%} of its square stays"))
     return found
@@ -185,7 +184,9 @@ class _Judge:
         if spec.loss not in ("cross_entropy", "binary_cross_entropy"):
             raise InputError("adapters for labels of texts", f"the task {data.task}", "Keep them all: leave the budget out.")
         self.network = self.family.create(base, members[0].labels, spec.loss, cosine=False)
-        plan = _experts.Plan.of(("one",), [member.updates for member in members])
+        several = [member.updates for member in members]
+        layers = tuple(sorted({layer for updates in several for layer in updates}))
+        plan = _experts.Plan(("one",), (max(member.rank for member in members),), layers)
         _experts.hang(self.network, plan, lambda _experts, x: torch.ones(*x.shape[:-1], 1))
         self.rows = [_rows(data, place, len(members), member.labels) for place, member in enumerate(members)]
 

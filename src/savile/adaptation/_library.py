@@ -59,7 +59,7 @@ def settled(refs: Sequence[str]) -> tuple[str, ...]:
     from savile.base.store import Store
 
     store, found = Store.open(), []
-    for ref in refs:
+    for ref in refs.split(",") if isinstance(refs, str) else refs:
         record = store.load(ref)
         record = store.load(record.model) if isinstance(record, Release) else record
         if not isinstance(record, Model):

@@ -7,6 +7,7 @@ trained and needs no data; only a head is fitted.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -30,7 +31,7 @@ class Settings:
         adapters: models or releases of the method ``lora`` on the same base.
         top: adapters that a token hears.
         temperature: of the softmax; a low one hears the nearest almost alone.
-        plan: names, rank and layers, which are written here once the adapters were read.
+        plan: names, ranks and layers, which are written here once the adapters were read.
     """
 
     adapters: tuple[str, ...] = ()
@@ -48,9 +49,9 @@ FIT_SMALL: dict[str, Any] = {}
 class Routed(Experts):
     """Experts of one layer and the prototype of each, (E, in), of unit length."""
 
-    def __init__(self, linear: Any, experts: int, rank: int) -> None:
-        super().__init__(linear, experts, rank)
-        self.prototypes = nn.Parameter(torch.zeros(experts, linear.in_features))
+    def __init__(self, linear: Any, ranks: Sequence[int]) -> None:
+        super().__init__(linear, ranks)
+        self.prototypes = nn.Parameter(torch.zeros(len(ranks), linear.in_features))
 
     def put(self, expert: int, update: _library.Update) -> None:
         """Set one expert and its prototype."""

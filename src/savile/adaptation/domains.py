@@ -38,7 +38,7 @@ class Settings:
         groups: places of adapters that share one, as ``[[0, 2], [1]]``; empty leaves each its own.
         ranks: of the adapter of each group; empty leaves them as they are.
         how: those of a group are made one, see `savile.adaptation._merging.merged`.
-        plan: names, rank, layers and centres, and the adapter of each stage of the data; written here by what makes them.
+        plan: names, ranks, layers and centres, and the adapter of each stage of the data; written here by what makes them.
     """
 
     adapters: tuple[str, ...] = ()
@@ -149,7 +149,7 @@ def hang(network: TextEncoder, plan: dict[str, Any]) -> None:
     if not alike or network.loss == "token_cross_entropy":
         received = f"{network.base.name}, {'in pairs' if getattr(network, 'pairs', False) else network.loss}"
         raise InputError("an encoder that gives one answer to one text, for a router", received, "Use arrow or merge here.")
-    made = Plan(plan["names"], plan["rank"], plan["layers"])
+    made = Plan(plan["names"], plan["ranks"], plan["layers"])
     network.trunk.add_module(ROUTER, Router(network.width, plan["centres"], len(made.names)))
     route = _Route(network.pooling)
     _experts.hang(network, made, lambda _experts, _x: route.gate)

@@ -131,7 +131,8 @@ class Chosen:
     def entering(self, _layer: Any, args: tuple[Any, ...], given: dict[str, Any]) -> Any:
         """Put the chosen prompts in front."""
         hidden = args[0] if args else given["hidden_states"]
-        rows = hidden.new_zeros(len(hidden), self.ahead, hidden.shape[2]) if self.asking else self.rows[0].to(hidden.dtype)
+        nothing = hidden.new_zeros(1, self.ahead, hidden.shape[2])  # a graph must not fix the number of texts
+        rows = nothing.expand(hidden.shape[0], -1, -1) if self.asking else self.rows[0].to(hidden.dtype)
         hidden = torch.cat([rows, hidden], dim=1)
         return ((hidden, *args[1:]), given) if args else (args, {**given, "hidden_states": hidden})
 

@@ -17,8 +17,6 @@ from savile.adaptation._keeping._past import Past, Still, Taught, together
 from savile.adaptation._places import parent
 from savile.base.errors import InputError, UnknownNameError
 
-SPREAD = 1.0  # of what a new adapter's A begins with, by the root of its inputs
-
 
 @dataclass(frozen=True)
 class Settings:
@@ -110,13 +108,17 @@ def _add(network: Any, names: list[str], past: Past, new: Taught, settings: Sett
 
     dice = torch.Generator().manual_seed(past.seed + len(names))
     held = set(network.held)
+    rank = max(network.method_settings["plan"]["ranks"])
     for name, one in _experts.each(network):
-        one.a.append(torch.nn.Parameter(torch.randn(one.a[0].shape, generator=dice) * SPREAD / one.a[0].shape[1] ** 0.5))
-        one.b.append(torch.nn.Parameter(torch.zeros_like(one.b[0])))
+        width, out = one.a[0].shape[1], one.b[0].shape[0]
+        one.a.append(torch.nn.Parameter(torch.randn(rank, width, generator=dice) / width**0.5))
+        one.b.append(torch.nn.Parameter(torch.zeros(out, rank)))
+        one.count()
         held |= {f"{name}{_experts.END}.{side}.{len(names)}" for side in "ab"}
     network.hold(held)
     fresh = past.names[-1] if past.names[-1] not in names else f"{past.names[-1]} {len(names) + 1}"
-    plan = {**network.method_settings["plan"], "names": [*names, fresh]}
+    plan = dict(network.method_settings["plan"])
+    plan |= {"names": [*names, fresh], "ranks": [*plan["ranks"], rank]}
     network.method_settings = {**network.method_settings, "plan": plan}
     texts, targets = together(new, past.memory)
     whose = np.array(plan["stages"])[past.stages if past.stages is not None else np.zeros(len(past.memory[0]), np.int64)]
