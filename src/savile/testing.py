@@ -3,10 +3,8 @@
 A check takes a plug-in by its catalogue name or as an object, runs it on small made-up data, and raises `AssertionError` with
 one sentence for the first thing that is not so. `tests/test_contracts.py` runs them over everything the catalogue finds::
 
-    from savile.testing import check_task
-
     def test_my_task():
-        check_task("urgency")
+        savile.testing.check_task("urgency")
 """
 
 from __future__ import annotations
