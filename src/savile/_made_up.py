@@ -129,14 +129,18 @@ def simulated_predictions(rows: int = 400, labels: int = 4, seed: int = 0, task:
     return Predictions(gold, outputs, names, regions, ("region",), good, queries)
 
 
-def drawn(vectors: Any) -> Any:
-    """A loss of vectors: each is drawn towards a place of its own."""
+def small_loss(network: Any, ids: Any, mask: Any, targets: Any) -> Any:
+    """The loss of a few rows; where a network makes vectors, each is drawn towards a place of its own."""
     import torch
 
     from savile.models._contrastive import multiple_negatives
+    from savile.models._head import row_loss
 
-    places = torch.randn(vectors.shape, generator=torch.Generator().manual_seed(0))
-    return multiple_negatives(vectors, torch.nn.functional.normalize(places, dim=-1), 0.5)
+    answers = network(ids, mask)
+    if network.loss != "contrastive":
+        return row_loss(network.loss, answers, targets)
+    places = torch.randn(answers.shape, generator=torch.Generator().manual_seed(0))
+    return multiple_negatives(answers, torch.nn.functional.normalize(places, dim=-1), 0.5)
 
 
 def _found(rng: np.random.Generator, rows: int, width: int = 16) -> Predictions:

@@ -19,7 +19,7 @@ from typing import Any, get_args
 
 import numpy as np
 
-from savile._made_up import CELLS, GOLD, SAID, TEXTS, drawn, simulated_predictions
+from savile._made_up import CELLS, GOLD, SAID, TEXTS, simulated_predictions, small_loss
 from savile._made_up import tiny_decoder as tiny_decoder  # for authors, too
 from savile._made_up import tiny_encoder as tiny_encoder
 from savile.adaptation._keeping import Keeper
@@ -217,8 +217,6 @@ def _wake(network: Any) -> None:
 def _few_steps(network: Any, learning: Sequence[Any], steps: int = 20) -> list[float]:
     import torch
 
-    from savile.models._head import row_loss
-
     ids, mask = _batch(network)
     targets = torch.arange(len(ids)) % len(network.labels)
     if network.loss == "token_cross_entropy":
@@ -228,9 +226,7 @@ def _few_steps(network: Any, learning: Sequence[Any], steps: int = 20) -> list[f
     optimiser, losses = torch.optim.Adam(learning, lr=1e-2), []
     for _ in range(steps):
         optimiser.zero_grad()
-        loss = (
-            row_loss(network.loss, network(ids, mask), targets) if network.loss != "contrastive" else drawn(network(ids, mask))
-        )
+        loss = small_loss(network, ids, mask, targets)
         loss.backward()  # type: ignore[no-untyped-call]
         optimiser.step()
         losses.append(loss.item())

@@ -213,7 +213,7 @@ class _Hidden(_Reader):
 
         from savile.models import encoder
 
-        network = encoder.create(self.base.name, ("passage",), max_length=self.settings.max_length)
+        network: Any = encoder.create(self.base.name, ("passage",), max_length=self.settings.max_length)
         encoder.attach(network, "full", {})
         network.head.requires_grad_(False)
         network.guess = nn.Linear(network.width, network.width)
@@ -222,8 +222,9 @@ class _Hidden(_Reader):
             network.guess.bias.zero_()
         network.bias = nn.Parameter(torch.zeros(network.trunk.get_input_embeddings().weight.shape[0]))
         network.lightened = _as_it_is
-        self.mask_id = network.tokenizer.token_to_id("[MASK]") or network.tokenizer.token_to_id("<mask>")
-        if self.mask_id is None:
+        known = [network.tokenizer.token_to_id(word) for word in ("[MASK]", "<mask>")]
+        self.mask_id = next((one for one in known if one is not None), -1)
+        if self.mask_id < 0:
             do = "Choose a BERT-like base."
             raise InputError("a base whose tokenizer has a word for hidden ones", self.base.name, do)
         self.trunk = [(p, p.requires_grad) for p in network.trunk.parameters()]
@@ -268,11 +269,12 @@ class _Hidden(_Reader):
 
     def _chosen(self, ids: np.ndarray, mask: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """Which words are hidden, bool (n, s): a share of those between the marks at both ends, one a row at least."""
-        inside = mask.astype(bool)
+        inside: np.ndarray = mask.astype(bool)
         inside[:, 0] = False
         inside[np.arange(len(ids)), mask.sum(axis=1) - 1] = False
         draw = np.where(inside, rng.random(ids.shape), 2.0)
-        return inside & ((draw < self.settings.hidden) | (draw == draw.min(axis=1, keepdims=True)))
+        chosen: np.ndarray = inside & ((draw < self.settings.hidden) | (draw == draw.min(axis=1, keepdims=True)))
+        return chosen
 
     def _guessed(self, ids: np.ndarray, mask: np.ndarray, chosen: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
         """Scores of every word in the places that are hidden, (k, vocabulary), and the words that stand there, (k,)."""

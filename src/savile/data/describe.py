@@ -63,7 +63,7 @@ def apply(draft: Draft, settings: Settings) -> Draft:
     outcome = {"rows": len(rows), "unseen": unseen}
     if not rows:
         return draft.telling("describe", outcome)
-    size, columns = len(draft.table), {}
+    size, columns = len(draft.table), dict[str, pa.Array]()
     for name in draft.table.column_names:
         cells = {draft.roles["text"]: [text for text, _ in rows], draft.roles["label"]: [label for _, label in rows]}
         columns[name] = pa.array(cells.get(name, [None] * len(rows)), draft.table.schema.field(name).type)

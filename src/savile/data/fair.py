@@ -91,7 +91,7 @@ def evened(group: np.ndarray, label: np.ndarray, share: float, rng: np.random.Ge
 
 def _rounded(due: np.ndarray, total: int) -> np.ndarray:
     """Whole numbers near `due` that sum to `total`: the largest rests are rounded up."""
-    found = np.floor(due).astype(np.int64)
+    found: np.ndarray = np.floor(due).astype(np.int64)
     rest = (due - found).ravel()
     found.ravel()[np.argsort(-rest, kind="stable")[: total - int(found.sum())]] += 1
     return found

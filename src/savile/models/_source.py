@@ -40,8 +40,9 @@ class Source:
             self.given, self.depth = rows, 0
             self.vectors = VectorRows(network, rows, settings, self.precision)
             self.tokens = self.vectors.tokens
-            if depth is None and hasattr(network, "see"):
-                network.see(self.tokens.flat)
+            see = getattr(network, "see", None)
+            if depth is None and see is not None:
+                see(self.tokens.flat)
             return
         if network.loss == TOKEN:
             self.spans = TaggedRows(network, texts, targets)
