@@ -256,3 +256,23 @@ def test_what_cannot_be_picked_is_said(unlabelled, tmp_path):
     with pytest.raises(InputError, match="texts without a label"):
         savile.review(pick=full, base="words")
     assert Queue(Store.open().home).list() == []
+
+
+def test_a_new_label_is_typed_once_and_chosen_after_that(browser, tmp_path):
+    queue = Queue(Store.open().home)
+    queue.put((Question("rows@0", i, f"text {i}", "", "", "gain", 0.9 - i / 10) for i in range(3)), ["refund"])
+    page = browser.new_page()
+    page.goto(Path(savile.review()["pages"][0]).as_uri())
+    page.keyboard.press("n")
+    page.keyboard.type("lost parcel")
+    page.keyboard.press("Enter")
+    assert page.locator('[data-is="text"]').text_content() == "text 1"
+    page.keyboard.press("2")  # behind the label that was known
+    page.keyboard.press("1")
+    with page.expect_download() as download:
+        page.locator('[data-is="download"]').click()
+    answers = tmp_path / download.value.suggested_filename
+    download.value.save_as(answers)
+    page.close()
+    assert savile.review(answers)["answered"] == {"relabelled": 3}
+    assert [one.answer for one in queue.list()] == ["lost parcel", "lost parcel", "refund"]
