@@ -4,8 +4,8 @@ Functions that copy each other, or that all miss the same rows, confirm themselv
 So nothing is weighed here: the majority of the votes is a first, noisy label, small models learn from it, and each row is
 answered by models of the other folds, which know its text and not its votes. What many rows say of its words outvotes the few
 functions that happened to fire on it. Rows with a tie, or without any vote, get an answer as well. Rows with a known label
-are learnt from as they are; where there are enough of them they decide first: unless models without them are at least as
-right on them as the majority is, the majority it is, and the models only decide between labels with as many votes.
+are learnt from as they are; where there are enough of them they decide first: unless models without them are right on more of
+them than the majority is, the majority it is, and the models only decide between labels with as many votes.
 
 Denoising weak labels by a held-out end model: Ratner et al., VLDB 2018 (section 5); smoothing votes by what rows are like:
 Chen et al., UAI 2022.
@@ -65,7 +65,7 @@ def fit(votes: np.ndarray, views: Sequence[View], classes: int, known: np.ndarra
         chance = _held(voted, views, seed)
         right, usual = (float((one[judged_on].argmax(axis=1) == known[judged_on]).mean()) for one in (chance, voted * chance))
         guard = (len(judged_on), right, usual)
-        if right < usual:
+        if right <= usual:
             chance = plain * _held(plain, views, seed)  # of labels with as many votes the likelier one
             chance /= chance.sum(axis=1, keepdims=True)
             return Labelled(chance, precision(votes, chance), "majority", guard)
