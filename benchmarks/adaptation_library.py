@@ -38,29 +38,28 @@ WAYS: dict[str, tuple[str, dict[str, Any]]] = {
 
 
 def main() -> None:
-    runs = [cached({"benchmark": "library", "seed": seed}, lambda seed=seed: once(seed)) for seed in SEEDS]
-    for run in runs:
-        print(json.dumps(run), flush=True)
+    runs = [cached({"benchmark": "library", "part": "routes", "seed": seed}, lambda seed=seed: routes(seed)) for seed in SEEDS]
     more: dict[str, Any] = {"seeds": len(SEEDS)}
 
     def mean(*path: str) -> float:
         return float(np.mean([_at(run, path) for run in runs]))
 
-    report("library_arrow_task_found", mean("found", "arrow"), "%", bar=60.0, **more, runs=[r["found"]["arrow"] for r in runs])
+    found = [run["found"]["arrow"] for run in runs]
+    report("library_arrow_task_found", mean("found", "arrow"), "%", bar=60.0, **more, runs=found)
     report("library_router_task_found", mean("found", "domains"), "%", **more)
     report("library_router_strangers_left_to_base", mean("found", "strangers"), "%", **more)
+    report("library_alone_task_given_accuracy", mean("alone"), "%", **more, runs=[run["each"] for run in runs])
     merge = mean("accuracy", "uniform merge")
-    peer: dict[str, Any] = {"baseline": "uniform merge", "baseline_value": merge, **more}
     for way in WAYS:
-        bar = {"bar": merge} if way == "arrow" else {}
         values = [run["accuracy"][way] for run in runs]
-        report(f"library_{way.replace(' ', '_')}_accuracy", mean("accuracy", way), "%", **bar, **peer, runs=values)
-    alone = mean("alone")
-    report("library_alone_task_given_accuracy", alone, "%", **more)
+        peer: dict[str, Any] = {} if way == "uniform merge" else {"baseline": "uniform merge", "baseline_value": merge}
+        bar = {"bar": merge} if way == "arrow" else {}
+        report(f"library_{way.replace(' ', '_')}_accuracy", mean("accuracy", way), "%", **bar, **peer, **more, runs=values)
+    kept = [cached({"benchmark": "library", "part": "growth", "seed": seed}, lambda seed=seed: growth(seed)) for seed in SEEDS]
     for name in BUDGETS:
-        figure, whole = mean("growth", name, "accuracy"), mean("accuracy", "domains")
-        kept = [run["growth"][name] for run in runs]
-        report(f"library_growth_{name}_accuracy", figure, "%", baseline="domains, all", baseline_value=whole, **more, runs=kept)
+        value = float(np.mean([one[name]["accuracy"] for one in kept]))
+        peer = {"baseline": "domains, all", "baseline_value": mean("accuracy", "domains"), **more}
+        report(f"library_growth_{name}_accuracy", value, "%", **peer, runs=[one[name] for one in kept])
 
 
 def _at(run: Any, path: tuple[str, ...]) -> float:
@@ -123,24 +122,31 @@ def dataset(name: str, learn: list[tuple[str, str]], test: list[tuple[str, str]]
     return Store.open().save(Dataset(table, {"text": "text", "label": "label"}, parts, labels=tuple(labels), name=name))
 
 
-def once(seed: int) -> dict[str, Any]:
-    """Everything measured for one seed, in a store of its own."""
-    from savile.adaptation import _growth, _library, adapt, arrow, domains
+def library(seed: int) -> tuple[list[Any], list[Any], Any]:
+    """The data and the model of each task, and the data of all of them, in a store of their own."""
+    from savile.adaptation import adapt
     from savile.base.store import Store
     from savile.data import appended
-    from savile.models import Predictor, encoder
-    from savile.models._bases import locate
 
     os.environ["SAVILE_HOME"] = str(HERE / ".cache" / f"library-{seed}")
     several = [dataset(name, learn, test, seed) for name, learn, test in tasks(seed)]
     models = [adapt(data, "minilm", "lora", settings=LORA, seed=seed) for data in several]
-    alone = [_right(Predictor(model, "torch"), data) for model, data in zip(models, several, strict=True)]
     whole = several[0]
     for data in several[1:]:
         whole = appended(whole, data)
-    whole = Store.open().save(whole)
+    return several, models, Store.open().save(whole)
+
+
+def routes(seed: int) -> dict[str, Any]:
+    """Whose a text is found to be, and what each way answers."""
+    from savile.adaptation import _library, adapt, arrow, domains
+    from savile.models import Predictor, encoder
+    from savile.models._bases import locate
+
+    several, models, whole = library(seed)
+    alone = [_right(Predictor(model, "torch"), data) for model, data in zip(models, several, strict=True)]
     refs, texts, stage = [model.ref for model in models], list(whole.texts("test")), whole.stages("test")
-    found: dict[str, Any] = {"accuracy": {}, "found": {}, "growth": {}, "alone": float(np.mean(alone)), "each": alone}
+    found: dict[str, Any] = {"accuracy": {}, "found": {}, "alone": float(np.mean(alone)), "each": alone}
     for way, (method, settings) in WAYS.items():
         model = adapt(whole, "minilm", method, settings={**settings, **SHORT, "adapters": refs}, seed=seed)
         found["accuracy"][way] = _right(Predictor(model, "torch"), whole)
@@ -152,15 +158,27 @@ def once(seed: int) -> dict[str, Any]:
             found["found"]["strangers"] = 100 * float((domains.routed(network, _strangers()) == -1).mean())
         print(way, json.dumps(found["accuracy"]), json.dumps(found["found"]), flush=True)
     members = _library.read(refs, locate("minilm"))
-    found["clusters"] = dict(zip([one.name for one in members], _library.clusters(members), strict=True))
+    return {**found, "clusters": dict(zip([one.name for one in members], _library.clusters(members), strict=True))}
+
+
+def growth(seed: int) -> dict[str, Any]:
+    """What is answered with adapters shared and cut to a share of their bytes."""
+    from savile.adaptation import _library, adapt, within
+    from savile.models import Predictor
+    from savile.models._bases import locate
+
+    _, models, whole = library(seed)
+    refs, found = [model.ref for model in models], {}
+    members = _library.read(refs, locate("minilm"))
     megabytes = 4e-6 * sum(a.numel() + b.numel() for one in members for a, b in one.updates.values())
     for name, share in BUDGETS.items():
-        grown = _growth.within(whole, refs, "minilm", share * megabytes)
-        model = adapt(whole, "minilm", "domains", settings={"adapters": refs, **SHORT, **grown.settings}, seed=seed)
+        grown = within(whole, refs, "minilm", share * megabytes)
+        settings = {"adapters": refs, **SHORT, **grown.settings}
+        measured = _right(Predictor(adapt(whole, "minilm", "domains", settings=settings, seed=seed), "torch"), whole)
         last = grown.steps[-1]
-        measured = {"accuracy": _right(Predictor(model, "torch"), whole), "megabytes": last.megabytes, "of": megabytes}
-        found["growth"][name] = {**measured, "lost_on_validation": last.lost, "steps": [[s.what, s.why] for s in grown.steps]}
-        print(name, json.dumps(found["growth"][name]), flush=True)
+        said = {"accuracy": measured, "megabytes": last.megabytes, "of": megabytes, "lost_on_validation": last.lost}
+        found[name] = {**said, "steps": [[step.what, step.why] for step in grown.steps]}
+        print(name, json.dumps(found[name]), flush=True)
     return found
 
 
