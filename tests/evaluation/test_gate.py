@@ -131,3 +131,17 @@ def test_the_verdict(differences, n, passed, said):
     found = body(n=n, gate={"passed": passed})
     found["differences"] = {str(i): {"accuracy": figure(*one, n)} for i, one in enumerate(differences)}
     assert verdict(found) == said
+
+
+def test_of_models_made_one_each_is_held_against_its_own_and_none_has_to_gain():
+    from savile.evaluation import _kept
+
+    kept = {
+        "cards": {"before": 0.9, "now": 0.88, "gain": -0.02, "n": 50},
+        "orders": {"before": 0.8, "now": 0.795, "gain": -0.005, "n": 50},
+    }
+    budget = _kept.Budget(lose=0.01, own={"cards": "model@1", "orders": "model@2"})
+    found = _kept.checks(kept, "accuracy", budget)
+    assert [(one["name"], one["passed"]) for one in found] == [("keeps cards", False), ("keeps orders", True)]
+    grown = _kept.checks(kept, "accuracy", _kept.Budget(lose=0.01))
+    assert [(one["name"], one["passed"]) for one in grown] == [("keeps cards", False), ("learns orders", False)]
