@@ -44,13 +44,15 @@ class Columns:
 
 @dataclass(frozen=True)
 class Read:
-    """How files are read, where it is not to be found out: codec, delimiter (or ``tab``), sheet, with or without header."""
+    """How files are read, where it is not to be found out: codec, delimiter (or ``tab``), sheet, with or without header; and in
+    how many GB of `memory` (2 unless said): of rows that take more, an even sample is learnt from."""
 
     __pydantic_config__: ClassVar[ConfigDict] = SECTION
     encoding: str | None = None
     delimiter: str | None = None
     sheet: str | None = None
     header: bool | None = None
+    memory: Annotated[float, Field(ge=0.25)] | None = None
 
 
 @dataclass(frozen=True)
@@ -199,7 +201,7 @@ class Run:
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = SECTION
-    where: Literal["local", "schedule"] = "local"
+    where: Literal["local", "ray", "schedule"] = "local"
     watts: NotNegative = 10.0
     kwh_price: NotNegative = 0.25
     hour_price: NotNegative = 0.10

@@ -194,7 +194,9 @@ def _dataset(draft: Draft) -> Dataset:
         units=np.unique(draft.units, return_inverse=True)[1].astype(np.int64),
         settings={
             "edition": EDITION,
-            "options": {name: value for name, value in asdict(draft.options).items() if name != "test" and value != {}},
+            "options": {
+                name: one for name, one in asdict(draft.options).items() if name not in ("test", "where") and one != {}
+            },
             "sources": draft.origin,
             "columns": [asdict(column) for column in draft.columns],
             **({"steps": draft.outcomes} if draft.outcomes else {}),
@@ -208,5 +210,5 @@ def _key(source: Path, options: Options) -> str:
     from savile.data import sources
 
     files = [source] if options.test is None else [source, Path(options.test)]
-    chosen = {**asdict(options), "test": None}
+    chosen = {**asdict(options), "test": None, "where": None}
     return digest(canonical(["govern", EDITION, [[Path(file).name, sources.sha256(file)] for file in files], chosen]))

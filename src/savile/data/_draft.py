@@ -15,6 +15,8 @@ from savile.base.records import Finding
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from savile.data._spill import Rows
+
 SHOWN_ROWS = 1_000  # row numbers a finding carries; its count has the whole number
 SHOWN_LINES = 5  # line numbers a sentence names
 SCORE = "score"  # the task whose label is a number, not a class
@@ -31,12 +33,14 @@ class Reading:
         delimiter: what divides the cells of csv files; ``tab`` for a tabulator.
         sheet: sheet of workbooks.
         header: whether the first row names the columns.
+        memory: GB of memory that governing may take, 2 unless said.
     """
 
     encoding: str | None = None
     delimiter: str | None = None
     sheet: str | None = None
     header: bool | None = None
+    memory: float | None = None
 
 
 @dataclass(frozen=True)
@@ -56,6 +60,7 @@ class Options:
         drop: columns to leave out, and never to infer a role from.
         steps: name of a step to run beside those of every file -> its settings.
         read: how the files are to be read.
+        where: ``local``, or ``ray`` to look at rows on Ray Data; nothing comes out otherwise there.
         seed: seed of every random choice.
     """
 
@@ -70,6 +75,7 @@ class Options:
     drop: tuple[str, ...] = ()
     steps: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     read: Reading = Reading()
+    where: str = "local"
     seed: int = 0
 
 
@@ -97,6 +103,21 @@ class Column:
 
 
 @dataclass(frozen=True)
+class Whole:
+    """All rows of files of which a sample is in memory.
+
+    Attributes:
+        rows: table by table, strings as read.
+        count: how many rows there are.
+        places: which of them each row of the sample is, int64.
+    """
+
+    rows: Rows
+    count: int
+    places: np.ndarray
+
+
+@dataclass(frozen=True)
 class Draft:
     """The state between two steps. Every array runs over the rows of `table`, the given test file's rows last.
 
@@ -112,6 +133,7 @@ class Draft:
         given: True for rows of a given test file, bool.
         origin: name and SHA-256 of each file read.
         hints: role -> column, where the shape of the rows settles it.
+        whole: all rows of the source, where `table` has a sample of them.
         columns: what was understood of each column.
         roles: role -> column name; ``text`` is absent in a table without sentences.
         task: catalogue name of the task, once `profile` has settled it.
@@ -135,6 +157,7 @@ class Draft:
     given: np.ndarray = field(default_factory=lambda: np.empty(0, dtype=bool))
     origin: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     hints: Mapping[str, str] = field(default_factory=dict)
+    whole: Whole | None = None
     columns: tuple[Column, ...] = ()
     roles: Mapping[str, str] = field(default_factory=dict)
     task: str = ""

@@ -59,6 +59,12 @@ def families(texts: list[str]) -> Families:
     return Families(alike, _joined(alike, documents, grams, _edits(texts)))
 
 
+def compare(texts: list[str], first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Of pairs of texts, which share enough grams, and which are few enough edits apart, bool (n,) each."""
+    documents, grams = _grams(texts)
+    return _jaccard(documents, grams, len(texts)).close(first, second), _edits(texts).close(first, second)
+
+
 def _joined(family: np.ndarray, documents: np.ndarray, grams: np.ndarray, measure: _Measure) -> np.ndarray:
     """The families, int64 (n,), after those with similar members were made one."""
     from scipy.sparse import coo_array

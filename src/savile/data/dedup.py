@@ -3,43 +3,85 @@
 Two texts are the same when their normal forms are (NFKC, case folded, white space collapsed), and nearly the same when the
 Jaccard similarity of their sets of character 5-grams is at least 0.85, which keeps them in one part. Copies of which up to a
 tenth was edited are told of too; they are not held together, as headlines of one form on two firms are as near. All work for
-Chinese, which has no spaces to split at. The join is exact, see `_similar`.
+Chinese, which has no spaces to split at. Of a file that is too large to be learnt from whole, all rows are looked at; how they
+meet says `_copies`.
 """
 
 from __future__ import annotations
 
-import unicodedata
+from collections.abc import Iterator
 from dataclasses import replace
+from itertools import chain
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from savile.data import _similar
-from savile.data._draft import SCORE, Draft, counted, finding
+from savile.base import mask
+from savile.base.records import Finding
+from savile.data import _columns, _copies, _spill
+from savile.data._copies import normal as normal
+from savile.data._draft import SCORE, Draft, Whole, counted, finding
+from savile.data._gather import room
+from savile.data._over import over
 
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+PIECE = 20_000  # rows looked at together
+REPAIR = "Decide on one label for each of these texts."
 MOSTLY = 0.5  # share of rows that agree with others from which a table simply has few different rows
-
-
-def normal(text: str) -> str:
-    """The form in which texts are compared."""
-    return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
 
 
 def apply(draft: Draft) -> Draft:
     """Fill in `units`, and leave out rows that repeat an earlier one with the same label."""
+    import pyarrow as pa
+
     if "text" not in draft.roles:
         return _rows(draft)
-    texts = np.array([normal(text) for text in draft.values("text")], dtype=object)
-    used = np.flatnonzero(draft.kept)
-    distinct, same = np.unique(texts[used], return_inverse=True)
-    units = np.arange(len(texts)) + len(distinct)
-    families = _similar.families(distinct.tolist())
-    units[used] = families.alike[same]
-    near = np.full(len(texts), -1)
-    near[used] = families.near[same]
-    exact = np.full(len(texts), -1)
-    exact[used] = same
+    used, whole = np.flatnonzero(draft.kept), _whole(draft)
+    own = pa.table({role: pa.array(draft.values(role), pa.string()) for role in ("text", "label")}).take(used)
+    tables, places = _cut(own), np.arange(len(used))
+    if whole is not None:  # the sample is among all rows; rows of a given test file come behind them
+        given = draft.given[used]
+        tables = chain(_streamed(draft, whole), _cut(own.filter(given)))
+        places = np.empty(len(used), dtype=np.int64)
+        places[~given], places[given] = whole.places[used[~given]], whole.count + np.arange(given.sum())
+    found = _copies.find(over(_copies.look, tables, draft.options.where), room(draft.options.read.memory))
+    units, near, exact = np.arange(len(draft.kept)) + len(found.same), *(np.full(len(draft.kept), -1) for _ in range(2))
+    units[used], near[used], exact[used] = found.alike[places], found.near[places], found.same[places]
     draft = replace(draft, units=units)
-    return _near(_conflicts(_repeats(draft, exact), exact), exact, near)
+    told = _near(_conflicts(_repeats(draft, exact), exact), exact, near)
+    return told if whole is None else _of_all(told, found, whole.count)
+
+
+def _cut(table: pa.Table) -> Iterator[pa.Table]:
+    """A table in pieces."""
+    return (table.slice(start, PIECE).combine_chunks() for start in range(0, len(table), PIECE))
+
+
+def _whole(draft: Draft) -> Whole | None:
+    """All rows, where the draft has a sample of them whose texts are as they stand in the file."""
+    whole = draft.whole
+    if whole is None or any(draft.roles[role] not in next(iter(whole.rows)).column_names for role in ("text", "label")):
+        return None
+    return whole
+
+
+def _streamed(draft: Draft, whole: Whole) -> Iterator[pa.Table]:
+    """Texts and labels of all rows, as the sample has them: trimmed and masked; without a text where one of the two is none."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    masker, roles = mask.Masker(draft.policy, draft.keys), (draft.roles["text"], draft.roles["label"])
+    for table in whole.rows:
+        if not set(roles) <= set(table.column_names):  # of several files one that lacks a column
+            yield from _cut(pa.table({"text": [""] * len(table), "label": [""] * len(table)}))
+            continue
+        text, label = (_columns.trimmed(table.column(name)) for name in roles)
+        text = pc.if_else(label.is_valid(), text, None) if draft.one_label else text
+        filled = {"text": text, "label": label}
+        masked = {role: pa.array(masker.many(pc.fill_null(values, "").to_pylist())) for role, values in filled.items()}
+        yield from _cut(pa.table(masked))
 
 
 def _rows(draft: Draft) -> Draft:
@@ -89,7 +131,7 @@ def _conflicts(draft: Draft, exact: np.ndarray) -> Draft:
         return draft
     rows = rows[np.isin(exact[rows], disputed)]
     evidence = f"{counted(len(disputed), 'text')} under more than one label, {counted(len(rows), 'row')}, {draft.where(rows)}."
-    return draft.noting(finding("label_conflict", "warning", rows, evidence, "Decide on one label for each of these texts."))
+    return draft.noting(finding("label_conflict", "warning", rows, evidence, REPAIR))
 
 
 def _near(draft: Draft, exact: np.ndarray, near: np.ndarray) -> Draft:
@@ -106,6 +148,44 @@ def _near(draft: Draft, exact: np.ndarray, near: np.ndarray) -> Draft:
     if together and not draft.given.any():
         evidence += f"; {together:,} of them are so close that they stay in one part with their like"
     return draft.noting(finding("near_duplicate", "note", rows, evidence + "."))
+
+
+def _of_all(draft: Draft, found: _copies.Copies, count: int) -> Draft:
+    """Findings about all rows of a file of which a sample is used, in place of those about the sample."""
+    again = conflicts = near = clusters = 0
+    labels, sizes = (_spill.array(len(found.same), np.uint32) for _ in range(2))
+    pieces = [np.arange(start, min(start + _copies.PIECE, count)) for start in range(0, count, _copies.PIECE)]
+    for rows in pieces:
+        first = rows[found.first[rows] == rows]
+        again += len(rows) - len(first)
+        np.add.at(labels, found.same[first], 1)
+        np.add.at(sizes, found.near[rows[found.same[rows] == rows]], 1)
+    for rows in pieces:
+        conflicts += int((labels[rows] > 1).sum())
+        near += int((sizes[found.near[rows[found.first[rows] == rows]]] > 1).sum())
+        clusters += int((sizes[rows] > 1).sum())
+    how = "" if found.exact else "; so large a file is searched by hashes, which miss a few in a hundred"
+    said = {
+        "exact_duplicate": (
+            again,
+            f"{again:,} of all {count:,} rows have text and label of an earlier one; one of each is used.",
+        ),
+        "near_duplicate": (
+            near,
+            f"{near:,} of all {count:,} rows in {counted(clusters, 'cluster')} of nearly the same text{how}.",
+        ),
+    }
+    if draft.task != SCORE:
+        evidence = f"{counted(conflicts, 'text')} under more than one label among all {count:,} rows."
+        said["label_conflict"] = (conflicts, evidence)
+    seen = {one.rule: one.rows for one in draft.findings}
+    others = tuple(one for one in draft.findings if one.rule not in said)
+    draft = replace(draft, findings=others)
+    for rule, (number, evidence) in said.items():
+        severity, repair = ("warning", REPAIR) if rule == "label_conflict" else ("note", "")
+        if number:
+            draft = draft.noting(Finding(rule, severity, number, evidence, seen.get(rule, ()), repair=repair))
+    return draft
 
 
 def _pairs(first: np.ndarray, second: np.ndarray) -> np.ndarray:

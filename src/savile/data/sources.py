@@ -16,7 +16,7 @@ import numpy as np
 from savile.base.errors import DataError
 from savile.base.records import Finding
 from savile.data import _columnar, _conll, _conversations, _delimited, _files, _json, _spans, _workbook
-from savile.data._draft import Draft, Reading
+from savile.data._draft import Draft, Reading, Whole
 from savile.data._files import find, sha256, stem
 from savile.data._gather import Gather, Gathered
 from savile.data._reading import Batch, File, Report, batch_of
@@ -56,6 +56,7 @@ class Source:
         sha256: digest of the bytes.
         findings: what was unusual.
         hints: role -> column, where the shape of the rows settles it.
+        whole: all rows, where they are too many and `table` is a sample.
     """
 
     table: pa.Table
@@ -66,6 +67,7 @@ class Source:
     sha256: str
     findings: tuple[Finding, ...] = ()
     hints: dict[str, str] | None = None
+    whole: Whole | None = None
 
 
 def apply(draft: Draft) -> Draft:
@@ -91,6 +93,7 @@ def apply(draft: Draft) -> Draft:
         kept=np.ones(sum(sizes), dtype=bool),
         units=np.arange(sum(sizes)),
         hints=dict(sources[0].hints or {}),
+        whole=sources[0].whole,
         findings=tuple(found for source in sources for found in source.findings),
     )
 
@@ -106,13 +109,14 @@ def read(path: str | Path, reading: Reading | None = None, seed: int = 0) -> Sou
     Raises:
         DataError: when there is no such file, or it is empty, damaged, ragged, in no known encoding or of another kind.
     """
-    found, report, gather = find(path), Report(), Gather(seed)
+    reading = reading or Reading()
+    found, report, gather = find(path), Report(), Gather(seed, reading.memory)
     names = tuple(found.name(place) for place in range(len(found.files)))
     if found.classes:
-        _texts(found, gather, report, reading or Reading())
+        _texts(found, gather, report, reading)
     else:
         for place, file in enumerate(found.files):
-            _one(File(file, names[place], _files.format_of(file), reading or Reading()), place, gather, report)
+            _one(File(file, names[place], _files.format_of(file), reading), place, gather, report)
     gathered = gather.done()
     _check(gathered, names, report)
     table, hints = _conversations.shape(gathered.table)
@@ -120,8 +124,9 @@ def read(path: str | Path, reading: Reading | None = None, seed: int = 0) -> Sou
     hints |= spans
     report.tell()
     where = found.path.name or str(found.path)
-    found_ = tuple(report.findings)
-    return Source(table, gathered.lines, gathered.files, names, where, sha256(path), found_, hints)
+    found_, reshaped = tuple(report.findings), table is not gathered.table
+    whole = Whole(gathered.whole, gathered.read, gathered.places) if gathered.whole and not reshaped else None
+    return Source(table, gathered.lines, gathered.files, names, where, sha256(path), found_, hints, whole)
 
 
 def _one(file: File, place: int, gather: Gather, report: Report) -> None:
@@ -173,10 +178,10 @@ def _check(gathered: Gathered, names: tuple[str, ...], report: Report) -> None:
     kept = len(gathered.lines)
     if kept < gathered.read:
         said = (
-            f"{gathered.read:,} rows are more than the memory of this machine can work on; {kept:,} of them, "
-            "drawn evenly from all, are used."
+            f"{gathered.read:,} rows are more than the memory allowed can learn from; {kept:,} of them, drawn evenly from all, "
+            "are used."
         )
-        report.note("sampled", said, kept, "warning", "Use a machine with more memory, or leave out columns in the files.")
+        report.note("sampled", said, kept, "warning", "Allow more GB with data.read.memory, or leave out columns in the files.")
 
 
 def _some(columns: set[str]) -> str:

@@ -86,6 +86,7 @@ def options(recipe: Recipe) -> Options:
         use=data.columns.use,
         drop=data.columns.drop,
         read=Reading(**asdict(data.read)),
+        where="ray" if recipe.run.where == "ray" else "local",
         steps={name: _settings(name, given) for name, given in data.steps.items()},
     )
 
