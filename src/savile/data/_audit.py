@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from savile.base import mask
+from savile.base.errors import InputError
 from savile.base.records import Dataset, Finding
-from savile.data import _audit_checks, _audit_order, _audit_rows, cells, sources
+from savile.data import _audit_checks, _audit_order, _audit_rows, _audit_whole, cells, sources
 from savile.data._audit_issue import Change, Issue
 from savile.data._cell_table import Grid, grid
-from savile.data._draft import Reading
+from savile.data._draft import Reading, Whole
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -27,7 +28,6 @@ CHUNK = 20_000  # rows looked at together when all are
 LEAST_ROWS = 20
 TAUGHT = 0.4  # doubt times trust from which corrected rows are followed
 WORDY = 60  # mean characters of a value from which a column is a text, which the cell strategies leave out
-SAMPLED = 20_000  # values of a column looked through for personal data
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,8 @@ class Asked:
         every: whether the cells of all rows are looked at, not those of `CELLS` drawn evenly.
         rights: whether the rights to the data are on file.
         governed: what governing the same file made, or would make, of it.
+        whole: all rows of the file, where the table has a sample of them.
+        where: ``local``, or ``ray`` to look at all rows there.
     """
 
     test: pa.Table | None = None
@@ -51,6 +53,8 @@ class Asked:
     every: bool = False
     rights: bool = False
     governed: Dataset | None = None
+    whole: Whole | None = None
+    where: str = "local"
 
 
 @dataclass(frozen=True)
@@ -86,12 +90,18 @@ class Audit:
 
 
 def read(path: str | Path, reading: Reading | None = None) -> pa.Table:
-    """A file as a table of strings.
+    """A file as a table of strings, every row of it.
 
     Raises:
         DataError: it cannot be used.
+        InputError: it has more rows than may be in memory.
     """
-    return sources.read(path, reading).table
+    found = sources.read(path, reading)
+    if found.whole is not None:
+        received = f"{found.name} with {found.whole.count:,} rows, of which {len(found.table):,} fit"
+        do = f"Cut the file, or allow more GB: --set data.read.memory={2 * (reading or Reading()).gigabytes:g}"
+        raise InputError("rows that fit into the memory allowed, to mend, teach or compare them", received, do)
+    return found.table
 
 
 def audit(name: str, table: pa.Table, asked: Asked) -> Audit:
@@ -99,7 +109,7 @@ def audit(name: str, table: pa.Table, asked: Asked) -> Audit:
     seen = grid(table)
     found = [*_audit_checks.of_columns(seen), *_audit_checks.of_pairs(seen, asked.label)]
     found += [*_audit_order.foreign_rows(seen, asked.label), *_audit_order.series(seen)]
-    found += [*_personal(seen), *_cells(table, asked), *_between(table, asked)]
+    found += [*_personal(seen, asked), *_cells(table, asked), *_between(table, asked)]
     if not asked.rights:
         said = "No rights are on file for these rows: owner, licence, consent and purpose are unknown."
         found.append(
@@ -129,20 +139,22 @@ def _of_finding(one: Finding) -> Issue:
     )
 
 
-def _personal(seen: Grid) -> Iterator[Issue]:
-    """Personal data by the compiled recognisers, kind by kind."""
+def _personal(seen: Grid, asked: Asked) -> Iterator[Issue]:
+    """Personal data by the compiled recognisers, kind by kind; of a larger file it is counted in all rows."""
     masker = mask.Masker({})
+    counted = _audit_whole.personal(asked.whole, asked.where) if asked.whole else {}
     for column in seen.columns:
-        kinds = dict[str, list[int]]()
-        step = max(1, len(column.values) // SAMPLED)
-        for code in range(0, len(column.values), step):
-            for kind in {span.kind for span in masker.find(column.values[code])}:
+        kinds = {kind: list[int]() for name, kind in counted if name == column.name}
+        for code, value in enumerate(column.values):
+            for kind in {span.kind for span in masker.find(value)}:
                 kinds.setdefault(kind, []).append(code)
         for kind, codes in kinds.items():
             rows = np.flatnonzero(np.isin(column.codes, codes))
-            evidence = f"{len(rows):,} cells of {column.name!r} hold personal data ({kind.replace('_', ' ')})."
+            count = counted.get((column.name, kind), len(rows))
+            evidence = f"{count:,} cells of {column.name!r} hold personal data ({kind.replace('_', ' ')})."
             repair = "Governing replaces it by pseudonyms; keep the key where only few can read it."
-            yield Issue(f"personal_{kind}", "warning", column.name, evidence, rows, 0.9, repair=repair)
+            share = count / asked.whole.count if asked.whole else None
+            yield Issue(f"personal_{kind}", "warning", column.name, evidence, rows, 0.9, share=share, repair=repair)
 
 
 def _cells(table: pa.Table, asked: Asked) -> Iterator[Issue]:
@@ -211,7 +223,7 @@ def _between(table: pa.Table, asked: Asked) -> Iterator[Issue]:
     shared = [name for name in table.column_names if name in asked.test.column_names]
     wide = [n for n in shared if (pc.mean(pc.utf8_length(table.column(n))).as_py() or 0) > 12 and n != asked.label]
     distinct = [n for n in wide if pc.count_distinct(table.column(n)).as_py() > 0.5 * table.num_rows]
-    yield from _audit_checks.leakage(table, asked.test, distinct)
+    yield from _audit_checks.leakage(asked.whole.rows if asked.whole else [table], asked.test, distinct)
     both = pa.concat_tables([table.select(shared), asked.test.select(shared)])
     second = np.arange(both.num_rows) >= table.num_rows
     yield from _audit_order.shifts(grid(both), second, "file_shift", "the test file")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -221,14 +221,18 @@ def canonical(value: str) -> str:
         return bare
 
 
-def leakage(table: pa.Table, test: pa.Table, columns: Sequence[str]) -> Iterator[Issue]:
-    """Test rows whose text is in the training file too."""
+def leakage(tables: Iterable[pa.Table], test: pa.Table, columns: Sequence[str]) -> Iterator[Issue]:
+    """Test rows whose text is in the training file too, which comes table by table."""
     from savile.data.dedup import normal
 
-    for name in columns:
-        known = {normal(value or "") for value in table.column(name).to_pylist()} - {""}
-        asked = [normal(value or "") for value in test.column(name).to_pylist()]
-        rows = np.flatnonzero([value in known for value in asked])
+    forms = {name: [normal(value or "") for value in test.column(name).to_pylist()] for name in columns}
+    wanted, known = {name: {*values} - {""} for name, values in forms.items()}, {name: set[str]() for name in columns}
+    for table in tables if columns else ():
+        for name in columns:
+            values = table.column(name).to_pylist() if name in table.column_names else []
+            known[name].update(wanted[name].intersection(normal(value or "") for value in values))
+    for name, asked in forms.items():
+        rows = np.flatnonzero([value in known[name] for value in asked])
         if len(rows):
             share = len(rows) / len(asked)
             evidence = (

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from savile.base.records import Dataset
-from savile.data import _similar, labels
+from savile.data import _copies, labels
 from savile.data._audit_issue import Change, Issue
-from savile.data.dedup import normal
+from savile.data._copies import normal
+from savile.data._draft import Reading
+from savile.data._gather import room
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -29,8 +31,10 @@ def issues(data: Dataset, table: pa.Table) -> Iterator[Issue]:
     column = data.roles["label"]
     given = ["" if one is None else str(one).strip() for one in table.column(column).to_pylist()]
     yield from _labels(data, column, given)
+    if any(one.rule == "sampled" for one in data.findings):
+        return  # what governing noted of all rows says more than the copies in a sample of them
     if "text" in data.roles and data.roles["text"] in table.column_names and "second" not in data.roles:
-        yield from _copies([str(one or "") for one in table.column(data.roles["text"]).to_pylist()], given)
+        yield from _repeats([str(one or "") for one in table.column(data.roles["text"]).to_pylist()], given)
 
 
 def _labels(data: Dataset, column: str, given: list[str]) -> Iterator[Issue]:
@@ -54,22 +58,23 @@ def _labels(data: Dataset, column: str, given: list[str]) -> Iterator[Issue]:
     yield Issue("label_error", "warning", column, evidence, rows, round(wrong, 3), share=share, repair=repair, changes=changes)
 
 
-def _copies(texts: list[str], given: list[str]) -> Iterator[Issue]:
+def _repeats(texts: list[str], given: list[str]) -> Iterator[Issue]:
     """Rows that repeat an earlier one with the same label, word for word or nearly so."""
-    plain = [normal(text) for text in texts]
-    distinct, place = np.unique(np.array(plain, dtype=object), return_inverse=True)
-    families = _similar.families(distinct.tolist()).alike
-    empty = distinct == ""
+    import pyarrow as pa
+
+    looked = map(_copies.look, _copies.cut(pa.table({"text": texts, "label": given})))
+    copies = _copies.find(looked, room(Reading()))
+    empty = np.array([not normal(text) for text in texts], dtype=bool)
     kinds = (
-        ("exact_duplicate", np.arange(len(distinct)), SAME, "the text and the label of an earlier row"),
-        ("near_duplicate", families, NEAR, "nearly the text and the label of an earlier row"),
+        ("exact_duplicate", copies.same, SAME, "the text and the label of an earlier row"),
+        ("near_duplicate", copies.alike, NEAR, "nearly the text and the label of an earlier row"),
     )
     taken = np.zeros(len(texts), dtype=bool)
     for rule, family, confidence, what in kinds:
-        key = np.unique(np.stack([family[place], np.unique(given, return_inverse=True)[1]]), axis=1, return_inverse=True)[1]
+        key = np.unique(np.stack([family, np.unique(given, return_inverse=True)[1]]), axis=1, return_inverse=True)[1]
         first = np.full(int(key.max(initial=-1)) + 1, len(texts))
         np.minimum.at(first, key, np.arange(len(texts)))
-        rows = np.flatnonzero((first[key] < np.arange(len(texts))) & ~taken & ~empty[place])
+        rows = np.flatnonzero((first[key] < np.arange(len(texts))) & ~taken & ~empty)
         taken[rows] = True
         if len(rows):
             changes = tuple(

@@ -28,6 +28,7 @@ SHORTEST = 5  # characters; shorter texts that differ are neither alike nor near
 RARE = 16  # texts that share two hashes, or three, up to which all of them are compared
 FEW = 4  # those that a text is compared with where more do
 LOT = 1 << 19  # characters of the texts that are compared at once
+CUT = 20_000  # rows looked at together
 PIECE = 1 << 20  # rows of an array in a file that are worked on at once
 ROW = np.uint64(0xFFFFFFFF)
 SHIFT = np.uint64(32)
@@ -75,6 +76,11 @@ def look(table: pa.Table) -> pa.Table:
     columns = {"normal": pa.array(forms, pa.large_string()), "keys": keys.ravel(), "meets": meets.ravel(), "bits": bits.ravel()}
     lists = {name: pa.LargeListArray.from_arrays([0, len(column)], pa.array(column)) for name, column in columns.items()}
     return pa.table(lists)
+
+
+def cut(table: pa.Table) -> Iterator[pa.Table]:
+    """A table in pieces that are looked at one by one."""
+    return (table.slice(start, CUT).combine_chunks() for start in range(0, len(table), CUT))
 
 
 def _hashes(texts: Sequence[str]) -> np.ndarray:

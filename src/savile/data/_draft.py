@@ -22,6 +22,7 @@ SHOWN_LINES = 5  # line numbers a sentence names
 SCORE = "score"  # the task whose label is a number, not a class
 SPANS = "tag"  # the task of spans
 TENTHS = 10
+MEMORY = 2.0  # GB that governing works in unless it is told otherwise
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,11 @@ class Reading:
     sheet: str | None = None
     header: bool | None = None
     memory: float | None = None
+
+    @property
+    def gigabytes(self) -> float:
+        """The memory that governing may take."""
+        return self.memory or MEMORY
 
 
 @dataclass(frozen=True)

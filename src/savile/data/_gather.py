@@ -18,18 +18,18 @@ from savile.data._spill import Rows
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from savile.data._draft import Reading
     from savile.data._reading import Batch
 
-MEMORY = 2.0  # GB that governing works in unless it is told otherwise
 NEEDS = 20  # bytes of memory that the hungriest step takes for a byte of the table
 PROGRAM = 200 << 20  # bytes of memory that Python and the packages take
 LEAST = 1 << 18  # bytes of a table that is worth working on
 LARGEST = 1 << 30  # bytes of a table; Arrow counts the characters of a column in 32 bits
 
 
-def room(memory: float | None) -> int:
-    """Bytes that data may take of so many GB, or of what this machine has if that is less."""
-    return max(min(working_memory(), int((memory or MEMORY) * 1e9)) - PROGRAM, 0)
+def room(reading: Reading) -> int:
+    """Bytes that data may take of the memory allowed, or of what this machine has if that is less."""
+    return max(min(working_memory(), int(reading.gigabytes * 1e9)) - PROGRAM, 0)
 
 
 @dataclass
@@ -69,11 +69,11 @@ class Gather:
 
     Args:
         seed: of the draw.
-        memory: GB that may be taken in all; None for `MEMORY`.
+        reading: what the caller settles about reading.
     """
 
-    def __init__(self, seed: int, memory: float | None = None) -> None:
-        self.limit = max(LEAST, min(room(memory) // NEEDS, LARGEST))
+    def __init__(self, seed: int, reading: Reading) -> None:
+        self.limit = max(LEAST, min(room(reading) // NEEDS, LARGEST))
         self._rng = np.random.default_rng(seed)
         self._pieces: list[_Piece] = []
         self._bar, self._size = 1.0, 0

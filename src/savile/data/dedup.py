@@ -27,7 +27,6 @@ from savile.data._over import over
 if TYPE_CHECKING:
     import pyarrow as pa
 
-PIECE = 20_000  # rows looked at together
 REPAIR = "Decide on one label for each of these texts."
 MOSTLY = 0.5  # share of rows that agree with others from which a table simply has few different rows
 
@@ -40,23 +39,18 @@ def apply(draft: Draft) -> Draft:
         return _rows(draft)
     used, whole = np.flatnonzero(draft.kept), _whole(draft)
     own = pa.table({role: pa.array(draft.values(role), pa.string()) for role in ("text", "label")}).take(used)
-    tables, places = _cut(own), np.arange(len(used))
+    tables, places = _copies.cut(own), np.arange(len(used))
     if whole is not None:  # the sample is among all rows; rows of a given test file come behind them
         given = draft.given[used]
-        tables = chain(_streamed(draft, whole), _cut(own.filter(given)))
+        tables = chain(_streamed(draft, whole), _copies.cut(own.filter(given)))
         places = np.empty(len(used), dtype=np.int64)
         places[~given], places[given] = whole.places[used[~given]], whole.count + np.arange(given.sum())
-    found = _copies.find(over(_copies.look, tables, draft.options.where), room(draft.options.read.memory))
+    found = _copies.find(over(_copies.look, tables, draft.options.where), room(draft.options.read))
     units, near, exact = np.arange(len(draft.kept)) + len(found.same), *(np.full(len(draft.kept), -1) for _ in range(2))
     units[used], near[used], exact[used] = found.alike[places], found.near[places], found.same[places]
     draft = replace(draft, units=units)
     told = _near(_conflicts(_repeats(draft, exact), exact), exact, near)
     return told if whole is None else _of_all(told, found, whole.count)
-
-
-def _cut(table: pa.Table) -> Iterator[pa.Table]:
-    """A table in pieces."""
-    return (table.slice(start, PIECE).combine_chunks() for start in range(0, len(table), PIECE))
 
 
 def _whole(draft: Draft) -> Whole | None:
@@ -75,13 +69,13 @@ def _streamed(draft: Draft, whole: Whole) -> Iterator[pa.Table]:
     masker, roles = mask.Masker(draft.policy, draft.keys), (draft.roles["text"], draft.roles["label"])
     for table in whole.rows:
         if not set(roles) <= set(table.column_names):  # of several files one that lacks a column
-            yield from _cut(pa.table({"text": [""] * len(table), "label": [""] * len(table)}))
+            yield from _copies.cut(pa.table({"text": [""] * len(table), "label": [""] * len(table)}))
             continue
         text, label = (_columns.trimmed(table.column(name)) for name in roles)
         text = pc.if_else(label.is_valid(), text, None) if draft.one_label else text
         filled = {"text": text, "label": label}
         masked = {role: pa.array(masker.many(pc.fill_null(values, "").to_pylist())) for role, values in filled.items()}
-        yield from _cut(pa.table(masked))
+        yield from _copies.cut(pa.table(masked))
 
 
 def _rows(draft: Draft) -> Draft:

@@ -110,7 +110,7 @@ def read(path: str | Path, reading: Reading | None = None, seed: int = 0) -> Sou
         DataError: when there is no such file, or it is empty, damaged, ragged, in no known encoding or of another kind.
     """
     reading = reading or Reading()
-    found, report, gather = find(path), Report(), Gather(seed, reading.memory)
+    found, report, gather = find(path), Report(), Gather(seed, reading)
     names = tuple(found.name(place) for place in range(len(found.files)))
     if found.classes:
         _texts(found, gather, report, reading)

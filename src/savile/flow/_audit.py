@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from savile.base.recipe import Recipe
+    from savile.data import Reading
     from savile.data._audit import Audit
 
 SHOWN = 8
@@ -44,17 +45,21 @@ def look(source: str | Path, asked: Mapping[str, Any], data: Dataset | None = No
     from savile.data import _audit, sources
     from savile.data._audit_page import html
 
-    table = _audit.read(source)
-    other = {name: _audit.read(asked[name]) if asked.get(name) else None for name in ("test", "against")}
+    read = sources.read(source, _reading(data))
+    table, where = read.table, "ray" if asked.get("ray") else "local"
+    test = sources.read(asked["test"]).table if asked.get("test") else None
+    earlier = _audit.read(asked["against"]) if asked.get("against") else None
     corrected = _corrected(Path(asked["correct"]), table) if asked.get("correct") else None
     told = _audit.Asked(
-        test=other["test"],
-        earlier=other["against"],
+        test=test,
+        earlier=earlier,
         label=asked.get("label") or (data.roles["label"] if data else None),
         corrected=corrected,
         every=bool(asked.get("every")),
         rights=bool(asked.get("rights")),
         governed=data,
+        whole=read.whole,
+        where=where,
     )
     name = sources.stem(source)
     found = _audit.audit(name, table, told)
@@ -63,12 +68,19 @@ def look(source: str | Path, asked: Mapping[str, Any], data: Dataset | None = No
     stem = (
         _stem(data) if data and made else f"audit-{digest(sources.sha256(source) + str(sorted(asked.items(), key=str)))[:12]}"
     )
-    store.page(f"{stem}.html", html(found, table, other["test"]))
+    store.page(f"{stem}.html", html(found, table, test))
     place = store.page(f"{stem}.json", json.dumps(found.plain(), ensure_ascii=False, indent=1))
     tell(found)
     page = str(place.with_suffix(".html").resolve())
     emit("note", text=f"The audit, with examples and what each finding costs: {page}")
     return found, {**envelope("govern", made, [page]), **found.plain(), "report": str(place.resolve())}
+
+
+def _reading(data: Dataset | None) -> Reading | None:
+    """How the rows of governed data were read."""
+    from savile.data import Reading
+
+    return Reading(**data.settings["options"]["read"]) if data else None
 
 
 def alone(source: str | Path, named: Sequence[str | None]) -> bool:
@@ -80,7 +92,7 @@ def once(recipe: Recipe, data: Dataset) -> None:
     """Audit the file of governed data, unless that was done."""
     if (Store.open().pages / f"{_stem(data)}.html").exists():
         return
-    asked = {"test": recipe.data.test, "rights": "rights" in recipe.data.steps}
+    asked = {"test": recipe.data.test, "rights": "rights" in recipe.data.steps, "ray": recipe.run.where == "ray"}
     look(recipe.data.source, asked, data)
 
 
