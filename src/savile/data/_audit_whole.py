@@ -31,9 +31,6 @@ def _personal(table: pa.Table) -> pa.Table:
         for value in table.column(name).to_pylist():
             if value and (spans := find(value)):
                 counts.update((name, kind) for kind in {span.kind for span in spans})
-    found = [(*key, count) for key, count in counts.items()]
-    kinds = (pa.string(), pa.string(), pa.int64())
-    lists = {
-        name: pa.array([[one[i] for one in found]], pa.list_(kinds[i])) for i, name in enumerate(("column", "kind", "count"))
-    }
-    return pa.table(lists)
+    lists = {"column": [name for name, _ in counts], "kind": [kind for _, kind in counts], "count": list(counts.values())}
+    kinds = {"column": pa.string(), "kind": pa.string(), "count": pa.int64()}
+    return pa.table({name: pa.array([found], pa.list_(kinds[name])) for name, found in lists.items()})
