@@ -93,7 +93,7 @@ def test_what_is_printed_reads_back_the_same(written):
         ("task: {label: yes}\n", "task.label: a valid string", "True in line 1"),
         ("name: 2024-13-45\n", "YAML", "month must be in"),
         ("serve: {port: 70000}\n", "serve.port: less than or equal to 65535", "70000 in line 1"),
-        ("run: {where: ray}\n", "run.where: 'local'", "'ray' in line 1"),
+        ("run: {where: moon}\n", "run.where: 'local'", "'moon' in line 1"),
         ("adapt: {method: lorra}\n", "adapt.method among auto", "'lorra' in line 1"),
         ("model: {family: liner}\n", "model.family among", "'liner' in line 1"),
         ("a: [\n", "YAML", "line 2 of card.yaml"),

@@ -72,9 +72,11 @@ def _streamed(draft: Draft, whole: Whole) -> Iterator[pa.Table]:
             yield from _copies.cut(pa.table({"text": [""] * len(table), "label": [""] * len(table)}))
             continue
         text, label = (_columns.trimmed(table.column(name)) for name in roles)
-        text = pc.if_else(label.is_valid(), text, None) if draft.one_label else text
+        text = pc.if_else(label.is_valid(), text, pa.scalar(None, pa.string())) if draft.one_label else text
         filled = {"text": text, "label": label}
-        masked = {role: pa.array(masker.many(pc.fill_null(values, "").to_pylist())) for role, values in filled.items()}
+        masked = {
+            role: pa.array(masker.many(pc.fill_null(values, "").to_pylist()), pa.string()) for role, values in filled.items()
+        }
         yield from _copies.cut(pa.table(masked))
 
 
