@@ -1,4 +1,9 @@
-"""Value of rows: KNN-Shapley timed and held against its definition, flipped labels of banking77, dropping rows, copies."""
+"""Value of rows: KNN-Shapley timed and held against its definition, flipped labels of banking77, dropping rows, copies.
+
+For copies, 2,000 rows of banking77 belong to four owners by lot, who share a budget of 1,000. Then one of them brings every row
+twice, or a fifth owner brings that one's rows again; the figure is what they are paid together for one paid before. Beside it the
+same by the plain values of rows, each of which is paid for by itself. `data_value.py copies` measures that alone.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +13,7 @@ import itertools
 import math
 import os
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -15,14 +21,19 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parent))
 from _report import report
+from savile import data
 from savile.data import _features, _removal, _shapley
 from savile.data._shapley import Points
 
 SAMPLES = Path(os.environ.get("SAVILE_DATA", "../shared/data"))
 SEEDS = 3
+BUDGET = 1_000.0
 
 
 def main() -> None:
+    copies()
+    if sys.argv[1:] == ["copies"]:
+        return
     report("knn_shapley_10k_x_1k_seconds", seconds(), "s", bar=30, higher=False)
     report("knn_shapley_brute_force_difference", worst_difference(), "absolute", bar=1e-9, higher=False, seeds=20)
     with gzip.open(SAMPLES / "intent-banking77" / "train.csv.gz", "rt", encoding="utf-8") as file:
@@ -36,6 +47,53 @@ def main() -> None:
     value = [gain["value"] for gain in gains]
     more = {"seeds": SEEDS, "baseline": "random_removal", "baseline_value": 0.0, "runs": gains}
     report("dropping_up_to_a_fifth_gain_over_random", float(np.mean(value)), "accuracy", **more)
+
+
+def copies() -> None:
+    """What copying pays."""
+    runs = [copied(seed) for seed in range(SEEDS)]
+    common = {"bar": 1.02, "higher": False, "seeds": SEEDS, "baseline": "rows_paid_one_by_one"}
+    for name in ("own", "another's"):
+        ours, plain = [run[name] for run in runs], float(np.mean([run[f"{name}, plain"] for run in runs]))
+        title = f"paid_for_copies_of_{'own' if name == 'own' else 'another_owners'}_rows"
+        report(title, float(np.mean(ours)), "of what was paid before", baseline_value=plain, runs=ours, **common)
+
+
+def copied(seed: int) -> dict[str, float]:
+    """Price of the first owner's rows when they come twice, from that owner or from another, as a share of what it was."""
+    with gzip.open(SAMPLES / "intent-banking77" / "train.csv.gz", "rt", encoding="utf-8") as file:
+        every = [(row["text"], row["category"]) for row in csv.DictReader(file)]
+    rng = np.random.default_rng(seed)
+    rows = [(*every[i], f"owner {rng.integers(4)}") for i in rng.choice(len(every), 2_000, replace=False).tolist()]
+    mine = [row for row in rows if row[2] == "owner 0"]
+    cases = {"before": rows, "own": rows + mine, "another's": rows + [(text, label, "copier") for text, label, _ in mine]}
+    paid = {name: prices(case) for name, case in cases.items()}
+    found = {}
+    for name in ("own", "another's"):
+        for kind, place in (("", 0), (", plain", 1)):
+            found[name + kind] = paid[name][place] / paid["before"][place]
+    return found
+
+
+def prices(rows: list[tuple[str, str, str]]) -> tuple[float, float]:
+    """Paid to owner 0 and to whoever copies it: by the step, and by plain values of the same rows and questions."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "rows.csv"
+        with path.open("w", encoding="utf-8", newline="") as file:
+            csv.writer(file).writerows([("text", "label", "owner"), *rows])
+        options = data.Options(label="label", text="text", steps={"value": {"owner": "owner", "budget": BUDGET}})
+        seen = data.inspect(path, options).data
+    paid = {one["owner"]: one["price"]["value"] for one in seen.settings["steps"]["value"]["owners"]}
+    texts, labels, owners = (np.array(column, dtype=object) for column in zip(*rows, strict=True))
+    labels = np.unique(labels.astype(str), return_inverse=True)[1]
+    asked = np.array(seen.parts["test"])
+    asked = asked[asked < len(rows)]
+    learnt = np.setdiff1d(np.arange(len(rows)), np.flatnonzero(np.isin(texts, texts[asked])))
+    features = _features.of_texts(texts.tolist(), None)
+    values = _shapley.values(Points(features[learnt], labels[learnt]), Points(features[asked], labels[asked]), 10)
+    totals = {name: max(float(values[owners[learnt] == name].sum()), 0.0) for name in set(owners.tolist())}
+    whose = ("owner 0", "copier")
+    return sum(paid.get(n, 0.0) for n in whose), BUDGET * sum(totals.get(n, 0.0) for n in whose) / sum(totals.values())
 
 
 def seconds() -> float:
