@@ -1,8 +1,9 @@
 """Value of rows: KNN-Shapley timed and held against its definition, flipped labels of banking77, dropping rows, copies.
 
-For copies, 2,000 rows of banking77 belong to four owners by lot, who share a budget of 1,000. Then one of them brings every row
-twice, or a fifth owner brings that one's rows again; the figure is what they are paid together for one paid before. Beside it the
-same by the plain values of rows, each of which is paid for by itself. `data_value.py copies` measures that alone.
+For copies, 2,000 rows of banking77 belong to four owners by lot, who share a budget of 1,000. Then one of them brings every
+row twice, or a fifth owner brings that one's rows again; the figure is what they are paid together for one paid before.
+Beside it the same by the plain values of rows, each of which is paid for by itself. `data_value.py copies` measures that
+alone.
 """
 
 from __future__ import annotations
