@@ -148,7 +148,7 @@ def _near(draft: Draft, exact: np.ndarray, near: np.ndarray) -> Draft:
 
 def _of_all(draft: Draft, found: _copies.Copies, count: int) -> Draft:
     """Findings about all rows of a file of which a sample is used, in place of those about the sample."""
-    again = conflicts = near = clusters = 0
+    again = disputed = conflicts = near = clusters = 0
     labels, sizes = (_spill.array(len(found.same), np.uint32) for _ in range(2))
     pieces = [np.arange(start, min(start + _copies.PIECE, count)) for start in range(0, count, _copies.PIECE)]
     for rows in pieces:
@@ -157,22 +157,18 @@ def _of_all(draft: Draft, found: _copies.Copies, count: int) -> Draft:
         np.add.at(labels, found.same[first], 1)
         np.add.at(sizes, found.near[rows[found.same[rows] == rows]], 1)
     for rows in pieces:
-        conflicts += int((labels[rows] > 1).sum())
-        near += int((sizes[found.near[rows[found.first[rows] == rows]]] > 1).sum())
+        first = rows[found.first[rows] == rows]
+        disputed += int((labels[rows] > 1).sum())
+        conflicts += int((labels[found.same[first]] > 1).sum())
+        near += int((sizes[found.near[first]] > 1).sum())
         clusters += int((sizes[rows] > 1).sum())
-    how = "" if found.exact else "; so large a file is searched by hashes, which miss a few in a hundred"
+    of, how = f"of all {count:,} rows", "" if found.exact else "; so large a file is searched by hashes, which miss a few"
     said = {
-        "exact_duplicate": (
-            again,
-            f"{again:,} of all {count:,} rows have text and label of an earlier one; one of each is used.",
-        ),
-        "near_duplicate": (
-            near,
-            f"{near:,} of all {count:,} rows in {counted(clusters, 'cluster')} of nearly the same text{how}.",
-        ),
+        "exact_duplicate": (again, f"{again:,} {of} have text and label of an earlier one; one of each is used."),
+        "near_duplicate": (near, f"{near:,} {of} in {counted(clusters, 'cluster')} of nearly the same text{how}."),
     }
     if draft.task != SCORE:
-        evidence = f"{counted(conflicts, 'text')} under more than one label among all {count:,} rows."
+        evidence = f"{counted(disputed, 'text')} under more than one label, {conflicts:,} {of}."
         said["label_conflict"] = (conflicts, evidence)
     seen = {one.rule: one.rows for one in draft.findings}
     others = tuple(one for one in draft.findings if one.rule not in said)
