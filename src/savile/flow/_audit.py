@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 SHOWN = 8
 RECIPES = (".yaml", ".yml")
 LEAVE_OUT = ""  # column of a change that leaves a row out, as in `savile.data._audit_rows`
+ANY = 1e6  # GB: a file of which a mended copy was written fits
 ROW = "row"  # column of a file of corrected rows that says which row each is, from 1
 
 
@@ -129,7 +130,7 @@ def fix(source: str | Path, asked: Mapping[str, Any], data: Dataset | None = Non
         for issue in found.issues
         for change in issue.changes
     ]
-    path = _write(source, _audit.read(source), made)
+    path = _write(source, _audit.read(source, _reading(data)), made)
     out = sum(one["column"] == LEAVE_OUT for one in made)
     counts = {"cells": len(made) - out, "rows": out}
     Store.open().audit.append("fix", path.name, **counts, findings=sorted({one["finding"] for one in made}))
@@ -144,7 +145,7 @@ def undo(source: str | Path, id: str) -> dict[str, Any]:
     Raises:
         InputError: there is no ledger, or no such change in it.
     """
-    from savile.data import _audit
+    from savile.data import Reading, _audit
 
     ledger = _beside(source, "changes.jsonl")
     if not ledger.is_file():
@@ -156,7 +157,7 @@ def undo(source: str | Path, id: str) -> dict[str, Any]:
         raise InputError("the id of a change or finding that is in place", repr(id), do)
     for one in taken:
         one["undone"] = True
-    path = _write(source, _audit.read(source), made)
+    path = _write(source, _audit.read(source, Reading(memory=ANY)), made)
     Store.open().audit.append("undo", path.name, id=id, cells=len(taken))
     emit("note", text=f"{len(taken):,} changes taken back in {path}.")
     left = sum(not one["undone"] for one in made)
