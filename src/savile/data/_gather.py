@@ -76,7 +76,7 @@ class Gather:
         self.limit = max(LEAST, min(room(reading) // NEEDS, LARGEST))
         self._rng = np.random.default_rng(seed)
         self._pieces: list[_Piece] = []
-        self._bar, self._size = 1.0, 0
+        self._bar, self._size, self._read = 1.0, 0, 0
         self._counts: dict[int, int] = {}
         self._whole: Rows | None = None
         self._columns: dict[int, dict[str, None]] = {}
@@ -85,7 +85,8 @@ class Gather:
         """Take a batch."""
         draws = self._rng.random(len(batch.lines), dtype=np.float32)
         self._columns.setdefault(file, {}).update(dict.fromkeys(batch.table.schema.names))
-        places = np.arange(len(batch.lines)) + sum(self._counts.values())
+        places = np.arange(len(batch.lines)) + self._read
+        self._read += len(batch.lines)
         self._counts[file] = self._counts.get(file, 0) + len(batch.lines)
         if self._whole is not None:
             self._whole.add(batch.table, file)
@@ -103,7 +104,7 @@ class Gather:
 
     def back(self, file: int) -> None:
         """Forget a file: it is read again in another way."""
-        self._counts.pop(file, None)
+        self._read -= self._counts.pop(file, 0)
         if self._whole is not None:
             self._whole.back(file)
         self._pieces = [piece for piece in self._pieces if piece.file != file]
@@ -130,4 +131,4 @@ class Gather:
         lines = np.concatenate([piece.lines for piece in self._pieces] or [np.empty(0, dtype=np.int64)])
         columns = {file: tuple(names) for file, names in self._columns.items()}
         places = np.concatenate([piece.places for piece in self._pieces] or [np.empty(0, dtype=np.int64)])
-        return Gathered(table, lines, files, sum(self._counts.values()), columns, self._whole, places)
+        return Gathered(table, lines, files, self._read, columns, self._whole, places)

@@ -20,7 +20,7 @@ from savile.base._durable import machine_errors
 if TYPE_CHECKING:
     import pyarrow as pa
 
-SMALL = 16 << 20  # bytes of a file that stay in memory
+SMALL = 4 << 20  # bytes of a file that stay in memory
 PARTS = 256  # of `Runs`: a quarter of a percent of the records is in memory at once, or a `LOT` if that is more
 LOT = 1 << 19
 
@@ -185,9 +185,10 @@ class Strings:
 
 
 class Rows:
-    """The rows of files as read, batch by batch."""
+    """The rows of files as read, batch by batch; `columns` are the names that any of them has."""
 
     def __init__(self) -> None:
+        self.columns: set[str] = set()
         self._bytes = Bytes()
         self._batches: list[tuple[int, int, int]] = []
 
@@ -198,6 +199,7 @@ class Rows:
         sink = pa.BufferOutputStream()
         with pa.ipc.new_stream(sink, batch.schema) as writer:
             writer.write_batch(batch)
+        self.columns.update(batch.schema.names)
         start = self._bytes.add(sink.getvalue().to_pybytes())
         self._batches.append((file, start, self._bytes.size))
 

@@ -56,7 +56,7 @@ def apply(draft: Draft) -> Draft:
 def _whole(draft: Draft) -> Whole | None:
     """All rows, where the draft has a sample of them whose texts are as they stand in the file."""
     whole = draft.whole
-    if whole is None or any(draft.roles[role] not in next(iter(whole.rows)).column_names for role in ("text", "label")):
+    if whole is None or not {draft.roles["text"], draft.roles["label"]} <= whole.rows.columns:
         return None
     return whole
 
