@@ -161,7 +161,7 @@ def _numbers(count: int) -> np.ndarray:
 def _in_memory(told: _Told, same: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The families of different texts by the exact join."""
     rows = np.flatnonzero((same == np.arange(len(same))) & (told.length > 0))
-    found = []
+    found = list[np.ndarray]()
     for family in _similar.families(told.texts.take(rows)):
         begins, which = np.unique(family, return_index=True, return_inverse=True)[1:]
         joined = _numbers(len(same))
@@ -190,14 +190,15 @@ def _on_disk(told: _Told, same: np.ndarray, meets: _spill.Runs) -> tuple[np.ndar
 
 def _cuts(letters: np.ndarray) -> np.ndarray:
     """Where to cut a list of pairs with so many characters, so that each piece has about a `LOT` of them."""
-    return np.flatnonzero(np.diff(np.cumsum(letters) // LOT)) + 1
+    cuts: np.ndarray = np.flatnonzero(np.diff(np.cumsum(letters) // LOT)) + 1
+    return cuts
 
 
 def _plausible(told: _Told, first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """The pairs whose bitmaps allow them to be nearly the same, each once, int64 (m, 2)."""
     longest = np.maximum(told.length[first], told.length[second]).astype(np.int64)
-    differ = sum(np.bitwise_count(words[first] ^ words[second]).astype(np.int64) for words in (told.upper, told.lower))
-    fits = (differ <= 4 * (longest // 10)) & (first != second)
+    upper, lower = (np.bitwise_count(words[first] ^ words[second]) for words in (told.upper, told.lower))
+    fits = (upper.astype(np.int64) + lower <= 4 * (longest // 10)) & (first != second)
     pairs = np.sort(np.stack([first[fits], second[fits]], axis=1).astype(np.int64), axis=1)
     return np.unique(pairs, axis=0) if len(pairs) else pairs
 

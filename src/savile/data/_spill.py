@@ -124,7 +124,9 @@ class Runs:
 
     def lots(self) -> Iterator[np.ndarray]:
         """All records, uint64 (n, 2) at a time; those with one first number are in one lot, in the order of writing."""
-        sizes = sum((np.diff(bounds) for _, bounds in self._runs), np.zeros(PARTS, dtype=np.int64))
+        sizes = np.zeros(PARTS, dtype=np.int64)
+        for _, bounds in self._runs:
+            sizes += np.diff(bounds)
         first = 0
         for part in range(PARTS):
             if part + 1 == PARTS or sizes[first : part + 2].sum() > LOT:
@@ -175,7 +177,7 @@ class Strings:
             return []
         starts, ends = self._bounds[numbers], self._bounds[numbers + 1]
         breaks = np.flatnonzero(starts[1:] - ends[:-1] > (1 << 12)) + 1
-        found = []
+        found = list[str]()
         for first, last in zip([0, *breaks.tolist()], [*breaks.tolist(), len(numbers)], strict=True):
             origin = int(starts[first])
             block = self._bytes.read(origin, int(ends[last - 1]))

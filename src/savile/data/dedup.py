@@ -46,7 +46,8 @@ def apply(draft: Draft) -> Draft:
         places = np.empty(len(used), dtype=np.int64)
         places[~given], places[given] = whole.places[used[~given]], whole.count + np.arange(given.sum())
     found = _copies.find(over(_copies.look, tables, draft.options.where), room(draft.options.read))
-    units, near, exact = np.arange(len(draft.kept)) + len(found.same), *(np.full(len(draft.kept), -1) for _ in range(2))
+    units, none = np.arange(len(draft.kept)) + len(found.same), np.full(len(draft.kept), -1)
+    near, exact = none.copy(), none
     units[used], near[used], exact[used] = found.alike[places], found.near[places], found.same[places]
     draft = replace(draft, units=units)
     told = _near(_conflicts(_repeats(draft, exact), exact), exact, near)
