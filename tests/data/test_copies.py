@@ -163,7 +163,7 @@ def test_on_ray_the_same_is_found(tickets, monkeypatch):
     ray = pytest.importorskip("ray", reason="the extra ray is not installed: pip install 'savile[ray]'")
     monkeypatch.setattr(_copies, "CUT", 700)
     os.environ.update(RAY_USAGE_STATS_ENABLED="0", RAY_AUTH_MODE="disabled", RAY_worker_niceness="0")
-    ray.init(num_cpus=2, include_dashboard=False, object_store_memory=100 * 2**20, log_to_driver=False)
+    ray.init("local", num_cpus=2, include_dashboard=False, object_store_memory=100 * 2**20, log_to_driver=False)
     try:
         here, there = data.inspect(tickets), data.inspect(tickets, Options(where="ray"))
         small(monkeypatch)

@@ -69,7 +69,12 @@ def _ray() -> Iterator[Any]:
         raise MissingExtraError("ray", "ray") from None
     ours = not ray.is_initialized()
     if ours:
-        alone = {"num_cpus": available_threads(), "object_store_memory": STORE, "_node_ip_address": "127.0.0.1"}
+        alone = {
+            "address": "local",
+            "num_cpus": available_threads(),
+            "object_store_memory": STORE,
+            "_node_ip_address": "127.0.0.1",
+        }
         ray.init(include_dashboard=False, log_to_driver=False, **({} if os.environ.get("RAY_ADDRESS") else alone))
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = context.print_on_execution_start = False
