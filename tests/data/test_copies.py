@@ -50,8 +50,9 @@ def edited(texts, rng):
 
 @pytest.mark.parametrize("words", [3, 8, 40])
 def test_on_disk_nearly_everything_is_found_and_nothing_else(sentences, words):
-    texts = sentences(1_500, words=words)
-    texts += edited(texts[:500], np.random.default_rng(words))
+    count = 9_000 // max(words, 8)
+    texts = sentences(count, words=words)
+    texts += edited(texts[: count // 3], np.random.default_rng(words))
     exact, got = found(texts, ROOM), found(texts, 0)
     assert exact.exact
     assert not got.exact
@@ -59,7 +60,7 @@ def test_on_disk_nearly_everything_is_found_and_nothing_else(sentences, words):
         right, here = pairs(getattr(exact, name)), pairs(getattr(got, name))
         assert here <= right
         assert len(here) >= 0.97 * len(right)
-    assert len(pairs(got.near)) >= 480
+    assert len(pairs(got.near)) >= 0.9 * (count // 3)
 
 
 def test_one_template_of_thousands_of_rows_is_one_family_on_disk_too():
