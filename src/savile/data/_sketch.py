@@ -84,7 +84,7 @@ def _bitmaps(points: np.ndarray, left: np.ndarray, begins: np.ndarray) -> np.nda
 
 def _mixed(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """One hash of two, in order (a multiply-xorshift step)."""
-    mixed = (first * MIX) ^ (first >> SHIFT)
+    mixed: np.ndarray = (first * MIX) ^ (first >> SHIFT)
     mixed = (mixed ^ second) * MIX
     mixed ^= mixed >> np.uint64(29)
     return mixed

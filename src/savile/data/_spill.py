@@ -43,7 +43,7 @@ class Bytes:
 
     def __init__(self) -> None:
         with _disk():
-            self._file: Any = tempfile.SpooledTemporaryFile(SMALL, dir=folder())  # noqa: SIM115 -- closed when let go
+            self._file: Any = tempfile.SpooledTemporaryFile(SMALL, dir=str(folder()))  # noqa: SIM115 -- closed when let go
         self.size = 0
 
     def add(self, piece: bytes) -> int:
