@@ -239,7 +239,7 @@ class _Forest:
 
     def roots(self, rows: np.ndarray) -> np.ndarray:
         """The first row of each row's family, as far as it is united."""
-        found = self._parent[rows]
+        found: np.ndarray = self._parent[rows]
         while (further := self._parent[found] != found).any():
             found = np.where(further, self._parent[found], found)
         self._parent[rows] = found
