@@ -26,7 +26,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from _report import report
 
 SIZES = (100_000, 300_000, 1_000_000)
-BLOCK, WORDS, LABELS = 50_000, 50_000, 8
+BLOCK, WORDS, LABELS = 5_000, 50_000, 8
 ASKED = 10_000_000  # rows, of which memory has a bar
 GRAMS, THRESHOLDS, PERMUTATIONS, PRECISION, PEER_ROWS = (3, 5), (0.4, 0.5, 0.6), 128, 0.98, 20_000
 
@@ -76,7 +76,7 @@ def write(path: Path, count: int) -> None:
                 which = int(rng.integers(len(pool)))
                 of[place] = known[which]
                 texts[place] = pool[which] if kind[place] < 0.05 else edited(pool[which], rng)
-            alone = np.flatnonzero(of == np.arange(start, start + many))[:2_000].tolist()
+            alone = np.flatnonzero(of == np.arange(start, start + many))[:200].tolist()
             pool, known = pool + [texts[i] for i in alone], known + [start + i for i in alone]
             origin.append(of)
             labels = rng.integers(LABELS, size=many).tolist()
