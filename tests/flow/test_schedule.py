@@ -12,6 +12,7 @@ import pytest
 
 import savile
 from savile.base.errors import InputError, RecipeError, UnknownNameError
+from savile.base.store import Store
 from savile.cli import main
 
 QUEUE = """
@@ -191,6 +192,9 @@ jobs: [{{id: answers, serve: champion, hours: 0.012, pods: 1, most: 2, slo_ms: 5
     assert answers
     assert all(status == 200 and "label" in json.loads(body)["answers"][0] for status, body in answers)
     assert said["figures"]["requests_in_time"]["source"] == "real"
+    address = (Store.open().home / "work" / "answers" / "replica0" / "address").read_text()
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", int(address.rpartition(":")[2])), 1.0)
 
 
 def ask(port, answers):

@@ -138,10 +138,9 @@ class _Drive:
         self.kernel.ledger.close(self.kernel.state.now)
 
     def close(self) -> None:
-        """The fronts of services listen no more, and how they kept what was promised is noted."""
+        """Services end, and how they kept what was promised is noted."""
         for number, service in self.services.items():
-            service.follow(())
-            service.front.close()
+            service.close()
             self.backend.served[self.kernel.jobs[number].id] = service.front.rows()
 
     def _measured(self, now: float) -> bool:

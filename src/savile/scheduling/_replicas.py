@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ from savile.scheduling._front import Front
 
 ADDRESS = "address"  # file in which a replica says where it answers
 STOP = "stop"
+ENDS_S, TICK_S = 30.0, 0.05  # what a replica is given to answer what it has begun
 FAILURES = 3  # of replicas in a row that never answered, after which the service has failed
 
 Put = Callable[[Place, Path, int], tuple[Any, Any]]  # place, folder and number of a replica -> placement group, reference
@@ -84,6 +86,15 @@ class Replicas:
             if self.ended(replica.reference) is not None:
                 self.forget(replica.group)
                 self.leaving.remove(replica)
+
+    def close(self) -> None:
+        """Listen no more, and wait until the replicas have ended."""
+        self.follow(())
+        self.front.close()
+        until = time.monotonic() + ENDS_S
+        while self.leaving and time.monotonic() < until:
+            self.tend()
+            time.sleep(TICK_S)
 
     @property
     def failed(self) -> bool:
