@@ -51,7 +51,9 @@ class Scores:
         self.known, self.pod, self.steps = known, pod, steps
         self.cpu, self.gpu = np.zeros(0), np.zeros((0, 0))
         self.score, self.device = np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64)
-        self.states: dict[bytes, tuple[int, int]] = {}  # what is free on a node, and of which type -> score and device
+        self.states: dict[
+            bytes, tuple[int, int]
+        ] = {}  # what is free on a node, and of which type -> score, and what is free on the device
 
     def of(self, room: Room, fit: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Score, 0 to `steps`, and, for shares, the device: int64 (n,) each; what does not fit has no meaning."""
@@ -61,19 +63,25 @@ class Scores:
         changed = (((self.cpu != room.cpu) | (self.gpu != room.gpu).any(axis=1)) & fit).nonzero()[0]
         if len(changed):
             self.cpu[changed], self.gpu[changed] = room.cpu[changed], room.gpu[changed]
-            key = np.column_stack([room.cpu[changed], self.known.kind[changed], room.gpu[changed]])
-            self.score[changed], self.device[changed] = self._known(key)
+            gpu = room.gpu[changed]
+            key = np.column_stack([room.cpu[changed], self.known.kind[changed], np.sort(gpu, axis=1)])
+            self.score[changed], free = self._known(key)
+            self.device[changed] = (gpu == free[:, None]).argmax(axis=1)
         return self.score, self.device
 
     def _known(self, key: np.ndarray) -> np.ndarray:
-        """Score and device of nodes in these states, int64 (2, r); each distinct state is computed once."""
+        """Score and what is free on the device, int64 (2, r), of nodes in these states; each state is computed once.
+
+        A state is the free CPU, the type, and what is free on the devices in ascending order: which is which does not matter.
+        """
         if len(self.states) > STATES:
             self.states.clear()
         names = [row.tobytes() for row in key]
         new = {name: i for i, name in enumerate(names) if name not in self.states}
         if new:
             score, device = self._compute(key[list(new.values())])
-            self.states.update(zip(new, zip(score.tolist(), device.tolist(), strict=True), strict=True))
+            free = key[list(new.values()), 2 + device]
+            self.states.update(zip(new, zip(score.tolist(), free.tolist(), strict=True), strict=True))
         return np.array([self.states[name] for name in names]).T
 
     def _compute(self, key: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
