@@ -55,6 +55,7 @@ REFUSED = {  # family -> method -> the reason the method gives
     "encoder": {**MADE_OF_OTHERS, "prompt": "answers in words"},
     "sentence": {**MADE_OF_OTHERS, "prompt": "answers in words", **WITHOUT_ATTENTION},
 }
+STEPS = {"epochs": 8.0, "batch_rows": 16}
 EVERY_TASK = ("full", "head", "lora")  # of the other methods, check_method runs each kind of loss
 RATES = {
     "encoder": 5e-3,
@@ -78,7 +79,7 @@ def dataset(task, rows=150):
     """Texts about one, several or no subjects; a number that says how many words are about cards and orders."""
     rng, names = np.random.default_rng(0), sorted(WORDS)
     texts, cells = [], []
-    for row in range(rows + 60):
+    for row in range(rows + 120):
         about = (
             [names[row % 3]]
             if task in ("classify", "embed", "match", "rank")
@@ -102,7 +103,8 @@ def dataset(task, rows=150):
         same = ("alike", "apart")[row % 2]
         cell = {"match": same, "rank": str(int(same == "alike")), "classify": about[0] if about else "", "embed": "1"}
         cells.append((cell | {"multilabel": "|".join(about), "score": f"{number:.4f}", "tag": json.dumps(spans)})[task])
-    parts = {"train": np.arange(rows), "test": np.arange(rows, rows + 60), "valid": np.arange(0), "calib": np.arange(0)}
+    bounds = {"train": (0, rows), "test": (rows, rows + 60), "valid": (rows + 60, rows + 90), "calib": (rows + 90, rows + 120)}
+    parts = {part: np.arange(*bound) for part, bound in bounds.items()}
     table = pa.table({"text": texts, "label": cells, "length": [len(text) for text in texts]})
     roles = {"text": "text", "label": "label"}
     return Dataset(table, roles, parts, task, answers.labels(task, cells))
@@ -167,17 +169,14 @@ def test_families_that_need_no_base(task, family):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("family", "method", "task"), CELLS)
-def test_families_with_a_base_and_a_method(family, method, task, tiny, monkeypatch):
-    from savile.adaptation import _folds
-
-    monkeypatch.setattr(_folds, "FOLDS", 2)
+def test_families_with_a_base_and_a_method(family, method, task, tiny):
     data = dataset(task)
     reason = REFUSED.get(family, {}).get(method) or NOT_READ.get((family, task))
     if reason:
         with pytest.raises(InputError, match=reason):
             adapt(data, base(family, tiny), method)
         return
-    settings = {} if method in ("head", "prompt") else {"epochs": 8.0, "learning_rate": RATES.get(method, RATES[family])}
+    settings = {} if method in ("head", "prompt") else {**STEPS, "learning_rate": RATES.get(method, RATES[family])}
     model = adapt(data, base(family, tiny), method, settings=settings)
     assert (model.task, model.family, model.method) == (task, family, method)
     least = 0.4 if (family, task) == ("decoder", "score") else 0.6
@@ -189,17 +188,15 @@ def test_families_with_a_base_and_a_method(family, method, task, tiny, monkeypat
     ("family", "task"),
     [(one, task) for one in TRAINED for task in catalogue.names("tasks") if (one, task) not in NOT_READ],
 )
-def test_served_forms_answer_as_trained_and_over_http(task, family, tiny, monkeypatch):
+def test_served_forms_answer_as_trained_and_over_http(task, family, tiny):
     import asyncio
 
     from savile import compression, evaluation, serving
-    from savile.adaptation import _folds
     from savile.base.store import Store
     from savile.serving import _bundle, _http
 
-    monkeypatch.setattr(_folds, "FOLDS", 2)
     data = Store.open().save(dataset(task))
-    settings = {"epochs": 8.0, "learning_rate": RATES[family]}
+    settings = {**STEPS, "learning_rate": RATES[family]}
     trained = adapt(data, base(family, tiny), "full", settings=settings)
     model = compression.compress(trained, data)
     served = model.facts["served"]
