@@ -88,7 +88,8 @@ def small_world(seed: int, jobs: int = 40) -> scheduling.World:
     items = (DataItem("records", 50.0, frozenset({"north"})), DataItem("secret", 5.0, frozenset({"north"}), frozenset({"eu"})))
     made = tuple(_job(rng, i) for i in range(jobs))
     real = {job.id: float(job.work_s or 0) * float(rng.lognormal(0, 0.3)) for job in made}
-    return scheduling.World(nodes, made, regions, items, real, (("n6", 3 * HOUR, 5 * HOUR), ("n0", 9 * HOUR, 9.5 * HOUR)))
+    outages = (("n6", 3 * HOUR, 5 * HOUR), ("n0", 9 * HOUR, 9.5 * HOUR))
+    return scheduling.World(nodes, made, regions, items, real, outages=outages)
 
 
 def _job(rng: np.random.Generator, number: int) -> Job:
