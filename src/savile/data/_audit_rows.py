@@ -34,7 +34,18 @@ def issues(data: Dataset, table: pa.Table) -> Iterator[Issue]:
     if any(one.rule == "sampled" for one in data.findings):
         return  # what governing noted of all rows says more than the copies in a sample of them
     if "text" in data.roles and data.roles["text"] in table.column_names and "second" not in data.roles:
-        yield from _repeats([str(one or "") for one in table.column(data.roles["text"]).to_pylist()], given)
+        texts = [str(one or "") for one in table.column(data.roles["text"]).to_pylist()]
+        yield from _repeats(texts, given, _families(data, texts, given))
+
+
+def _families(data: Dataset, texts: list[str], given: list[str]) -> np.ndarray:
+    """A number that rows of nearly the same text share, int64 (n,): that of their units, unless groups are in these, too."""
+    import pyarrow as pa
+
+    if data.units is not None and "group" not in data.roles:
+        return data.units[: len(texts)]
+    looked = map(_copies.look, _copies.cut(pa.table({"text": texts, "label": given})))
+    return _copies.find(looked, room(Reading())).alike.astype(np.int64)
 
 
 def _labels(data: Dataset, column: str, given: list[str]) -> Iterator[Issue]:
@@ -58,16 +69,13 @@ def _labels(data: Dataset, column: str, given: list[str]) -> Iterator[Issue]:
     yield Issue("label_error", "warning", column, evidence, rows, round(wrong, 3), share=share, repair=repair, changes=changes)
 
 
-def _repeats(texts: list[str], given: list[str]) -> Iterator[Issue]:
+def _repeats(texts: list[str], given: list[str], alike: np.ndarray) -> Iterator[Issue]:
     """Rows that repeat an earlier one with the same label, word for word or nearly so."""
-    import pyarrow as pa
-
-    looked = map(_copies.look, _copies.cut(pa.table({"text": texts, "label": given})))
-    copies = _copies.find(looked, room(Reading()))
-    empty = np.array([not normal(text) for text in texts], dtype=bool)
+    distinct, same = np.unique(np.array([normal(text) for text in texts], dtype=object), return_inverse=True)
+    empty = (distinct == "")[same]
     kinds = (
-        ("exact_duplicate", copies.same, SAME, "the text and the label of an earlier row"),
-        ("near_duplicate", copies.alike, NEAR, "nearly the text and the label of an earlier row"),
+        ("exact_duplicate", same, SAME, "the text and the label of an earlier row"),
+        ("near_duplicate", alike, NEAR, "nearly the text and the label of an earlier row"),
     )
     taken = np.zeros(len(texts), dtype=bool)
     for rule, family, confidence, what in kinds:
