@@ -117,7 +117,8 @@ class OwnLearner:
         self.family = self.name = family
         self.task, self.reads, self.form = data.task, self.plugin.reads, self.plugin.FORM
         self.seed, self.fair = recipe.seed, recipe.settings.get("fair")
-        chosen, self.value = split(recipe.settings, {"family": self.plugin.Settings})
+        asked = {name: one for name, one in recipe.settings.items() if name != "workers"}  # it learns in no loop
+        chosen, self.value = split(asked, {"family": self.plugin.Settings})
         self.settings = self.plugin.Settings(**chosen["family"])
         self.most_rows = 0  # what a small fit says the budget allows
 

@@ -195,6 +195,8 @@ class App:
 class Run:
     """Where the work runs, what it costs there, and which trackers are told how it went.
 
+    With ``ray`` as many `workers` share it, on the Ray cluster that RAY_ADDRESS names or on one begun on this machine.
+
     Costs are modelled: `watts` of one busy core with its share of memory and cooling (real ones take 5 to 15), `kwh_price` of
     a kilowatt-hour and `hour_price` of an hour of the machine, in any one currency. The defaults are a business's electricity
     and two rented cores in euros; set `hour_price` to 0 on a machine of your own.
@@ -202,6 +204,7 @@ class Run:
 
     __pydantic_config__: ClassVar[ConfigDict] = SECTION
     where: Literal["local", "ray", "schedule"] = "local"
+    workers: Annotated[int, Field(ge=2)] = 2
     watts: NotNegative = 10.0
     kwh_price: NotNegative = 0.25
     hour_price: NotNegative = 0.10

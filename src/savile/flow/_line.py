@@ -79,6 +79,8 @@ def adapt(recipe: Recipe, data: Dataset) -> Model:
     _rights.use(data, "adapt", recipe.data.steps.get("rights"))
 
     settings = {**recipe.adapt.settings, **value(recipe)}
+    if recipe.run.where == "ray":
+        settings["workers"] = recipe.run.workers
     return adaptation.adapt(data, base(recipe), recipe.adapt.method, recipe.adapt.budget.minutes, settings, recipe.adapt.seed)
 
 

@@ -14,8 +14,10 @@ from safetensors.torch import load_file, save_file
 
 from savile.base.records import canonical, digest
 from savile.models._bases import sha256
+from savile.models._team import team
 
 MANIFEST = "manifest.json"
+NOT_YET = -1
 
 
 def save(root: Path, step: int, tensors: Mapping[str, torch.Tensor], state: Mapping[str, Any]) -> None:
@@ -59,11 +61,12 @@ def settle(root: Path | None, name: str, measure: Callable[[], int]) -> int:
         name: of the number.
         measure: measures it.
     """
-    path = root / name if root is not None else None
-    if path is not None and path.exists():
-        return int(path.read_text())
-    number = measure()
-    if path is not None:
+    us, path = team(), root / name if root is not None else None
+    known = us.agreed(int(path.read_text()) if path is not None and path.exists() else NOT_YET)
+    if known != NOT_YET:
+        return int(known)
+    number = int(us.agreed(measure()))
+    if path is not None and us.rank == 0:
         path.parent.mkdir(parents=True, exist_ok=True)
         aside = path.with_name(f".{name}-{os.getpid()}")
         aside.write_text(str(number))

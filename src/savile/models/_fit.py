@@ -17,16 +17,18 @@ from savile.base import catalogue
 from savile.base.errors import InputError
 from savile.base.events import emit
 from savile.models import _checkpoint, _robust
-from savile.models._head import best_strength, convex_head, row_loss
+from savile.models._head import best_strength, convex_head, row_loss, row_mass
 from savile.models._network import TextEncoder
 from savile.models._rows import shuffled_batches
 from savile.models._settings import FitSettings, Fitted
 from savile.models._soup import soup
 from savile.models._source import Rows, Score, Source, best_device, precision
+from savile.models._team import Team, team
 from savile.models._vectors import VECTOR
 from savile.models._within import within
 
 PROBE_STEPS = 4
+OTHER_MASKS = 2**32 + 15  # what each worker's seed of dropout is apart from the last one's
 
 
 def fit(
@@ -62,18 +64,27 @@ def fit(
     if settings.runs > 1:
         more: dict[str, Any] = {"valid": valid, "score": score}
         return soup(network, settings, checkpoint, lambda one, folder: fit(network, train, one, checkpoint=folder, **more))
+    us = team()
+    # a head alone is solved for at once; vectors are compared with those of a whole batch
+    apart = network.loss == VECTOR or (settings.keep_frozen and network.frozen_depth() == len(network.layers))
+    if settings.workers > us.size and not apart:
+        from savile.models._together import fit_together
+
+        return fit_together(network, train, settings, valid=valid, checkpoint=checkpoint, score=score)
     started = time.perf_counter()
     network.set_dropout(settings.dropout)
     network.to(best_device())
-    lightened = getattr(network, "lightened", nullcontext)
+    # weights that are given to others are left in the type they are in
+    lightened = getattr(network, "lightened", nullcontext) if us.size == 1 else nullcontext
     try:
         with lightened(precision(settings, network.device)):
             train, settings = within(network, train, settings, checkpoint)
             rows = Source(network, train, settings)
             if rows.depth == len(network.layers):
                 return _fit_head(network, rows, settings, started)
-            loop = _Loop(network, rows, settings, score or (_accuracy if network.loss == "cross_entropy" else _same))
-            loop.valid = Source(network, valid, settings, rows.depth) if valid is not None else None
+            held = Source(network, valid, settings, rows.depth) if valid is not None else None
+            loop = _Loop(rows, settings, score or (_accuracy if network.loss == "cross_entropy" else _same), us)
+            loop.valid = held
             return loop.run(checkpoint, started)
     finally:
         network.cpu()
@@ -82,9 +93,11 @@ def fit(
 class _Loop:
     """State of one training run."""
 
-    def __init__(self, network: TextEncoder, rows: Source, settings: FitSettings, score: Score) -> None:
-        self.network, self.rows, self.settings, self.score = network, rows, settings, score
+    def __init__(self, rows: Source, settings: FitSettings, score: Score, us: Team) -> None:
+        network = rows.network
+        self.network, self.rows, self.settings, self.score, self.team = network, rows, settings, score, us
         self.valid: Source | None = None
+        self.answers = us.joined(rows)
         self.named = dict(network.trainable())
         self.optimizer = _optimizer(self.named, settings)
         weights = _class_weights(network, rows, settings)
@@ -115,7 +128,7 @@ class _Loop:
                     tired = self._evaluate()
                 if tired:
                     break
-            if checkpoint is not None and time.perf_counter() - saved >= self.settings.checkpoint_seconds:
+            if checkpoint is not None and self.team.agreed(time.perf_counter() - saved) >= self.settings.checkpoint_seconds:
                 self._save(checkpoint)
                 saved = time.perf_counter()
         kept = self.best_weights or (self.average.kept if self.average else None)
@@ -177,12 +190,12 @@ class _Loop:
         if index == 0 or not hasattr(self, "batches"):
             self.batches = self._epoch(epoch)
         # reseeding each step makes dropout depend on the step alone, so a resumed run draws the same masks
-        torch.manual_seed(settings.seed * 1_000_003 + self.step)
+        torch.manual_seed(settings.seed * 1_000_003 + self.step + self.team.rank * OTHER_MASKS)
         for group in self.optimizer.param_groups:
             group["lr"] = settings.learning_rate * rate(settings, self.step, self.total)
         self._tell("begin_step")
         chosen = self.batches[index * settings.accumulate : (index + 1) * settings.accumulate]
-        self.loss = sum(self._backward(batch, len(chosen)) for batch in chosen)
+        self.loss = self.team.mean(sum(self._backward(batch, len(chosen)) for batch in chosen))
         if not math.isfinite(self.loss):
             do = f"Lower the learning rate ({settings.learning_rate:g})."
             raise InputError("a loss that is a number", f"{self.loss} at step {self.step + 1}", do)
@@ -219,18 +232,29 @@ class _Loop:
         """The mean loss of some rows; with R-Drop, that of two passes and of their disagreement."""
         if self.rows.vectors is not None:
             return self.rows.contrasted(batch, disturb)
-        targets, settings = self.rows.due(batch).to(self.network.device), self.settings
-        passes = [self.rows.logits(batch, disturb, learning=True) for _ in range(2 if settings.rdrop else 1)]
+        settings, (mine, of_loss, of_rows) = self.settings, self._part(batch)
+        targets = self.rows.due(mine).to(self.network.device)
+        passes = [self.answers(mine, disturb, learning=True) for _ in range(2 if settings.rdrop else 1)]
         several = [row_loss(self.network.loss, one, targets, self.weights, settings.label_smoothing) for one in passes]
-        loss = torch.stack(several).mean()
+        loss = torch.stack(several).mean() * of_loss
         if not settings.rdrop:
             return loss
-        return loss + settings.rdrop * _robust.agreement(passes[0], passes[1], self.network.loss)
+        return loss + settings.rdrop * of_rows * _robust.agreement(passes[0], passes[1], self.network.loss)
+
+    def _part(self, batch: np.ndarray) -> tuple[np.ndarray, float, float]:
+        """The rows of this worker, and the weights of their mean loss and of a mean over rows in the mean of all workers."""
+        mine, counts = self.team.share(batch)
+        if self.team.size == 1:
+            return mine, 1.0, 1.0
+        due = (self.rows.due(rows).to(self.network.device) for rows in (mine, batch))
+        own, whole = (row_mass(self.network.loss, one, self.weights) for one in due)
+        size = self.team.size * counts
+        return mine, size * own / whole, size * len(mine) / len(batch)
 
     def _evaluate(self) -> bool:
         """Score the validation rows and keep the best weights; True when patience has run out."""
         assert self.valid is not None
-        value, loss = self.valid.judged(self.score)
+        value, loss = (self.team.agreed(one) for one in self.valid.judged(self.score))
         self.history.append({"step": self.step, "loss": self.loss, "score": value, "valid_loss": loss})
         emit("evaluation", step=self.step, score=value, loss=loss)
         settled = getattr(self.method, "settled", None)
@@ -252,11 +276,13 @@ class _Loop:
             tensors |= {f"state/{name}/{key}": value for key, value in self.optimizer.state[p].items()}
         if self.average is not None:
             tensors |= {f"average/{name}": tensor for name, tensor in self.average.kept.items()}
+        tensors = {name: self.team.whole(tensor) for name, tensor in tensors.items()}
         if hasattr(self.method, "memory"):
             tensors |= {f"method/{name}": tensor for name, tensor in self.method.memory(self.network).items()}
         state = {name: getattr(self, name) for name in ("tokens", "stale", "total", "history", "best")}
         state["best_key"] = None if self.best is None else list(self.best_key)  # JSON has no infinity
-        _checkpoint.save(folder, self.step, tensors, state)
+        if self.team.rank == 0:
+            _checkpoint.save(folder, self.step, tensors, state)
 
     def _resume(self, folder: Path) -> None:
         """Go on from the newest complete checkpoint, if there is one."""
@@ -268,10 +294,11 @@ class _Loop:
         for name, p in self.named.items():
             prefix = f"state/{name}/"
             kept = {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
-            self.optimizer.state[p] = {k: v.to(p.device) for k, v in kept.items()}
-        self.best_weights = {k.removeprefix("best/"): v for k, v in tensors.items() if k.startswith("best/")}
+            self.optimizer.state[p] = {k: self.team.like(v, p) for k, v in kept.items()}
+        best = {k.removeprefix("best/"): v for k, v in tensors.items() if k.startswith("best/")}
+        self.best_weights = {name: self.team.like(tensor, self.named[name]) for name, tensor in best.items()}
         if self.average is not None:
-            self.average.kept = {name: tensors[f"average/{name}"].to(p.device) for name, p in self.named.items()}
+            self.average.kept = {name: self.team.like(tensors[f"average/{name}"], p) for name, p in self.named.items()}
         if hasattr(self.method, "remember"):
             kept = {k.removeprefix("method/"): v for k, v in tensors.items() if k.startswith("method/")}
             self.method.remember(self.network, kept)
@@ -283,7 +310,7 @@ class _Loop:
     @torch.no_grad()
     def _restore(self, weights: dict[str, torch.Tensor]) -> None:
         for name, p in self.named.items():
-            p.copy_(weights[name])
+            p.copy_(self.team.like(weights[name], p))
 
 
 def _fit_head(network: TextEncoder, rows: Source, settings: FitSettings, started: float) -> Fitted:

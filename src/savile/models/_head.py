@@ -11,7 +11,7 @@ import torch.nn.functional as F
 
 from savile.base.contracts import Loss
 from savile.models._spans import TOKEN
-from savile.models._token_head import token_loss
+from savile.models._token_head import token_loss, token_mass
 
 STRENGTHS = (3.0, 10.0, 30.0, 100.0, 300.0)  # inverse regularisation C, as scikit-learn counts it
 
@@ -36,6 +36,15 @@ def row_loss(
         soft = targets.float() * (1 - smoothing) + smoothing / 2
         return F.binary_cross_entropy_with_logits(logits, soft, pos_weight=weights, reduction="sum") / len(logits)
     return F.cross_entropy(logits, targets, weight=weights, label_smoothing=smoothing)
+
+
+def row_mass(loss: Loss, targets: torch.Tensor, weights: torch.Tensor | None = None) -> float:
+    """What `row_loss` divides the sum over rows by: how many there are, or what those with a weight weigh."""
+    if loss == TOKEN:
+        return float(token_mass(targets, weights))
+    if loss == "cross_entropy" and weights is not None and targets.ndim == 1:
+        return float(weights[targets].sum())
+    return float(len(targets))
 
 
 def convex_head(

@@ -45,6 +45,7 @@ class FitSettings:
         sizes: of vectors, how many of their first numbers are to be vectors, too.
         minutes: time budget; becomes `most_rows` and `most_steps` by measured probes before step 1, and is forgotten.
         checkpoint_seconds: least time between two checkpoints.
+        workers: processes that train together, each with its share of every batch, under Ray Train.
         seed: of the order of rows and of dropout.
     """
 
@@ -81,6 +82,7 @@ class FitSettings:
     sizes: tuple[int, ...] = ()
     minutes: float = 0.0
     checkpoint_seconds: float = 30.0
+    workers: int = 1
     seed: int = 0
 
 

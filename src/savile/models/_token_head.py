@@ -57,6 +57,12 @@ def token_loss(logits: torch.Tensor, targets: torch.Tensor, weights: torch.Tenso
     return F.cross_entropy(flat, targets.flatten(), weight=weights, label_smoothing=smoothing, ignore_index=IGNORED)
 
 
+def token_mass(targets: torch.Tensor, weights: torch.Tensor | None) -> torch.Tensor:
+    """What `token_loss` divides by, the weights of the tokens that have a target; targets int64 (n, s)."""
+    known = targets[targets != IGNORED]
+    return weights[known].sum() if weights is not None else torch.tensor(float(known.numel()))
+
+
 class PlainCutter:
     """Cuts texts for an encoder, with its own tokenizer.
 

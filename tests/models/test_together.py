@@ -1,0 +1,133 @@
+"""Several workers: the run of one process, whatever is learned; killed ones explained; resumed where they were."""
+
+import dataclasses
+import json
+import os
+import signal
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from easy_rows import WORDS, rows
+
+from savile import testing
+from savile.base.errors import InputError, MachineError
+from savile.base.events import listening
+from savile.base.outputs import Span
+from savile.models import FitSettings, _checkpoint, _team, decoder, encoder, fit
+
+HERE = Path(__file__).parent
+PLAIN = FitSettings(precision="fp32", epochs=2, learning_rate=3e-3, batch_rows=16)
+NEAR = 2e-5  # sums of other order, in fp32
+
+
+def spans(count):
+    """Texts whose words of a class are spans."""
+    texts, _ = rows(count)
+    known = {word: place for place, label in enumerate(sorted(WORDS)) for word in WORDS[label]}
+    found = np.empty(count, dtype=object)
+    for row, text in enumerate(texts):
+        at = [text.index(word) for word in text.split()]
+        found[row] = tuple(
+            Span(start, start + len(word), known[word]) for word, start in zip(text.split(), at, strict=True) if word in known
+        )
+    return texts, found
+
+
+def several(count):
+    """Texts with any number of labels."""
+    texts, targets = rows(count)
+    return texts, np.eye(3, dtype=np.float32)[targets]
+
+
+def numbers(count):
+    texts, targets = rows(count)
+    return texts, (targets - 1.0).astype(np.float64)
+
+
+CASES = {
+    "full": ("encoder", "full", "cross_entropy", rows, {}),
+    "weighted": ("encoder", "full", "cross_entropy", rows, {"class_weights": "balanced", "label_smoothing": 0.1}),
+    "lora, batches added up": ("encoder", "lora", "cross_entropy", rows, {"accumulate": 2, "batch_rows": 8, "average": "ema"}),
+    "adversarial": ("encoder", "full", "cross_entropy", rows, {"adversarial": "fgm"}),
+    "any number": ("encoder", "bitfit", "binary_cross_entropy", several, {}),
+    "a number": ("encoder", "full", "squared_error", numbers, {"optimizer": "sgd", "learning_rate": 0.05}),
+    "spans": ("encoder", "full", "token_cross_entropy", spans, {}),
+    "decoder, split": ("decoder", "lora", "cross_entropy", rows, {}),
+    "decoder, all of it split": ("decoder", "full", "cross_entropy", rows, {"learning_rate": 1e-3}),
+    "decoder, looked at": ("decoder", "adalora", "cross_entropy", rows, {}),
+}
+
+
+def made(bases, case):
+    kind, method, loss, _, _ = CASES[case]
+    family = {"encoder": encoder, "decoder": decoder}[kind]
+    network = family.create(str(Path(bases) / kind), sorted(WORDS), loss, max_length=32)
+    torch.manual_seed(0)
+    family.attach(network, method, {})
+    return network
+
+
+def trained(bases, case, folder=None, **changes):
+    """Weights that were learned, losses, and what training did."""
+    _, _, _, draw, settings = CASES[case]
+    network, losses = made(bases, case), []
+    with listening(lambda event: losses.append(event.facts["loss"]) if event.kind == "progress" else None):
+        one = dataclasses.replace(PLAIN, **{**settings, **changes})
+        fitted = fit(network, draw(50), one, valid=draw(20), checkpoint=folder)
+    us = _team.team()
+    return {name: us.whole(p.detach()) for name, p in network.trainable()}, losses, fitted
+
+
+def worker(rank, port, bases, out):
+    """One of two processes that torch.distributed connects, for every case."""
+    os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "RANK": str(rank), "WORLD_SIZE": "2"}
+    torch.set_num_threads(1)
+    torch.distributed.init_process_group("gloo")
+    for place, case in enumerate(CASES):
+        weights, losses, fitted = trained(bases, case, workers=2)
+        if rank == 0:
+            said = {"losses": losses, "steps": fitted.steps, "history": fitted.history, "tokens": fitted.tokens}
+            _checkpoint.save(Path(out) / str(place), 0, weights, said)
+    torch.distributed.destroy_process_group()
+
+
+@pytest.fixture(scope="module")
+def bases(tmp_path_factory):
+    texts = [" ".join((*words, "please the my is")) for words in WORDS.values()]
+    folder = tmp_path_factory.mktemp("bases")
+    for name, tiny in (("encoder", testing.tiny_encoder), ("decoder", testing.tiny_decoder)):
+        (folder / name).mkdir()
+        tiny(folder / name, texts)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def by_two(bases, tmp_path_factory):
+    """What two processes have learned, case by case."""
+    import socket
+
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    out = tmp_path_factory.mktemp("two")
+    torch.multiprocessing.spawn(worker, (port, str(bases), str(out)), nprocs=2)
+    return {case: _checkpoint.newest(out / str(place)) for place, case in enumerate(CASES)}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", CASES)
+def test_two_workers_learn_what_one_process_does(case, bases, by_two):
+    weights, losses, fitted = trained(bases, case)
+    found, said = by_two[case]
+    assert said["steps"] == fitted.steps
+    assert said["tokens"] == fitted.tokens
+    assert np.abs(np.subtract(said["losses"], losses)).max() <= 1e-3
+    assert [one["score"] for one in said["history"]] == [one["score"] for one in fitted.history]
+    before = dict(made(bases, case).named_parameters())
+    moved = max(float((weights[name] - before[name]).abs().max()) for name in weights)
+    apart = max(float((weights[name] - found[name]).abs().max()) for name in weights)
+    assert moved > 1e-3
+    assert apart < 0.02 * moved
