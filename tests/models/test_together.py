@@ -1,7 +1,6 @@
 """Several workers: the run of one process, whatever is learned; killed ones explained; resumed where they were."""
 
 import dataclasses
-import json
 import os
 import signal
 import sys
@@ -13,6 +12,7 @@ import torch
 from easy_rows import WORDS, rows
 
 from savile import testing
+from savile.base import ray_cluster
 from savile.base.errors import InputError, MachineError
 from savile.base.events import listening
 from savile.base.outputs import Span
@@ -55,8 +55,8 @@ CASES = {
     "any number": ("encoder", "bitfit", "binary_cross_entropy", several, {}),
     "a number": ("encoder", "full", "squared_error", numbers, {"optimizer": "sgd", "learning_rate": 0.05}),
     "spans": ("encoder", "full", "token_cross_entropy", spans, {}),
-    "decoder, split": ("decoder", "lora", "cross_entropy", rows, {}),
-    "decoder, all of it split": ("decoder", "full", "cross_entropy", rows, {"learning_rate": 1e-3}),
+    "decoder": ("decoder", "lora", "cross_entropy", rows, {}),
+    "decoder, all of it": ("decoder", "full", "cross_entropy", rows, {"learning_rate": 1e-3}),
     "decoder, looked at": ("decoder", "adalora", "cross_entropy", rows, {}),
 }
 
@@ -77,8 +77,7 @@ def trained(bases, case, folder=None, **changes):
     with listening(lambda event: losses.append(event.facts["loss"]) if event.kind == "progress" else None):
         one = dataclasses.replace(PLAIN, **{**settings, **changes})
         fitted = fit(network, draw(50), one, valid=draw(20), checkpoint=folder)
-    us = _team.team()
-    return {name: us.whole(p.detach()) for name, p in network.trainable()}, losses, fitted
+    return {name: p.detach() for name, p in network.trainable()}, losses, fitted
 
 
 def worker(rank, port, bases, out):
@@ -131,3 +130,55 @@ def test_two_workers_learn_what_one_process_does(case, bases, by_two):
     apart = max(float((weights[name] - found[name]).abs().max()) for name in weights)
     assert moved > 1e-3
     assert apart < 0.02 * moved
+
+
+class Killed:
+    """The share of right answers; the second worker that is asked for it dies, once."""
+
+    def __init__(self, mark):
+        self.mark = mark
+
+    def __call__(self, predicted, gold):
+        if _team.team().rank == 1 and not self.mark.exists():
+            self.mark.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        return float((predicted == gold).mean())
+
+
+@pytest.fixture
+def cluster():
+    pytest.importorskip("ray.train", reason="the extra ray is not installed: pip install 'savile[ray]'")
+    with ray_cluster.connected(3) as ray:
+        ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])  # workers cannot import tests
+        yield ray
+
+
+@pytest.mark.slow
+def test_under_ray_a_killed_worker_is_told_of_and_the_team_goes_on(bases, cluster, tmp_path):
+    weights, losses, fitted = trained(bases, "full", checkpoint_seconds=0.0)
+    network, said = made(bases, "full"), []
+    settings = dataclasses.replace(PLAIN, checkpoint_seconds=0.0, workers=2)
+    with listening(said.append):
+        found = fit(network, rows(50), settings, valid=rows(20), checkpoint=tmp_path, score=Killed(tmp_path / "killed"))
+    warned = [event.facts["text"] for event in said if event.kind == "warning"]
+    assert len(warned) == 1
+    assert "of 2 was lost" in warned[0]
+    assert any("resumed at step" in event.facts["text"] for event in said if event.kind == "note")
+    assert found.steps == fitted.steps
+    assert [one["score"] for one in found.history] == [one["score"] for one in fitted.history]
+    seen = {event.facts["done"]: event.facts["loss"] for event in said if event.kind == "progress"}
+    assert np.abs(np.subtract([seen[step] for step in sorted(seen)], losses)).max() <= 1e-3
+    apart = max(float((p.detach() - weights[name]).abs().max()) for name, p in network.trainable())
+    assert apart < 1e-3
+    again = made(bases, "full")
+    assert fit(again, rows(50), settings, valid=rows(20), checkpoint=tmp_path).steps == fitted.steps  # done already
+    assert all(torch.equal(p, dict(network.named_parameters())[name]) for name, p in again.named_parameters())
+
+
+@pytest.mark.slow
+def test_what_a_user_can_mend_is_told_as_by_one_process(bases, cluster):
+    wild = dataclasses.replace(PLAIN, learning_rate=1e30, workers=2)
+    with pytest.raises(InputError, match="a loss that is a number"):
+        fit(made(bases, "full"), rows(50), wild)
+    with pytest.raises(MachineError, match="cores"):
+        fit(made(bases, "full"), rows(50), dataclasses.replace(PLAIN, workers=9))

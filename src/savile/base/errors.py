@@ -20,8 +20,8 @@ Anything else that escapes is a bug and exits 1.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
-from typing import ClassVar
+from collections.abc import Callable, Iterable
+from typing import Any, ClassVar
 
 
 class SavileError(Exception):
@@ -40,9 +40,20 @@ class SavileError(Exception):
         self.wanted, self.received, self.do = wanted, received, do
         super().__init__(f"wanted {wanted}; received {received}. {do}")
 
+    def __reduce__(self) -> tuple[Callable[..., SavileError], tuple[type[SavileError], str, dict[str, Any]]]:
+        return _again, (type(self), str(self), dict(vars(self)))  # how it comes out of another process whole
+
     def as_dict(self) -> dict[str, str]:
         """The fields of the JSON error object printed on stdout."""
         return {"code": self.code, "wanted": self.wanted, "received": self.received, "do": self.do}
+
+
+def _again(kind: type[SavileError], message: str, said: dict[str, Any]) -> SavileError:
+    """An error of another process."""
+    error = kind.__new__(kind, message)
+    error.args = (message,)
+    vars(error).update(said)
+    return error
 
 
 class InputError(SavileError):

@@ -141,7 +141,6 @@ class TextDecoder(Speller):
 
     layer_path: str
     pairs = False  # one text a row
-    SPLITS = True  # where several workers train it, each holds a part of its weights
 
     def __init__(self, base: Base, labels: Sequence[str], outputs: int, *, words: bool, max_length: int = 256) -> None:
         super().__init__()

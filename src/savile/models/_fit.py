@@ -74,8 +74,7 @@ def fit(
     started = time.perf_counter()
     network.set_dropout(settings.dropout)
     network.to(best_device())
-    # weights that are given to others are left in the type they are in
-    lightened = getattr(network, "lightened", nullcontext) if us.size == 1 else nullcontext
+    lightened = getattr(network, "lightened", nullcontext)
     try:
         with lightened(precision(settings, network.device)):
             train, settings = within(network, train, settings, checkpoint)
@@ -234,7 +233,7 @@ class _Loop:
             return self.rows.contrasted(batch, disturb)
         settings, (mine, of_loss, of_rows) = self.settings, self._part(batch)
         targets = self.rows.due(mine).to(self.network.device)
-        passes = [self.answers(mine, disturb, learning=True) for _ in range(2 if settings.rdrop else 1)]
+        passes = self.answers(mine, disturb, 2 if settings.rdrop else 1)
         several = [row_loss(self.network.loss, one, targets, self.weights, settings.label_smoothing) for one in passes]
         loss = torch.stack(several).mean() * of_loss
         if not settings.rdrop:
@@ -276,7 +275,6 @@ class _Loop:
             tensors |= {f"state/{name}/{key}": value for key, value in self.optimizer.state[p].items()}
         if self.average is not None:
             tensors |= {f"average/{name}": tensor for name, tensor in self.average.kept.items()}
-        tensors = {name: self.team.whole(tensor) for name, tensor in tensors.items()}
         if hasattr(self.method, "memory"):
             tensors |= {f"method/{name}": tensor for name, tensor in self.method.memory(self.network).items()}
         state = {name: getattr(self, name) for name in ("tokens", "stale", "total", "history", "best")}
@@ -294,11 +292,10 @@ class _Loop:
         for name, p in self.named.items():
             prefix = f"state/{name}/"
             kept = {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
-            self.optimizer.state[p] = {k: self.team.like(v, p) for k, v in kept.items()}
-        best = {k.removeprefix("best/"): v for k, v in tensors.items() if k.startswith("best/")}
-        self.best_weights = {name: self.team.like(tensor, self.named[name]) for name, tensor in best.items()}
+            self.optimizer.state[p] = {k: v.to(p.device) for k, v in kept.items()}
+        self.best_weights = {k.removeprefix("best/"): v for k, v in tensors.items() if k.startswith("best/")}
         if self.average is not None:
-            self.average.kept = {name: self.team.like(tensors[f"average/{name}"], p) for name, p in self.named.items()}
+            self.average.kept = {name: tensors[f"average/{name}"].to(p.device) for name, p in self.named.items()}
         if hasattr(self.method, "remember"):
             kept = {k.removeprefix("method/"): v for k, v in tensors.items() if k.startswith("method/")}
             self.method.remember(self.network, kept)
@@ -310,7 +307,7 @@ class _Loop:
     @torch.no_grad()
     def _restore(self, weights: dict[str, torch.Tensor]) -> None:
         for name, p in self.named.items():
-            p.copy_(self.team.like(weights[name], p))
+            p.copy_(weights[name])
 
 
 def _fit_head(network: TextEncoder, rows: Source, settings: FitSettings, started: float) -> Fitted:

@@ -7,6 +7,7 @@ must see. A worker that dies takes the others of its team with it: the team is b
 from __future__ import annotations
 
 import json
+import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -67,10 +68,12 @@ def fit_together(
 def _begun(ray: Any, given: Any, workers: int, folder: Path) -> None:
     """Let a team train to the end, and begin another one where it could not."""
     for attempt in range(TRIES):
+        trainer, failed = _trainer(ray, given, workers, folder / f"team-{attempt}")
         try:
-            _trainer(ray, given, workers, folder).fit()
+            with _interruptible():
+                trainer.fit()
             return
-        except ray.train.TrainingFailedError as error:
+        except failed as error:
             rank, why = _reason(error)
             if isinstance(why, SavileError):
                 raise why from None
@@ -83,21 +86,32 @@ def _begun(ray: Any, given: Any, workers: int, folder: Path) -> None:
             emit("warning", text=f"{lost[0].upper()}{lost[1:]}; the team begins again at {where}.")
 
 
-def _trainer(ray: Any, given: Any, workers: int, folder: Path) -> Any:
+def _trainer(ray: Any, given: Any, workers: int, folder: Path) -> tuple[Any, type[Exception]]:
+    """A team of Ray Train that keeps its own papers in a folder within that of the run, and the error it fails with."""
     try:
-        import ray.train
+        from ray import train
         from ray.train.torch import TorchConfig, TorchTrainer
     except ImportError:
         raise MissingExtraError("ray[train]", "ray") from None
-
     gpus = ray.cluster_resources().get("GPU", 0) >= workers
     backend = TorchConfig(backend="nccl" if gpus else "gloo", timeout_s=TIMEOUT_S)
-    kept = ray.train.RunConfig(
-        storage_path=str(folder.absolute() / "ray"), name="team", failure_config=ray.train.FailureConfig(max_failures=0)
-    )
-    said = {"given": given, "folder": str(folder.absolute())}
-    scale = ray.train.ScalingConfig(num_workers=workers, use_gpu=gpus)
-    return TorchTrainer(_work, train_loop_config=said, scaling_config=scale, run_config=kept, torch_config=backend)
+    given_up = train.FailureConfig(max_failures=0)  # who begins again is this file, which says so
+    papers = train.RunConfig(storage_path=str(folder.parent.absolute()), name=folder.name, failure_config=given_up)
+    said = {"given": given, "folder": str(folder.parent.absolute())}
+    scale = train.ScalingConfig(num_workers=workers, use_gpu=gpus)
+    made = TorchTrainer(_work, train_loop_config=said, scaling_config=scale, run_config=papers, torch_config=backend)
+    return made, train.TrainingFailedError
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Give back what an interrupt does, which Ray Train takes for itself."""
+    before = signal.getsignal(signal.SIGINT)
+    try:
+        yield
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGINT, before)
 
 
 def _work(said: dict[str, Any]) -> None:
@@ -112,11 +126,11 @@ def _work(said: dict[str, Any]) -> None:
 
     def tell(event: Event) -> None:
         with (folder / TOLD).open("a", encoding="utf-8") as file:
-            file.write(json.dumps([event.kind, event.facts]) + "\n")
+            file.write(json.dumps([event.kind, event.facts], default=float) + "\n")
 
     with listening(tell if us.rank == 0 else _silent):
         fitted = fit(network, train, settings, valid=valid, checkpoint=folder, score=score)
-    weights = {name: us.whole(p.detach()).cpu() for name, p in network.trainable()}
+    weights = {name: p.detach().cpu() for name, p in network.trainable()}
     if us.rank == 0:
         _checkpoint.save(folder / DONE, fitted.steps, weights, asdict(fitted))
 
