@@ -15,10 +15,9 @@ import numpy as np
 from scipy.stats import theilslopes
 
 from _report import report
-from savile.base.ray_cluster import connected
 from savile.base.work import Job, Node, Pod
 from savile.scheduling import RayBackend, SimBackend, World, policy, replay, run
-from savile.scheduling._ray import logical
+from savile.scheduling._ray import _connect
 
 KINDS = {"short": 20, "middle": 45, "long": 90}  # steps
 STEP_S, JOBS, GAP_S = 0.05, 56, 0.35
@@ -86,8 +85,9 @@ def simulations(name, work, beyond):
 
 
 def main():
-    with connected(*logical(NODES)) as ray_, TemporaryDirectory() as folder:
-        ray_.cloudpickle.register_pickle_by_value(sys.modules[__name__])
+    ray_, _ = _connect(NODES, "")
+    ray_.cloudpickle.register_pickle_by_value(sys.modules[__name__])
+    with TemporaryDirectory() as folder:
         run("best_fit", RayBackend(jobs(seed=2)[:STARTERS], NODES, Path(folder) / "starters"))
         for name in ("best_fit", "srpt"):
             slope, start, beyond = pilot(Path(folder) / f"pilot-{name}")
@@ -106,6 +106,7 @@ def main():
             same = replay(text, policy(name), live.kernel()).text() == text
             report(f"{name}: decisions of the live log, replayed, equal to the byte", float(same), "", 1.0)
             report(f"{name}: live jobs that finished", ran.figures["finished"], "jobs", float(JOBS))
+    ray_.shutdown()
 
 
 if __name__ == "__main__":
