@@ -64,7 +64,8 @@ CASES = {
 def made(bases, case):
     kind, method, loss, _, _ = CASES[case]
     family = {"encoder": encoder, "decoder": decoder}[kind]
-    network = family.create(str(Path(bases) / kind), sorted(WORDS), loss, max_length=32)
+    cosine = loss == "cross_entropy"
+    network = family.create(str(Path(bases) / kind), sorted(WORDS), loss, cosine=cosine, max_length=32)
     torch.manual_seed(0)
     family.attach(network, method, {})
     return network
