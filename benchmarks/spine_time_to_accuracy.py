@@ -324,7 +324,7 @@ def measure_trick(name: str) -> dict[str, Any]:
     encoder.attach(network, "full", frozen)
     settings = FitSettings(steps=200, batch_rows=BATCH, **options)
     source = _fit.Source(network, train, settings)
-    loop = _fit._Loop(network, source, settings, lambda predicted, gold: 0.0)
+    loop = _fit._Loop(source, settings, lambda predicted, gold: 0.0, _fit.team())
     started = time.perf_counter()
     fitted = loop.run(None, started)
     return {"tokens_per_second": fitted.tokens / fitted.seconds}

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import io
+import struct
+import wave
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -99,6 +103,27 @@ def tiny_decoder(folder: Path, texts: Sequence[str] = TEXTS) -> Path:
     LlamaForCausalLM(config).save_pretrained(folder)
     chat.save_pretrained(folder)
     return folder
+
+
+def picture(pixels: np.ndarray) -> bytes:
+    """Pixels, uint8 (height, width, 3) -> a PNG file."""
+    height, width = pixels.shape[:2]
+    lines = np.concatenate([np.zeros((height, 1), np.uint8), pixels.reshape(height, -1)], axis=1)
+    head = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    parts = ((b"IHDR", head), (b"IDAT", zlib.compress(lines.tobytes())), (b"IEND", b""))
+    said = (struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body)) for kind, body in parts)
+    return b"\x89PNG\r\n\x1a\n" + b"".join(said)
+
+
+def recording(samples: np.ndarray, rate: int = 16_000) -> bytes:
+    """Samples in [-1, 1], (n,) -> a WAV file of 16 bits."""
+    out = io.BytesIO()
+    with wave.open(out, "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(rate)
+        file.writeframes((np.clip(samples, -1, 1) * 32_767).astype("<i2").tobytes())
+    return out.getvalue()
 
 
 def simulated_predictions(rows: int = 400, labels: int = 4, seed: int = 0, task: str = "classify") -> Predictions:

@@ -13,14 +13,14 @@ from savile.adaptation import _held
 from savile.adaptation._folds import few
 from savile.adaptation._learners import BESIDE, Recipe, family_of
 from savile.adaptation._train import EDITION, Usage, judged, recalled, train, units
-from savile.base import catalogue, events
+from savile.base import catalogue, events, media
 from savile.base.errors import SavileError
 from savile.base.records import Calibration, Dataset, Model, canonical, digest
 from savile.models._bases import locate
 from savile.models._calibrate import calibrate, log_losses
 
 TUNED = "full"
-TABLES, BY_LANGUAGE = "tabular", "auto"
+TABLES, SENSES, BY_LANGUAGE = "tabular", "joint", "auto"
 VECTORS = "embed"
 ALONE = ("tag", VECTORS)  # columns say nothing of them, and what families answer cannot be added up
 LEAST_SECONDS = 5.0  # a tuned method is not begun with less than this left
@@ -95,7 +95,7 @@ def chooses(recipe: Recipe) -> bool:
 def candidates(data: Dataset, recipe: Recipe) -> list[Recipe]:
     """What is tried, the plainest first; of the table where there are columns beside the text, of the text if there is one."""
     if of_tables(data, recipe):
-        return _kinds(recipe)
+        return [*_kinds(recipe), *(_senses(data, {}, recipe.seed) if recipe.base != TABLES else [])]
     shared = {name: recipe.settings[name] for name in BESIDE if name in recipe.settings}
     # words that two texts share are no vector of either: of vectors, keywords are what is compared with and nothing else
     found = [] if data.task == VECTORS else [Recipe("linear", "", shared, recipe.seed)]
@@ -107,18 +107,29 @@ def candidates(data: Dataset, recipe: Recipe) -> list[Recipe]:
         and TABLES in catalogue.names("families")
     ):
         found.append(Recipe(TABLES, "", shared, recipe.seed))
+    found += _senses(data, shared, recipe.seed)
     few_enough = recipe.minutes is None and not few(data) and len(data.parts["train"]) <= RUN_ROWS
     method = getattr(catalogue.get("families", family_of(recipe.base)), "TUNED", TUNED)
     tuned = {"runs": RUNS, **recipe.settings} if few_enough and method == TUNED else recipe.settings
     return [*found, replace(recipe, method="head", settings=shared), replace(recipe, method=method, settings=tuned)]
 
 
+def _senses(data: Dataset, shared: Mapping[str, Any], seed: int) -> list[Recipe]:
+    """What reads pictures and recordings beside the rest, where there are any."""
+    pairs = getattr(catalogue.get("tasks", data.task), "PAIRS", False)
+    if pairs or data.task in ALONE or not any(media.kind_of(column) for column in data.features().columns):
+        return []
+    text = {"text": data.roles["text"]} if "text" in data.roles else {}
+    return [Recipe(SENSES, "", {**shared, **text}, seed)]
+
+
 def share(recipe: Recipe, candidate: Recipe, spent: float) -> float | None:
     """Minutes for one candidate when so many seconds are spent: 0 when too few are left, None without a budget of its own."""
-    if recipe.minutes is None or not (candidate.method or candidate.base == TABLES):
+    apart = candidate.base in (TABLES, SENSES)
+    if recipe.minutes is None or not (candidate.method or apart):
         return None  # the keyword model is quick on any number of rows that fits into memory
     left = recipe.minutes * 60 - spent
-    if candidate.base == TABLES:
+    if apart:
         return max(left, LEAST_SECONDS) * TABLE_SHARE / 60
     if candidate.method == "head":  # tried in any case: on few rows it takes seconds
         return max(left, LEAST_SECONDS) * HEAD_SHARE / 60
@@ -130,9 +141,9 @@ def _tried(data: Dataset, candidate: Recipe, budget: float | None, skipped: list
     try:
         return [train(data, candidate, budget)]
     except SavileError as error:
-        if candidate.base != TABLES:
+        if candidate.base not in (TABLES, SENSES):
             raise
-        skipped.append(f"{TABLES} was not tried: wanted {error.wanted}; received {error.received}.")
+        skipped.append(f"{candidate.base} was not tried: wanted {error.wanted}; received {error.received}.")
         return []
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from savile.adaptation import _fair, _folds, _held, _stage
 from savile.adaptation._held import Held
 from savile.adaptation._learners import Learner, Recipe, learner
-from savile.base import answers, catalogue, events, machine
+from savile.base import answers, catalogue, events, machine, media
 from savile.base.contracts import HeadSpec, Rows
 from savile.base.errors import InputError
 from savile.base.outputs import joined
@@ -115,7 +115,8 @@ def units(data: Dataset, head: HeadSpec) -> Calibration:
 
 
 def _columns(data: Dataset) -> dict[str, str]:
-    return {field.name: str(field.type) for field in data.features().schema}
+    table = data.features()
+    return {field.name: media.kind_of(table.column(field.name)) or str(field.type) for field in table.schema}
 
 
 def judged(task: str, head: HeadSpec, held: Held, start: Calibration) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from savile.base.errors import UnknownNameError
 KINDS: dict[str, tuple[str, str]] = {
     "tasks": ("savile.tasks", "task"),
     "families": ("savile.models", "model family"),
+    "encoders": ("savile.models._senses", "encoder of pictures or recordings"),
     "steps": ("savile.data", "data step"),
     "methods": ("savile.adaptation", "adaptation method"),
     "keepers": ("savile.adaptation._keeping", "way of keeping what was learnt"),

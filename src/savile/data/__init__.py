@@ -37,6 +37,7 @@ __all__ = [
     "Options",
     "Reading",
     "appended",
+    "beside",
     "govern",
     "inspect",
     "page",
@@ -205,10 +206,17 @@ def _dataset(draft: Draft) -> Dataset:
     )
 
 
+def beside(source: Path, options: Options) -> dict[str, str]:
+    """step -> what stands for files that it reads beside the data, of the steps that do."""
+    every = [one for asked in _asked.steps(options.steps, STEPS).values() for one in asked]
+    seen = [(step, settings) for step, settings in every if hasattr(step, "beside")]
+    return {step.__name__: step.beside(source, settings) for step, settings in seen}  # type: ignore[attr-defined]
+
+
 def _key(source: Path, options: Options) -> str:
     """What a governed data set is remembered by: the bytes of its files, the options and the edition of the steps."""
     from savile.data import sources
 
     files = [source] if options.test is None else [source, Path(options.test)]
-    chosen = {**asdict(options), "test": None, "where": None}
+    chosen = {**asdict(options), "test": None, "where": None, **beside(source, options)}
     return digest(canonical(["govern", EDITION, [[Path(file).name, sources.sha256(file)] for file in files], chosen]))

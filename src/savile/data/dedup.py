@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from savile.base import mask
-from savile.base.records import Finding
+from savile.base import mask, media
+from savile.base.records import Finding, canonical, digest
 from savile.data import _columns, _copies, _spill
 from savile.data._copies import normal as normal
 from savile.data._draft import SCORE, Draft, Whole, counted, finding
@@ -38,7 +38,8 @@ def apply(draft: Draft) -> Draft:
     if "text" not in draft.roles:
         return _rows(draft)
     used, whole = np.flatnonzero(draft.kept), _whole(draft)
-    own = pa.table({role: pa.array(draft.values(role), pa.string()) for role in ("text", "label")}).take(used)
+    texts = [text + seen for text, seen in zip(draft.values("text"), _media(draft), strict=True)]
+    own = pa.table({"text": pa.array(texts, pa.string()), "label": pa.array(draft.values("label"), pa.string())}).take(used)
     tables, places = _copies.cut(own), np.arange(len(used))
     if whole is not None:  # the sample is among all rows; rows of a given test file come behind them
         given = draft.given[used]
@@ -57,7 +58,7 @@ def apply(draft: Draft) -> Draft:
 def _whole(draft: Draft) -> Whole | None:
     """All rows, where the draft has a sample of them whose texts are as they stand in the file."""
     whole = draft.whole
-    if whole is None or not {draft.roles["text"], draft.roles["label"]} <= whole.rows.columns:
+    if whole is None or _senses(draft) or not {draft.roles["text"], draft.roles["label"]} <= whole.rows.columns:
         return None
     return whole
 
@@ -79,6 +80,20 @@ def _streamed(draft: Draft, whole: Whole) -> Iterator[pa.Table]:
             role: pa.array(masker.many(pc.fill_null(values, "").to_pylist()), pa.string()) for role, values in filled.items()
         }
         yield from _copies.cut(pa.table(masked))
+
+
+def _media(draft: Draft) -> list[str]:
+    """What stands for the pictures and recordings of each row: one text on two of them is two rows."""
+    names = _senses(draft)
+    if not names:
+        return [""] * draft.table.num_rows
+    cells = zip(*(draft.table.column(name).to_pylist() for name in names), strict=True)
+    return [" " + digest(canonical(row)) for row in cells]
+
+
+def _senses(draft: Draft) -> list[str]:
+    """The columns of pictures and recordings."""
+    return [one.name for one in draft.columns if one.role in media.KINDS and one.name in draft.table.column_names]
 
 
 def _rows(draft: Draft) -> Draft:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from savile.base import mask
+from savile.base import mask, media
 from savile.base.errors import DataError
 from savile.base.events import emit
 from savile.base.records import Finding
@@ -59,7 +59,8 @@ def apply(draft: Draft) -> Draft:
         values = draft.table.column(column.name).combine_chunks()
         if column.role == "label" and draft.task == SPANS:
             values = _moved(draft, masker, values)
-        elif column.role != "label" or draft.task != SCORE:  # a score is a quantity, however it looks
+        # a score is a quantity, however it looks; letters that stand for bytes are no words
+        elif (column.role != "label" or draft.task != SCORE) and column.role not in media.KINDS:
             # what labels are called is no name of a person, whatever a model takes it for
             values, findings = _masked(draft, plain if column.role == "label" else masker, column, values)
             draft = draft.noting(*findings)

@@ -59,7 +59,8 @@ def _govern_key(recipe: Recipe) -> str:
     """
     from savile import data
 
-    options = asdict(_order.options(recipe)) | {"test": None, "where": None}
+    chosen = _order.options(recipe)
+    options = asdict(chosen) | {"test": None, "where": None} | data.beside(Path(recipe.data.source), chosen)
     names = [Path(file).name for file in (recipe.data.source, recipe.data.test) if file]
     return _key("govern", data.EDITION, _order.fingerprint(recipe.data), names, options)
 

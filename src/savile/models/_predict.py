@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from savile.base import catalogue
+from savile.base import catalogue, media
 from savile.base.contracts import Inputs
 from savile.base.errors import InputError
 from savile.base.mask import Masker, Trace
 from savile.base.outputs import Tokens
 from savile.base.records import Calibration, Model, Outputs
 from savile.models._calibrate import decide
+from savile.models._sensed import sensed
 from savile.models._spans import TOKEN, answered, padded_run, windows
 from savile.models._vectors import VECTOR, paired, shortened
 
@@ -102,7 +103,7 @@ class Predictor:
 
         table = inputs if isinstance(inputs, pa.Table) else tabled(inputs, self.model.columns)  # type: ignore[arg-type]
         for place, name in enumerate(table.column_names):
-            if pa.types.is_string(table.schema.field(place).type):
+            if pa.types.is_string(table.schema.field(place).type) and self.model.columns.get(name) not in media.KINDS:
                 texts = [None if text is None else self._mask(text) for text in table.column(place).to_pylist()]
                 table = table.set_column(place, name, pa.array(texts, pa.string()))
         return table
@@ -164,12 +165,17 @@ def tabled(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, str]) -> pa.
     unknown = sorted({name for row in rows for name in row} - set(columns))
     if unknown:
         raise InputError(f"columns among {', '.join(columns)}", ", ".join(unknown), "Leave them out.")
-    schema = pa.schema([(name, pa.type_for_alias(kind)) for name, kind in columns.items()])
+    seen = [name for name, kind in columns.items() if kind in media.KINDS]
+    kinds = {name: "string" if name in seen else kind for name, kind in columns.items()}
+    schema = pa.schema([(name, pa.type_for_alias(kind)) for name, kind in kinds.items()])
     try:
-        return pa.Table.from_pylist([dict(row) for row in rows], schema)
+        found = pa.Table.from_pylist([dict(row) for row in rows], schema)
     except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError) as error:
         wanted = ", ".join(f"{name} ({kind})" for name, kind in columns.items())
         raise InputError(f"values of the types {wanted}", str(error).partition("\n")[0], "Correct the values.") from error
+    for name in seen:
+        sensed(name, columns[name], found.column(name).to_pylist())
+    return found
 
 
 def batches(lengths: np.ndarray) -> list[np.ndarray]:

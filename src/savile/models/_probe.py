@@ -16,6 +16,7 @@ from savile.models._head import convex_head
 from savile.models._rows import shuffled_batches, sorted_batches
 from savile.models._settings import FitSettings
 from savile.models._source import Rows, Source, best_device, predict_rows
+from savile.models._team import team
 
 STEPS = 4  # batches that are timed
 STRENGTH = 30.0  # of the head that is timed; how long one takes hardly depends on it
@@ -122,7 +123,7 @@ def _meet(network: Any, longest: Rows, settings: FitSettings) -> None:
     source = Source(network, longest, settings)
     if source.depth == len(network.layers):
         return
-    loop = _Loop(network, source, settings, _accuracy)
+    loop = _Loop(source, settings, _accuracy, team())
     loop._train_mode()
     loop._backward(next(iter(sorted_batches(source.tokens.lengths, settings.batch_rows, settings.batch_tokens))), 1)
     loop.optimizer.step()
@@ -131,7 +132,7 @@ def _meet(network: Any, longest: Rows, settings: FitSettings) -> None:
 
 def _step(network: Any, source: Source, settings: FitSettings) -> tuple[float, float]:
     """Seconds of an optimiser step on batches as they come, and how many batches the rows make."""
-    loop = _Loop(network, source, settings, _accuracy)
+    loop = _Loop(source, settings, _accuracy, team())
     loop._train_mode()
     drawn = shuffled_batches(source.tokens.lengths, settings.batch_rows, settings.batch_tokens, np.random.default_rng(0))
     spread = [drawn[i] for i in np.linspace(0, len(drawn) - 1, min(STEPS, len(drawn))).astype(int)]

@@ -51,6 +51,8 @@ class Source:
             kind = np.int64 if network.loss == "cross_entropy" and np.ndim(targets) == 1 else np.float32
             self.targets = torch.from_numpy(np.asarray(targets, dtype=kind))
             self.tokens = TokenRows(network.encode(texts), network.pad_id)
+        more = getattr(network, "more", None)
+        self.more = [torch.from_numpy(array) for array in more(texts)] if more is not None else []
         training = depth is None
         see = getattr(network, "see", None)
         if training and see is not None:
@@ -101,7 +103,8 @@ class Source:
             taught = (
                 getattr(self.network, "taught", None) if learning and self.spans is None and self.targets.ndim == 1 else None
             )
-            logits = taught(ids, mask_ids, self.targets[rows].to(device)) if taught else self.network(ids, mask_ids)
+            more = [array[rows].to(device) for array in self.more]
+            logits = taught(ids, mask_ids, self.targets[rows].to(device)) if taught else self.network(ids, mask_ids, *more)
             return logits
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from savile.base import dates
+from savile.base import dates, media
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -87,7 +87,7 @@ def learn(table: pa.Table, declared: Mapping[str, tuple[float, ...]]) -> tuple[t
     texts: list[str] = []
     for name in table.column_names:
         column = table.column(name).combine_chunks()
-        if column.null_count == len(column):
+        if column.null_count == len(column) or media.kind_of(column):
             continue
         if is_text(column):
             texts.append(name)

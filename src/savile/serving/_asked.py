@@ -9,8 +9,8 @@ from typing import Any
 from fastapi import Response
 from fastapi.responses import JSONResponse
 
-from savile.base import answers
-from savile.base.errors import InputError
+from savile.base import answers, media
+from savile.base.errors import SavileError
 from savile.models._predict import tabled
 from savile.serving._schema import MAX_LETTERS, MAX_TEXTS
 
@@ -40,11 +40,12 @@ def asked_rows(body: bytes, columns: Mapping[str, str]) -> list[dict[str, Any]]:
         Problem: it is no JSON, of another shape, or names columns or values the model does not know.
     """
     rows = _several(body, "row", "rows", dict)
-    letters = [value for row in rows for value in row.values() if isinstance(value, str)]
+    said = [(name, value) for row in rows for name, value in row.items() if isinstance(value, str)]
+    letters = [value for name, value in said if columns.get(name) not in media.KINDS]
     checked(letters)
     try:
         tabled(rows, columns)
-    except InputError as error:
+    except SavileError as error:
         raise Problem(422, "row", f"Wanted {error.wanted}; received {error.received}.") from None
     return rows
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from savile.base import media
+
 MAX_BODY, MAX_TEXTS, MAX_LETTERS = 4 << 20, 256, 20_000
 MAX_REASONS, MAX_EXPLAINED = 50, 16
 
@@ -74,6 +76,9 @@ WHY: dict[str, Any] = {
     },
 }
 _TYPES = {"string": ["string", "null"], "bool": ["boolean", "null"]}
+_MEDIA = {
+    kind: {"type": ["string", "null"], "description": f"the bytes of a file: data:{kind}/…;base64,…"} for kind in media.KINDS
+}
 ERROR = _object(error=_object(code={"type": "string"}, message={"type": "string"}))
 _KEY: dict[int | str, dict[str, Any]] = {
     401: _says("no key, or one that does not open", ERROR),
@@ -88,7 +93,7 @@ def question(columns: Mapping[str, str], pairs: bool = False) -> dict[str, Any]:
         one, many, item = "pair", "pairs", {"type": "array", "items": TEXT, "minItems": 2, "maxItems": 2}
         several = {**TEXTS, "items": item}
     if columns:
-        kinds = {name: {"type": _TYPES.get(kind, ["number", "null"])} for name, kind in columns.items()}
+        kinds = {name: _MEDIA.get(kind, {"type": _TYPES.get(kind, ["number", "null"])}) for name, kind in columns.items()}
         one, many, item = "row", "rows", {"type": "object", "additionalProperties": False, "properties": kinds}
         several = {**TEXTS, "items": item}
     schema = {"oneOf": [_object(**{one: item}), _object(**{many: several})]}
