@@ -42,6 +42,7 @@ REFUSES |= {
     (task, "retriever"): "two texts" for task in ("classify", "multilabel", "score", "tag")
 }  # cell -> the reason it gives
 # without a head that learns, little beside a frozen decoder with random weights moves little
+LEAST |= {("decoder", "unfreeze"): 0.45}  # its layers learn one after another
 LEAST |= {("decoder", method): 0.25 for method in ("bottleneck", "ia3", "parallel", "peqa")}
 NOT_READ = {("decoder", "match"): "reads two texts", ("decoder", "rank"): "reads two texts"}
 NOT_READ |= {("decoder", "embed"): "reads two texts"}
@@ -59,7 +60,7 @@ REFUSED = {  # family -> method -> the reason the method gives
     "encoder": {**MADE_OF_OTHERS, "prompt": "answers in words"},
     "sentence": {**MADE_OF_OTHERS, "prompt": "answers in words", **WITHOUT_ATTENTION},
 }
-STEPS = {"epochs": 8.0, "batch_rows": 16}
+STEPS = {"epochs": 12.0, "batch_rows": 16}
 EVERY_TASK = ("full", "head", "lora")  # of the other methods, check_method runs each kind of loss
 RATES = {
     "encoder": 5e-3,
