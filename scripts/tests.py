@@ -1,6 +1,7 @@
-"""All tests, in two processes side by side, each on half of the cores: most of them use one core, and there are many.
+"""All tests, in two processes side by side: each takes the next room when it is done with one.
 
-``python scripts/tests.py``; ends with 1 when a test fails in either half. With one core the halves follow one another.
+``python scripts/tests.py``; ends with 1 when a test fails in any of them. Most tests use one core, so two processes share the
+cores there are; rooms that take longest go first, so that both end at about the same time.
 """
 
 from __future__ import annotations
@@ -8,45 +9,59 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import tempfile
+import threading
 from pathlib import Path
-from typing import IO
 
 HERE = Path(__file__).resolve().parents[1]
-FIRST = ("test_matrix.py", "scheduling", "serving", "evaluation", "tracking", "compression", "base")
+LONGEST = ("test_matrix.py", "models", "adaptation", "flow", "scheduling", "data")
+PROCESSES = 2
 
 
-def halves() -> tuple[list[str], list[str]]:
-    """Folders and files of tests; what is new goes to the second half."""
+def rooms() -> list[list[str]]:
+    """Folders and files of tests; those in the root that are not named belong together."""
     found = sorted(path.name for path in (HERE / "tests").iterdir() if _holds_tests(path))
-    return [f"tests/{name}" for name in FIRST], [f"tests/{name}" for name in found if name not in FIRST]
+    folders = [name for name in found if "." not in name and name not in LONGEST]
+    files = [name for name in found if "." in name and name not in LONGEST]
+    every = [[name] for name in LONGEST] + [files] + [[name] for name in folders]
+    return [[f"tests/{name}" for name in room] for room in every]
 
 
 def _holds_tests(path: Path) -> bool:
     return path.name.startswith("test_") if path.is_file() else any(path.glob("test_*.py"))
 
 
-def begin(names: list[str], cores: set[int], out: IO[bytes]) -> subprocess.Popen[bytes]:
-    """One half, on some of the cores."""
+def run(names: list[str]) -> tuple[int, str]:
+    """One room: the exit code, and what was said."""
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--durations=10", *names]
-    return subprocess.Popen(
-        command, cwd=HERE, stdout=out, stderr=subprocess.STDOUT, preexec_fn=lambda: os.sched_setaffinity(0, cores)
-    )
+    done = subprocess.run(command, cwd=HERE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    return done.returncode, done.stdout
 
 
 def main() -> None:
-    """Run both halves, show the first as it goes and the second when it is done."""
+    """Run the rooms; each is shown when it is done."""
+    left, codes, lock = rooms(), list[int](), threading.Lock()
+
+    def work(cores: set[int]) -> None:
+        os.sched_setaffinity(0, cores)  # of this thread, and of the processes it begins
+        while True:
+            with lock:
+                if not left:
+                    return
+                names = left.pop(0)
+            sys.stderr.write(f"begins: {' '.join(names)}\n")
+            code, said = run(names)
+            with lock:
+                codes.append(code)
+                sys.stdout.write(f"== {' '.join(names)}\n{said}")
+                sys.stdout.flush()
+
     cores = sorted(os.sched_getaffinity(0))
-    middle = (len(cores) + 1) // 2
-    shares = [set(cores[:middle]), set(cores[middle:]) or set(cores)]
-    codes = []
-    with tempfile.TemporaryFile() as aside:
-        second = begin(halves()[1], shares[1], aside) if len(cores) > 1 else None
-        codes.append(begin(halves()[0], shares[0], sys.stdout.buffer).wait())
-        second = second or begin(halves()[1], shares[1], aside)
-        codes.append(second.wait())
-        aside.seek(0)
-        sys.stdout.buffer.write(aside.read())
+    hands = min(PROCESSES, len(cores))
+    threads = [threading.Thread(target=work, args=(set(cores[hand::hands]),)) for hand in range(hands)]
+    for one in threads:
+        one.start()
+    for one in threads:
+        one.join()
     sys.exit(max(codes, key=abs))
 
 
