@@ -211,7 +211,8 @@ def test_a_metric_from_outside_is_measured_reported_and_gated(room, monkeypatch)
     block = (
         (Path(__file__).parents[2] / "docs" / "evaluation.md")
         .read_text(encoding="utf-8")
-        .split("```python")[-1]
+        .partition("## Add a metric")[2]
+        .split("```python")[1]
         .split("```")[0]
     )
     module = types.ModuleType("top3")
