@@ -99,7 +99,15 @@ def _retriever(base):
     return retriever.save(retriever.fit(Rows(texts, np.arange(40) % 2, LABELS[:2]), "rank"))
 
 
+def _joint(base):
+    from savile.models import joint
+
+    settings = joint.Settings(base=base, text="note", least_steps=2, epochs=0.1)
+    return joint.save(joint.fit(Rows(_table(), np.arange(90) % 3, LABELS), "classify", settings))
+
+
 TRAINED = {
+    "joint": _joint,
     "retriever": _retriever,
     "tabular": _tabular,
     "fusion": _fusion,
