@@ -55,6 +55,11 @@ def test_the_front_is_a_page_to_pick_from(tiny, monkeypatch):
     assert all(f"savile compress {entries[place]['model']}" in html for place in front)
 
 
+def test_the_front_holds_what_no_other_beats():
+    found = np.array([(0.9, -0.5), (0.8, -0.1), (0.7, -0.2), (0.95, -0.6), (0.8, -0.1)])
+    assert _front.front(found).tolist() == [0, 1, 3, 4]
+
+
 def _merit(entry):
     return entry["score"], -entry["log_loss"]
 

@@ -112,4 +112,4 @@ def test_thousands_of_rows_from_one_template_do_not_make_it_slow():
     start = time.process_time()
     families = _similar.families(texts).near
     assert len(np.unique(families)) == 1
-    assert time.process_time() - start < 30.0  # pair by pair it would take minutes
+    assert time.process_time() - start < 5.0

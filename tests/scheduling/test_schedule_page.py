@@ -46,3 +46,13 @@ def test_the_page_stands_on_its_own(path, scheme, browser):
     assert page.get_by_text("waited no longer than 2000 ms").is_visible()
     page.set_viewport_size({"width": 400, "height": 800})
     assert page.evaluate("document.documentElement.scrollWidth") <= 400
+
+
+@pytest.mark.slow
+def test_a_queue_says_whose_turn_it_was(tmp_path, browser):
+    path = tmp_path / "queue.html"
+    outcome = scheduling.run("queue", scheduling.SimBackend(small_world(1), round_s=900.0))
+    path.write_text(scheduling.page(outcome), encoding="utf-8")
+    page = browser.new_page()
+    page.goto(path.as_uri())
+    assert page.get_by_text("has used least for its weight").first.is_visible()

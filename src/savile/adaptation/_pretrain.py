@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -125,7 +126,7 @@ def _read(base: Any, passages: Sequence[str], settings: Settings, folder: Path) 
     aside.rename(folder)
 
 
-class _Reader:
+class _Reader(ABC):
     """A base, the rows it learns from and those it is judged on."""
 
     measure = ""
@@ -140,25 +141,25 @@ class _Reader:
         self.network = self.load()
         self.learned, self.held = (TokenRows(self.encode(texts), self.network.pad_id) for texts in (learned, held))
 
+    @abstractmethod
     def load(self) -> Any:
         """The network, with what learns marked."""
-        raise NotImplementedError
 
+    @abstractmethod
     def encode(self, texts: Sequence[str]) -> list[list[int]]:
         """Token ids of passages."""
-        raise NotImplementedError
 
+    @abstractmethod
     def loss(self, rows: np.ndarray) -> torch.Tensor:
         """The loss of some rows that are learned from."""
-        raise NotImplementedError
 
+    @abstractmethod
     def surprise(self, rows: TokenRows, some: np.ndarray) -> tuple[float, int]:
         """Minus the log-probability of words of some rows, and how many words they are."""
-        raise NotImplementedError
 
+    @abstractmethod
     def run(self) -> tuple[float, float]:
         """Train; perplexity before and after."""
-        raise NotImplementedError
 
     def fit(self, steps: int, learning_rate: float) -> None:
         """So many steps of the one training loop for losses like these."""

@@ -151,9 +151,9 @@ FIND: dict[str, Callable[[str], Places]] = {
 }
 # beside seven digits that stand close together
 HINTS = {
-    "uk_nino": r"[A-Z]{2}[ ]?\d{2}[ ]?\d{2}[ ]?\d{2}[ ]?[A-D]",
+    "uk_nino": r"\d(?:(?<=[A-Z]{2}\d)|(?<=[A-Z]{2}[ ]\d))\d[ ]?\d{2}[ ]?\d{2}[ ]?[A-D]",
     "cn_plate": r"[\u4e00-\u9fff][A-HJ-NP-Z][·•・.\- ]?[A-HJ-NP-Z0-9]{5}",
-    "iban": r"[A-Za-z]{2}\d{2}[ \-]?[A-Za-z]{4}",
+    "iban": r"\d(?<=[A-Za-z]{2}\d)\d[ \-]?[A-Za-z]{4}",
     "isin": r"[A-Z]{2}[0-9A-Z]{9}\d",
     "lei": r"[0-9A-Z]{18}\d\d",
     "cn_credit_code": r"[0-9A-Y]{18}",

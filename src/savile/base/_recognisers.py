@@ -17,8 +17,9 @@ from typing import Any
 from savile.base import _identifiers, _moments
 
 # What every text without personal data fails at once: an @ between two signs of an address, or seven digits with at most three
-# other signs between any two of them.
-SUSPECT = re.compile(r"[A-Za-z0-9_%+\-À-ɏ][@＠][A-Za-z0-9À-ɏ]|\d(?:[ \u00a0().\-/–‐]{0,3}\d){6}")
+# other signs between any two of them. Each way begins with a sign that few texts have, and looks back from there: a search that
+# may begin at any letter takes twice as long.
+SUSPECT = re.compile(r"[@＠](?<=[A-Za-z0-9_%+\-À-ɏ][@＠])[A-Za-z0-9À-ɏ]|\d(?:[ \u00a0().\-/–‐]{0,3}\d){6}")
 _NO_FRACTION = r"(?<!^[.,])(?<![\s\d+\-=(][.,])"  # digits after a decimal point are no identifier
 
 _EMAIL = re.compile(
