@@ -70,15 +70,15 @@ def _joined(family: np.ndarray, documents: np.ndarray, grams: np.ndarray, measur
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 
-    count = len(family)
-    for first, second in _meetings(documents, grams, measure):
+    count, family = len(family), family.copy()  # whose pairs are drawn while it changes
+    for first, second in _meetings(documents, grams, measure, family):
         apart = family[first] != family[second]
         pairs = _distinct(np.minimum(first, second)[apart] * count + np.maximum(first, second)[apart])
         pairs = pairs[measure.close(pairs // count, pairs % count)]
         if len(pairs):
             joined = (family[pairs // count], family[pairs % count])
             graph = coo_array((np.ones(len(pairs)), joined), shape=(count, count))
-            family = connected_components(graph, directed=False)[1].astype(np.int64)[family]
+            family[:] = connected_components(graph, directed=False)[1][family]
     return family
 
 
@@ -119,11 +119,14 @@ def _edits(texts: list[str]) -> _Measure:
     return _Measure(lengths, np.where(most > 0, GRAM * most + 1, 0), KEPT, close)
 
 
-def _meetings(documents: np.ndarray, grams: np.ndarray, measure: _Measure) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+def _meetings(
+    documents: np.ndarray, grams: np.ndarray, measure: _Measure, family: np.ndarray
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Pairs of documents that share a gram of their prefixes and are close enough in size, smaller one first.
 
     First every document with its next in each gram's list, then with the one after, and so on: large families are joined by the
-    first steps, and the caller need not compare what is joined already.
+    first steps, and a list whose documents are all of one family by now is left, or rows from one template would meet pair by
+    pair.
     """
     sizes, counts = measure.sizes, np.bincount(documents, minlength=len(measure.sizes))
     place = np.arange(len(documents)) - np.repeat(np.cumsum(counts) - counts, counts)
@@ -132,8 +135,14 @@ def _meetings(documents: np.ndarray, grams: np.ndarray, measure: _Measure) -> It
     order = np.lexsort((sizes[document], gram))
     document, gram = document[order], gram[order]
     at, step = np.arange(len(document)), 0
+    starts = np.flatnonzero(np.diff(gram, prepend=-1))
+    lengths = np.diff(starts, append=len(gram))
     while len(at):
         step += 1
+        if step & (step - 1) == 0:  # at every doubling: looking costs as much as a whole step
+            now = family[document]
+            several = np.minimum.reduceat(now, starts) != np.maximum.reduceat(now, starts)
+            at = at[np.repeat(several, lengths)[at]]
         at = at[at + step < len(document)]
         # In a list ordered by size, what fails at this step fails at every later one.
         fits = (gram[at] == gram[at + step]) & (sizes[document[at]] >= _at_least(sizes[document[at + step]], measure.least))
