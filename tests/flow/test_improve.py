@@ -75,7 +75,9 @@ def test_corrections_become_the_champion_and_nothing_else_is_lost(served, tmp_pa
 
 def test_an_update_that_forgets_more_than_its_budget_is_refused_and_says_what_to_do(served, tmp_path):
     _, before = served
-    found = savile.improve(corrections(tmp_path / "bad.csv", wrong=True), keep="nothing", settings=QUICK)
+    # one form, for which of several is fastest is left to the processor, and int8 has its own doubts about so confused a model
+    settings = {**QUICK, "compress.settings.forms": ["openvino-bf16"]}
+    found = savile.improve(corrections(tmp_path / "bad.csv", wrong=True), keep="nothing", settings=settings)
     assert found.verdict == "refused"
     assert found.json["release"] is None
     assert Store.open().load("champion").ref == before.ref
