@@ -17,7 +17,7 @@ from scipy.stats import theilslopes
 from _report import report
 from savile.base.work import Job, Node, Pod
 from savile.scheduling import RayBackend, SimBackend, World, policy, replay, run
-from savile.scheduling._ray import _connect
+from savile.scheduling._ray import cluster
 
 KINDS = {"short": 20, "middle": 45, "long": 90}  # steps
 STEP_S, JOBS, GAP_S = 0.05, 56, 0.35
@@ -85,9 +85,8 @@ def simulations(name, work, beyond):
 
 
 def main():
-    ray_, _ = _connect(NODES, "")
-    ray_.cloudpickle.register_pickle_by_value(sys.modules[__name__])
-    with TemporaryDirectory() as folder:
+    with cluster(NODES) as ray, TemporaryDirectory() as folder:
+        ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])
         run("best_fit", RayBackend(jobs(seed=2)[:STARTERS], NODES, Path(folder) / "starters"))
         for name in ("best_fit", "srpt"):
             slope, start, beyond = pilot(Path(folder) / f"pilot-{name}")
@@ -106,7 +105,6 @@ def main():
             same = replay(text, policy(name), live.kernel()).text() == text
             report(f"{name}: decisions of the live log, replayed, equal to the byte", float(same), "", 1.0)
             report(f"{name}: live jobs that finished", ran.figures["finished"], "jobs", float(JOBS))
-    ray_.shutdown()
 
 
 if __name__ == "__main__":

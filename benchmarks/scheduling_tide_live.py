@@ -21,7 +21,7 @@ from test_live_tide import Asking, Server
 
 from savile.base.work import Job, Node, Pod
 from savile.scheduling import RayBackend, policy, run
-from savile.scheduling._ray import _connect
+from savile.scheduling._ray import cluster
 
 RUNS, BEFORE, AFTER = 3, (6.0, 2.0), (20.0, 15.0)
 NODES = (Node("a", "here", 4000, 4096),)
@@ -55,12 +55,10 @@ def step(folder):
 
 
 def main():
-    ray, _ = _connect(NODES, "")
-    for module in (test_live, test_live_tide):
-        ray.cloudpickle.register_pickle_by_value(module)
-    with TemporaryDirectory() as folder:
+    with cluster(NODES) as ray, TemporaryDirectory() as folder:
+        for module in (test_live, test_live_tide):
+            ray.cloudpickle.register_pickle_by_value(module)
         runs = [step(Path(folder) / str(i)) for i in range(RUNS)]
-    ray.shutdown()
     print(runs, file=sys.stderr)
     second, third = ([round(one["later"][k], 2) if len(one["later"]) > k else np.inf for one in runs] for k in (0, 1))
     what = "tide, live: seconds from a step of the load to the first answer of"

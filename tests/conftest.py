@@ -14,11 +14,22 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shuti
 DATA = Path(os.environ.get("SAVILE_DATA", ROOT.parent / "shared" / "data"))
 
 
+@pytest.fixture(scope="module")
+def shared_home(tmp_path_factory):
+    """One store for the tests of a file that ask for it, since what lies there takes long to make."""
+    folder = tmp_path_factory.mktemp("home")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SAVILE_HOME", str(folder))
+        yield folder
+
+
 @pytest.fixture(autouse=True)
-def savile_home(tmp_path, monkeypatch):
-    """A store nobody else writes to."""
-    monkeypatch.setenv("SAVILE_HOME", str(tmp_path / "home"))
+def savile_home(request, tmp_path, monkeypatch):
+    """A store nobody else writes to, or that of the file."""
     monkeypatch.delenv("SAVILE_ACTOR", raising=False)
+    if "shared_home" in request.fixturenames:
+        return request.getfixturevalue("shared_home")
+    monkeypatch.setenv("SAVILE_HOME", str(tmp_path / "home"))
     return tmp_path / "home"
 
 

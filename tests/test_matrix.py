@@ -115,11 +115,6 @@ def dataset(task, rows=150):
     return Dataset(table, roles, parts, task, answers.labels(task, cells))
 
 
-@pytest.fixture(autouse=True)
-def home(tmp_path, monkeypatch):
-    monkeypatch.setenv("SAVILE_HOME", str(tmp_path / "home"))
-
-
 @pytest.fixture(scope="session")
 def tiny(tmp_path_factory):
     texts = [" ".join((*words, *FILLER)) for words in WORDS.values()]

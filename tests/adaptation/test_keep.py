@@ -19,6 +19,8 @@ from savile.base.records import Dataset
 from savile.data import appended
 from savile.models import FitSettings, Predictor, encoder, fit
 
+pytestmark = pytest.mark.usefixtures("shared_home")
+
 LATER = {"abroad": ("travel", "country", "abroad", "visa"), "insured": ("insurance", "policy", "claim", "cover")}
 QUICK = {"precision": "fp32", "learning_rate": 3e-3, "least_steps": 90}
 WAYS = {
@@ -38,22 +40,10 @@ def base(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory):
-    return tmp_path_factory.mktemp("home")
-
-
-@pytest.fixture(autouse=True)
-def _at_home(home, monkeypatch):
-    monkeypatch.setenv("SAVILE_HOME", str(home))
-
-
-@pytest.fixture(scope="module")
-def made(base, home):
+def made(base, shared_home):
     """The data of a first stage and a LoRA model of it, and the data with a stage of new labels."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("SAVILE_HOME", str(home))
-        first = dataset(150, held=30)
-        model = adapt(first, base, "lora", settings={"epochs": 20.0, "learning_rate": 1e-2, "precision": "fp32"})
+    first = dataset(150, held=30)
+    model = adapt(first, base, "lora", settings={"epochs": 20.0, "learning_rate": 1e-2, "precision": "fp32"})
     return first, model, appended(replace(first, name="first"), later())
 
 
@@ -243,14 +233,12 @@ def test_a_judge_needs_earlier_rows_and_a_trunk_that_learns(made):
 
 
 @pytest.fixture(scope="module")
-def pooled(base, made, home):
+def pooled(base, made, shared_home):
     """A model with a pool of prompts, and the model of a second stage that adds to it."""
     first, _, grown = made
     quick = {"epochs": 20.0, "learning_rate": 3e-2, "precision": "fp32", "size": 4, "top": 2}
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("SAVILE_HOME", str(home))
-        model = adapt(first, base, "prompt_pool", settings=quick)
-        updated = adapt(grown, model.ref, settings={**QUICK, "learning_rate": 3e-2, "keep": {"by": "pool", "prompts": 4}})
+    model = adapt(first, base, "prompt_pool", settings=quick)
+    updated = adapt(grown, model.ref, settings={**QUICK, "learning_rate": 3e-2, "keep": {"by": "pool", "prompts": 4}})
     return model, updated
 
 

@@ -22,6 +22,8 @@ from savile.data import appended
 from savile.models import FitSettings, Predictor, encoder, fit
 from savile.models._bases import locate
 
+pytestmark = pytest.mark.usefixtures("shared_home")
+
 TASKS = {
     "bank": {"card": ("card", "stolen", "blocked", "pin"), "money": ("money", "refund", "charged", "twice")},
     "shop": {"late": ("parcel", "order", "late", "courier"), "size": ("shoe", "wide", "small", "boot")},
@@ -49,33 +51,19 @@ def base(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory):
-    return tmp_path_factory.mktemp("home")
-
-
-@pytest.fixture(autouse=True)
-def _at_home(home, monkeypatch):
-    monkeypatch.setenv("SAVILE_HOME", str(home))
-
-
-@pytest.fixture(scope="module")
-def made(base, home):
+def made(base, shared_home):
     """An adapter for each task, and the data of all of them, a stage each."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("SAVILE_HOME", str(home))
-        several = {task: dataset(task) for task in TASKS}
-        refs = [adapt(data, base, "lora", settings=QUICK).ref for data in several.values()]
-        first, *others = several.values()
-        for one in others:
-            first = appended(first, one)
-        return refs, Store.open().save(first)
+    several = {task: dataset(task) for task in TASKS}
+    refs = [adapt(data, base, "lora", settings=QUICK).ref for data in several.values()]
+    first, *others = several.values()
+    for one in others:
+        first = appended(first, one)
+    return refs, Store.open().save(first)
 
 
 @pytest.fixture(scope="module")
-def members(made, base, home):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("SAVILE_HOME", str(home))
-        return _library.read(made[0], locate(base))
+def members(made, base, shared_home):
+    return _library.read(made[0], locate(base))
 
 
 def accuracy(model, data):

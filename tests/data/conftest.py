@@ -1,7 +1,10 @@
 """Small files to govern, made on the spot."""
 
 import csv
+import json
 import os
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +14,9 @@ SAMPLES = Path(os.environ.get("SAVILE_DATA", Path(__file__).parents[3] / "shared
 
 
 @pytest.fixture
-def home(tmp_path, monkeypatch):
+def home(savile_home):
     """A home of its own, so that nothing is remembered from elsewhere."""
-    monkeypatch.setenv("SAVILE_HOME", str(tmp_path / "home"))
-    return tmp_path / "home"
+    return savile_home
 
 
 @pytest.fixture
@@ -55,3 +57,36 @@ def sentences():
         return [" ".join("".join(rng.choice(letters, size=rng.integers(3, 9))) for _ in range(words)) for _ in range(count)]
 
     return texts
+
+
+@pytest.fixture
+def language_model():
+    """Serve what a function of a prompt gives as a choice of OpenAI's chat interface; give the address, and what was asked."""
+    servers = []
+
+    def serve(choice):
+        seen = []
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self):
+                body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+                prompt = body["messages"][0]["content"]
+                seen.append((prompt, body))
+                answer = json.dumps({"choices": [choice(prompt)]}).encode()
+                self.send_response(200)
+                self.send_header("content-length", str(len(answer)))
+                self.end_headers()
+                self.wfile.write(answer)
+
+            def log_message(self, *_):
+                pass
+
+        server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        servers.append(server)
+        return f"http://127.0.0.1:{server.server_port}/v1", seen
+
+    yield serve
+    for server in servers:
+        server.shutdown()
+        server.server_close()

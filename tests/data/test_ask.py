@@ -1,8 +1,6 @@
 """Rows without labels get them from rules, a small model and an endpoint over HTTP; texts are masked on the way."""
 
 import json
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import numpy as np
@@ -24,32 +22,17 @@ def right(text):
 
 
 @pytest.fixture
-def endpoint():
+def endpoint(language_model):
     """A server on this machine that answers like a language model and is wrong once in twenty times."""
-    seen = []
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self):
-            prompt = json.loads(self.rfile.read(int(self.headers["content-length"])))["messages"][0]["content"]
-            seen.append(prompt)
-            text = prompt.partition("Text: ")[2].partition("\nAnswer")[0]
-            label = right(text)
-            if sum(map(ord, text)) % 20 == 0:
-                label = next(name for name in WORDS if name != label)
-            body = json.dumps({"choices": [{"message": {"content": f"<think>hm, login?</think> {label.title()}."}}]}).encode()
-            self.send_response(200)
-            self.send_header("content-length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
+    def answer(prompt):
+        text = prompt.partition("Text: ")[2].partition("\nAnswer")[0]
+        label = right(text)
+        if sum(map(ord, text)) % 20 == 0:
+            label = next(name for name in WORDS if name != label)
+        return {"message": {"content": f"<think>hm, login?</think> {label.title()}."}}
 
-        def log_message(self, *_):
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}/v1", seen
-    server.shutdown()
-    server.server_close()
+    return language_model(answer)
 
 
 def texts(rows=600, seed=0):
@@ -74,7 +57,7 @@ def test_few_questions_label_every_row(home, write, endpoint):
     assert outcome["ways"]["small model"] > 300
     labels = dict(zip(found.column("text"), found.column("label"), strict=True))
     assert np.mean([right(text) == label for text, label in labels.items()]) > 0.96
-    assert not any("ann@example.com" in prompt for prompt in seen)
+    assert not any("ann@example.com" in prompt for prompt, _ in seen)
 
 
 def test_labels_that_are_there_stay_and_rules_come_first(home, write, endpoint):
@@ -91,7 +74,7 @@ def test_labels_that_are_there_stay_and_rules_come_first(home, write, endpoint):
     assert not any("ann@example.com" in one["text"] for one in left)
     assert found.table.num_rows == 190
     assert found.column("label")[:6] == ["login"] * 6
-    assert not any("invoice" in prompt.partition("Text: ")[2] for prompt in seen)
+    assert not any("invoice" in prompt.partition("Text: ")[2] for prompt, _ in seen)
 
 
 def test_what_cannot_work_is_said(home, write, monkeypatch):

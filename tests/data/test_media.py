@@ -11,11 +11,6 @@ from savile.base.errors import DataError, UnknownNameError
 from savile.data import Options, prepare
 
 
-@pytest.fixture(autouse=True)
-def home(tmp_path, monkeypatch):
-    monkeypatch.setenv("SAVILE_HOME", str(tmp_path / "home"))
-
-
 def written(folder, change=None):
     """Sixty rows with a picture and a recording each; the texts are few, so only the files tell rows apart."""
     rng = np.random.default_rng(0)

@@ -3,8 +3,6 @@
 import json
 import math
 import re
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import numpy as np
 import pytest
@@ -19,37 +17,21 @@ CHOSEN, FIRST = 2.0, 1.5  # log odds that each person and the first place add
 
 
 @pytest.fixture
-def endpoint():
+def endpoint(language_model):
     """A server that believes what people said and, for no good reason, the option in the first place."""
-    seen = []
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self):
-            body = json.loads(self.rfile.read(int(self.headers["content-length"])))
-            prompt = body["messages"][0]["content"]
-            seen.append((prompt, body))
-            scores = {letter: CHOSEN * prompt.count(f"chose {letter},") for letter in "ABC"}
-            scores["A"] += FIRST
-            total = math.log(sum(math.exp(one) for one in scores.values()))
-            top = [{"token": f" {letter}", "logprob": score - total - 0.1} for letter, score in scores.items()]
-            top.append({"token": "The", "logprob": -3.0})
-            choice = {"message": {"content": "A"}, "logprobs": {"content": [{"token": "A", "top_logprobs": top}]}}
-            if "silent" in prompt:
-                choice.pop("logprobs")
-            answer = json.dumps({"choices": [choice]}).encode()
-            self.send_response(200)
-            self.send_header("content-length", str(len(answer)))
-            self.end_headers()
-            self.wfile.write(answer)
+    def answer(prompt):
+        scores = {letter: CHOSEN * prompt.count(f"chose {letter},") for letter in "ABC"}
+        scores["A"] += FIRST
+        total = math.log(sum(math.exp(one) for one in scores.values()))
+        top = [{"token": f" {letter}", "logprob": score - total - 0.1} for letter, score in scores.items()]
+        top.append({"token": "The", "logprob": -3.0})
+        choice = {"message": {"content": "A"}, "logprobs": {"content": [{"token": "A", "top_logprobs": top}]}}
+        if "silent" in prompt:
+            choice.pop("logprobs")
+        return choice
 
-        def log_message(self, *_):
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}/v1", seen
-    server.shutdown()
-    server.server_close()
+    return language_model(answer)
 
 
 def rows():

@@ -10,11 +10,6 @@ from savile.base import mask
 from savile.base.errors import InputError
 
 
-@pytest.fixture(autouse=True)
-def home(tmp_path, monkeypatch):
-    monkeypatch.setenv("SAVILE_HOME", str(tmp_path / "home"))
-
-
 def table(path, rows):
     with path.open("w", newline="") as file:
         writer = csv.writer(file)

@@ -15,11 +15,11 @@ DRAWN = np.random.default_rng(1).choice(LETTERS, (3, 150, 6))
 WORDS = {name: ["".join(word) for word in some] for name, some in zip(("refund", "delivery", "login"), DRAWN, strict=True)}
 
 
-def rows(labelled, unlabelled, seed=0):
-    """Texts of three of the 150 words of a label, and those labels, the first of which are known."""
+def rows(labelled, unlabelled, seed=0, each=3):
+    """Texts of a few of the 150 words of a label, and those labels, the first of which are known."""
     rng, names = np.random.default_rng(seed), list(WORDS)
     kinds = [names[i % 3] for i in range(labelled + unlabelled)]
-    return [" ".join(rng.choice(WORDS[name], 3, replace=False)) for name in kinds], kinds
+    return [" ".join(rng.choice(WORDS[name], each, replace=False)) for name in kinds], kinds
 
 
 def trained(path, texts, given, **settings):

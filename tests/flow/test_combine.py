@@ -17,6 +17,8 @@ from savile.base.store import Store
 from savile.flow.combine import plan
 from savile.serving import _bundle, _http
 
+pytestmark = pytest.mark.usefixtures("shared_home")
+
 TASKS = {"cards": ("card lost", "refund"), "orders": ("order late", "退款")}
 QUICK = {"steps": 90, "learning_rate": 1e-2, "precision": "fp32", "rank": 4, "alpha": 8}
 
@@ -27,21 +29,9 @@ def tiny(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory):
-    return tmp_path_factory.mktemp("home")
-
-
-@pytest.fixture(autouse=True)
-def _at_home(home, monkeypatch):
-    monkeypatch.setenv("SAVILE_HOME", str(home))
-
-
-@pytest.fixture(scope="module")
-def adapters(tiny, home):
+def adapters(tiny, shared_home):
     """A model for two labels each, of data of its own."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("SAVILE_HOME", str(home))
-        return [adaptation.adapt(_of(name), tiny, "lora", settings=QUICK) for name in TASKS]
+    return [adaptation.adapt(_of(name), tiny, "lora", settings=QUICK) for name in TASKS]
 
 
 def _of(name):

@@ -9,7 +9,7 @@ from typing import Any
 
 from savile.base.errors import MissingExtraError
 
-STORE_BYTES = 128 * 2**20  # of memory for objects, in a cluster that is begun here
+STORE_BYTES = 256 << 20  # of memory for objects, in a cluster that is begun here
 
 
 @contextmanager
@@ -40,7 +40,7 @@ def connected(cpus: int, resources: Mapping[str, float] | None = None, address: 
         ray.init(address, log_to_driver=False)
     else:
         ray.init(
-            num_cpus=cpus, num_gpus=None if _gpus() else 0, resources=dict(resources or {}), include_dashboard=False,
+            "local", num_cpus=cpus, num_gpus=None if _gpus() else 0, resources=dict(resources or {}), include_dashboard=False,
             object_store_memory=STORE_BYTES, log_to_driver=False, _node_ip_address="127.0.0.1",
         )  # fmt: skip
     try:

@@ -1,25 +1,22 @@
 """One function over many tables, one after the other here or side by side on Ray Data; what comes back is in the same order.
 
 Tables go to Ray in windows, so that neither this process nor Ray's store holds more than a few of them. Without a running
-cluster (``RAY_ADDRESS``) one is started on this machine, which listens to this machine only and reports nothing to anybody.
+cluster (``RAY_ADDRESS``) one is started on this machine (`ray_cluster`).
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from savile.base.errors import MissingExtraError
+from savile.base import ray_cluster
 from savile.base.machine import available_threads
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 WINDOW = 32  # tables that are with Ray at once
-STORE = 256 << 20  # bytes of Ray's store of objects, of a cluster that is started here
 PLACE = "\0place"  # column that brings results back into order
 
 Look = Callable[["pa.Table"], "pa.Table"]
@@ -39,10 +36,14 @@ def over(look: Look, tables: Iterable[pa.Table], where: str) -> Iterator[pa.Tabl
     if where != "ray":
         yield from map(look, tables)
         return
-    with _ray() as ray:
+    with ray_cluster.connected(available_threads()):
+        from ray import data
+
+        context = data.DataContext.get_current()
+        context.enable_progress_bars = context.print_on_execution_start = False
         left = iter(tables)
         while window := list(islice(left, WINDOW)):
-            found = ray.data.from_arrow([table.append_column(PLACE, [[i] * len(table)]) for i, table in enumerate(window)])
+            found = data.from_arrow([table.append_column(PLACE, [[i] * len(table)]) for i, table in enumerate(window)])
             rows = found.map_batches(_placed, fn_args=(look,), batch_size=None, batch_format="pyarrow", zero_copy_batch=True)
             done = {row.column(PLACE)[0].as_py(): row for row in rows.iter_batches(batch_size=1, batch_format="pyarrow")}
             yield from (done[i].drop_columns([PLACE]) if len(table) else look(table) for i, table in enumerate(window))
@@ -54,32 +55,3 @@ def _placed(table: pa.Table, look: Look) -> pa.Table:
     if not len(table):  # a block that Ray looks at to learn the columns
         return look(table).append_column(PLACE, pa.array([-1], pa.int64()))
     return look(table.drop_columns([PLACE])).append_column(PLACE, table.column(PLACE).slice(0, 1))
-
-
-@contextmanager
-def _ray() -> Iterator[Any]:
-    """Ray, started if need be, and stopped again if it was started here."""
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    os.environ.setdefault("RAY_AUTH_MODE", "disabled")
-    os.environ.setdefault("RAY_worker_niceness", "0")
-    try:
-        import ray
-        import ray.data
-    except ImportError:
-        raise MissingExtraError("ray", "ray") from None
-    ours = not ray.is_initialized()
-    if ours:
-        alone = {
-            "address": "local",
-            "num_cpus": available_threads(),
-            "object_store_memory": STORE,
-            "_node_ip_address": "127.0.0.1",
-        }
-        ray.init(include_dashboard=False, log_to_driver=False, **({} if os.environ.get("RAY_ADDRESS") else alone))
-    context = ray.data.DataContext.get_current()
-    context.enable_progress_bars = context.print_on_execution_start = False
-    try:
-        yield ray
-    finally:
-        if ours:
-            ray.shutdown()

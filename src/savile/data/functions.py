@@ -26,6 +26,7 @@ from savile.data.votes import SHARES, written
 
 AFTER = "sources"
 BROAD = 0.5  # share of all rows that a function speaks of, from which it is told of as broad
+HEAD = ("Function", "Label", "Speaks of", "With others", "Contradicted", "Right, as expected")
 WRONG = 0.5  # precision below which it is told of as wrong
 
 
@@ -94,19 +95,16 @@ def apply(draft: Draft, settings: Settings) -> Draft:
 def tell(outcome: Mapping[str, Any]) -> None:
     """Say how many rows have a label by which way, and what each function is worth."""
     emit("note", text=verdict(outcome))
-    head = ["Function", "Label", "Speaks of", "With others", "Contradicted", "Right, as expected"]
-    rows = [
-        [
-            one["name"],
-            one["label"],
-            f"{one['speaks']:.1%}",
-            f"{one['meets']:.1%}",
-            f"{one['conflicts']:.1%}",
-            f"{one['right']:.0%}",
-        ]
+    emit("table", title="Labelling functions", head=list(HEAD), rows=_lines(outcome))
+
+
+def _lines(outcome: Mapping[str, Any]) -> list[list[str]]:
+    """A line of the table for each function."""
+    shares = ("speaks", "meets", "conflicts")
+    return [
+        [one["name"], one["label"], *(f"{one[share]:.1%}" for share in shares), f"{one['right']:.0%}"]
         for one in outcome["functions"]
     ]
-    emit("table", title="Labelling functions", head=head, rows=rows)
 
 
 def verdict(outcome: Mapping[str, Any]) -> str:
@@ -124,21 +122,7 @@ def section(page: Page, data: Dataset, outcome: Mapping[str, Any]) -> None:
     """The functions and how they meet."""
     page.heading("Labelling functions")
     page.text(verdict(outcome))
-    head = ["Function", "Label", "Speaks of", "With others", "Contradicted", "Right, as expected"]
-    page.table(
-        head,
-        [
-            [
-                one["name"],
-                one["label"],
-                f"{one['speaks']:.1%}",
-                f"{one['meets']:.1%}",
-                f"{one['conflicts']:.1%}",
-                f"{one['right']:.0%}",
-            ]
-            for one in outcome["functions"]
-        ],
-    )
+    page.table(HEAD, _lines(outcome))
     if outcome["pairs"]:
         page.text("Functions that contradict each other most:")
         page.table(["One", "Other", "Rows"], [[one["one"], one["other"], f"{one['rows']:,}"] for one in outcome["pairs"]])

@@ -11,17 +11,17 @@ A service has a front on this machine (`_front`), and each of its replicas is a 
 
 from __future__ import annotations
 
-import os
 import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from savile.base.errors import MissingExtraError
+from savile.base import ray_cluster
 from savile.base.events import emit
 from savile.base.work import WHOLE, DataItem, Event, Job, Node, Place, Region, Reject
 from savile.scheduling._front import Front
@@ -93,16 +93,18 @@ class RayBackend:
 
     def drive(self, session: Session) -> None:
         """Let everything happen, until every job has ended."""
-        ray, ours = _connect(self.nodes, self.address)
-        try:
+        with cluster(self.nodes, self.address) as ray:
             driven = _Drive(self, session, ray)
             try:
                 driven.run()
             finally:
                 driven.close()
-        finally:
-            if ours:
-                ray.shutdown()
+
+
+def cluster(nodes: Sequence[Node], address: str = "") -> AbstractContextManager[Any]:
+    """Ray, connected; a cluster that is begun here has a custom resource for each node and region, and their cores."""
+    custom = {f"node:{node.id}": UNITS for node in nodes} | {f"region:{node.region}": UNITS for node in nodes}
+    return ray_cluster.connected(max(1, sum(node.cpu_milli for node in nodes) // WHOLE), custom, address)
 
 
 class _Drive:
@@ -305,29 +307,6 @@ def _error(ray: Any, reference: Any) -> str:
     except Exception as error:  # whatever the work raised
         return str(error).strip().splitlines()[-1] if str(error).strip() else type(error).__name__
     return ""
-
-
-def _connect(nodes: Sequence[Node], address: str) -> tuple[Any, bool]:
-    """Ray, and whether it was started here; it listens on this machine only and reports nothing."""
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    os.environ.setdefault("RAY_AUTH_MODE", "disabled")
-    os.environ.setdefault("RAY_worker_niceness", "0")  # Ray's 15 starves a job beside anything else on its machine
-    try:
-        import ray
-    except ImportError:
-        raise MissingExtraError("ray", "ray") from None
-    if ray.is_initialized():
-        return ray, False
-    if address:
-        ray.init(address, log_to_driver=False)
-        return ray, True
-    custom: dict[str, float] = {f"node:{node.id}": UNITS for node in nodes}
-    custom |= {f"region:{node.region}": UNITS for node in nodes}
-    ray.init(
-        num_cpus=max(1, sum(node.cpu_milli for node in nodes) // WHOLE), num_gpus=0, resources=custom, include_dashboard=False,
-        object_store_memory=128 * 2**20, log_to_driver=False, _node_ip_address="127.0.0.1",
-    )  # fmt: skip
-    return ray, True
 
 
 def clear(folder: Path, jobs: Mapping[str, Any]) -> None:
