@@ -14,6 +14,7 @@ from savile.base.events import listening
 from savile.base.store import Store
 from savile.data import govern
 from savile.models import Predictor
+from savile.models._network import TextEncoder
 
 QUICK = {"precision": "fp32", "learning_rate": 3e-3, "epochs": 3}
 VALUE = {"right": 1.0, "wrong": -10.0, "person": -0.5}
@@ -86,6 +87,33 @@ def test_small_data_is_answered_out_of_fold_and_learned_whole(tiny, monkeypatch)
     assert sum(folds, Counter()) == Counter(rows)
     assert model.facts["valid"]["rows"] == 50
     assert model.facts["chosen_on"] == "out-of-fold answers to the training rows"
+
+
+@pytest.mark.parametrize("minutes", [None, 10.0])
+def test_a_trunk_that_learns_nothing_reads_small_data_once(tiny, monkeypatch, tmp_path, minutes):
+    read = []
+    pooled = TextEncoder.pooled
+
+    def noted(self, ids, mask):
+        read.append(len(ids))
+        return pooled(self, ids, mask)
+
+    monkeypatch.setattr(TextEncoder, "pooled", noted)
+    data = dataset(60)
+    once = adapt(data, tiny, "head", minutes)
+    rows = len({*data.texts("train"), "card lost", "order late", "refund"})
+    timed = 2 * 8 + (minutes is not None) * (4 + rows)
+    assert sum(read) == rows + timed
+    read.clear()
+    monkeypatch.setattr(_learners.LoopLearner, "look", lambda *_: None)
+    monkeypatch.setenv("SAVILE_HOME", str(tmp_path / "other"))
+    again = adapt(data, tiny, "head", minutes)
+    assert sum(read) > 5 * rows
+    for name in ("score", "rows"):
+        assert once.facts["valid"][name] == again.facts["valid"][name]
+    assert once.facts["valid"]["log_loss"] == pytest.approx(again.facts["valid"]["log_loss"], rel=0.02)
+    answers = [Predictor(model, "torch")(data.texts("test")).logits for model in (once, again)]
+    np.testing.assert_allclose(*answers, rtol=0, atol=2e-3)
 
 
 def test_a_threshold_comes_with_the_worth_of_answers(tiny):

@@ -17,6 +17,8 @@ from savile.base import answers, catalogue, events, machine, outputs
 from savile.base.contracts import HeadSpec, Inputs, Rows
 from savile.base.errors import InputError, UnknownNameError
 from savile.base.records import Dataset, canonical, digest
+from savile.models._spans import TOKEN
+from savile.models._vectors import VECTOR
 
 TRIAL, TRIAL_READY = 400, 0.7  # rows of a small fit that is timed, and the share of a budget the whole one may plan with
 TIMED = 8  # texts that are answered to see how long one takes
@@ -61,11 +63,17 @@ class Learner(Protocol):
     def identity(self) -> dict[str, Any]:
         """Everything the result depends on beside the data."""
 
+    def look(self, inputs: Inputs, minutes: float | None) -> None:
+        """Look once at all rows whose folds will be fitted and answered."""
+
     def fit(self, rows: Rows, checkpoint: Path) -> tuple[Any, dict[str, Any]]:
         """The fitted answerer, and notes; a killed run is gone on from at `checkpoint`."""
 
     def kept(self, folder: Path, answers: Callable[[], Any]) -> Any:
         """The logits that `answers` gives, or those it gave a run that was killed since."""
+
+    def pace(self, answerer: Any, inputs: Inputs) -> dict[str, float]:
+        """How long answering takes, of a network."""
 
     def predict(self, answerer: Any, inputs: Inputs) -> Any:
         """Logits of some rows, float32 (n, outputs), or `savile.base.outputs.Tokens`."""
@@ -132,6 +140,9 @@ class OwnLearner:
         events.emit("progress", stage=f"train {self.family}", done=0, total=1)
         return self.plugin.fit(self._within(rows), self.task, self.settings), {"trainable_share": 1.0}
 
+    def look(self, inputs: Inputs, minutes: float | None) -> None:
+        """Nothing: it keeps nothing between folds."""
+
     def _within(self, rows: Rows) -> Rows:
         """The rows to learn from: all, or as many as the time of a small fit says the budget allows."""
         if rows.minutes is None or len(rows.targets) <= TRIAL:
@@ -147,6 +158,10 @@ class OwnLearner:
         text = f"{len(few.targets):,} of {len(rows.targets):,} rows are learned from by {self.family}: no more fit the budget."
         events.emit("note", text=text)
         return few
+
+    def pace(self, answerer: Any, inputs: Inputs) -> dict[str, float]:
+        """Nothing: it is quick."""
+        return {}
 
     def kept(self, folder: Path, answers: Callable[[], Any]) -> Any:
         """The logits that `answers` gives: quicker found again than kept."""
@@ -170,6 +185,7 @@ class LoopLearner:
     """A family with a torch network: a base, a method, the one training loop."""
 
     parents: tuple[str, ...] = ()  # records it is made of, beside the data
+    seen: Any = None  # what a trunk that learns nothing makes of the rows, see `savile.models._seen`
 
     def __init__(self, data: Dataset, recipe: Recipe, family: str) -> None:
         from savile.models import FitSettings
@@ -221,7 +237,22 @@ class LoopLearner:
             self.plugin.knowing(network, self.facts)
         torch.manual_seed(self.seed)  # what a method adds may start at random
         self.plugin.attach(network, self.method, chosen)
+        network.seen = self.seen
         return network
+
+    def look(self, inputs: Inputs, minutes: float | None) -> None:
+        """Look once at what every fold would look at again, where the trunk learns nothing."""
+        from savile.models._seen import seen
+
+        if self.sees_once:
+            texts, _ = self._named(list(inputs), np.zeros(len(inputs), dtype=np.int64))
+            self.seen = seen(self.network(), texts, minutes)
+
+    @property
+    def sees_once(self) -> bool:
+        """Whether what a frozen trunk makes of a text depends on the text alone."""
+        changing = any(hasattr(catalogue.get("methods", self.method), name) for name in ("begin", "search"))
+        return self.fit_settings.keep_frozen and self.head.loss not in (TOKEN, VECTOR) and not changing
 
     def fit(self, rows: Rows, checkpoint: Path) -> tuple[Any, dict[str, Any]]:
         """Attach the method to a fresh network and train it."""
@@ -246,30 +277,31 @@ class LoopLearner:
             "history": list(fitted.history),
             "fit_seconds": round(fitted.seconds, 2),
             "memory_mb": round(watch.most / 1e6, 1),
-            "answer_ms": self._answer_ms(network, train[0]),
         }
         facts = getattr(catalogue.get("methods", network.method), "facts", None)
         return network, notes if facts is None else {**notes, **facts(network)}
 
-    def _answer_ms(self, network: Any, texts: Sequence[str]) -> float:
+    def pace(self, answerer: Any, inputs: Inputs) -> dict[str, float]:
         """Milliseconds a text that the trained form takes to answer, the better of two passes over a few."""
-        few, seconds = texts[:TIMED], []
+        few, seconds = list(inputs[:TIMED]), []
         for _ in range(2):
             clock = time.perf_counter()
-            self.plugin.predict(network, few)
+            self.plugin.predict(answerer, few)
             seconds.append(time.perf_counter() - clock)
-        return round(1000 * min(seconds) / len(few), 3)
+        return {"answer_ms": round(1000 * min(seconds) / len(few), 3)}
 
     def ready(self, rows: Rows) -> tuple[Any, tuple[Sequence[str], np.ndarray]]:
         """The network to train, and what it learns from: the rows, and where they are few the names of the labels."""
-        train: tuple[Sequence[str], np.ndarray] = list(rows.inputs), rows.targets
-        if self.few and not self.pairs:
-            train = _folds.with_label_names(*train, self.labels)
+        train = self._named(list(rows.inputs), rows.targets)
         network = self.network(self._searched(train))
         begin = getattr(catalogue.get("methods", self.method), "begin", None)
         if begin is not None:
             begin(network, rows)
         return network, train
+
+    def _named(self, texts: Sequence[str], targets: np.ndarray) -> tuple[Sequence[str], np.ndarray]:
+        """The rows, and where they are few the names of the labels."""
+        return _folds.with_label_names(texts, targets, self.labels) if self.few and not self.pairs else (texts, targets)
 
     def _searched(self, train: tuple[Sequence[str], np.ndarray]) -> Any:
         """The settings a method finds for itself on the training rows; None where it looks for none."""
@@ -295,6 +327,8 @@ class LoopLearner:
 
     def predict(self, answerer: Any, inputs: Inputs) -> Any:
         """Logits of some rows."""
+        if answerer.seen is not None:
+            return answerer.seen.logits(answerer, inputs)
         return self.plugin.predict(answerer, inputs)
 
     def files(self, answerer: Any) -> Any:

@@ -180,13 +180,20 @@ class _Loop:
 
     def cost(self, on: Prober, minutes: float | None) -> Cost:
         """Its cost on all rows."""
+        from savile.models._probe import solving
         from savile.models._within import LEAST
 
         rates, rows = self.rates, on.rows
         if on.few:
             share = None if minutes is None else minutes / (_folds.FOLDS + 1)
             inside, outside = rows["train"] * (1 - 1 / _folds.FOLDS), rows["train"] / _folds.FOLDS
-            seconds = _folds.FOLDS * (self._fit(inside, 0, share) + outside * rates.answer) + self._fit(rows["train"], 0, share)
+            if self._sees_once(rows["train"], minutes):
+                seconds = (_folds.FOLDS + 2) * self.load + rows["train"] * rates.answer
+                seconds += _folds.FOLDS * solving(inside, rates) + solving(rows["train"], rates)
+            else:
+                seconds = _folds.FOLDS * (self._fit(inside, 0, share) + outside * rates.answer) + self._fit(
+                    rows["train"], 0, share
+                )
         else:
             seconds = self._fit(rows["train"], rows["valid"], minutes) + (rows["valid"] + rows["calib"]) * rates.answer
         fits = (_folds.FOLDS + 1 if on.few else 1) * self.candidate.fit_settings.runs
@@ -203,6 +210,13 @@ class _Loop:
             least=fits * (self.load + rates.source * min(rows["train"], LEAST) + rates.step),
             rates=self.past,
         )
+
+    def _sees_once(self, rows: float, minutes: float | None) -> bool:
+        """Whether all folds are solved for on the same embeddings, see `savile.models._seen`."""
+        from savile.models._within import most_rows
+
+        alone = not self.rates.step and self.candidate.sees_once
+        return alone and (minutes is None or most_rows(minutes, self.rates.answer, alone=True) >= rows)
 
     def _fit(self, rows: float, valid: float, minutes: float | None) -> float:
         """Seconds of one call of the training loop."""

@@ -59,7 +59,9 @@ def train(data: Dataset, recipe: Recipe, minutes: float | None = None) -> Model:
 def _trained(data: Dataset, head: HeadSpec, candidate: Learner, minutes: float | None, root: Path) -> tuple[Model, Held, Held]:
     """The model of one candidate, calibrated, and what it was chosen and calibrated on; what a killed run left is used."""
     usage, start = Usage(), units(data, head)
-    answerer, chosen_on, calibrated_on, notes = _fit(Parts(data, candidate, start), candidate, minutes, root)
+    parts = Parts(data, candidate, start)
+    answerer, chosen_on, calibrated_on, notes = _fit(parts, candidate, minutes, root)
+    notes |= candidate.pace(answerer, parts.inputs["train"])
     calibration = calibrate(head, calibrated_on.logits, calibrated_on.gold, candidate.value, start)
     facts = {"valid": judged(data.task, head, chosen_on, start)}
     if candidate.fair:
@@ -154,6 +156,7 @@ def _fit_few(parts: Parts, candidate: Learner, minutes: float | None, root: Path
     judged_folds = 1 if beside else folds
     share = None if minutes is None else minutes / (judged_folds + 1)
     held = []
+    candidate.look(inputs, minutes)
     for fold in range(judged_folds):
         inside, outside = np.flatnonzero(number != fold), np.flatnonzero((number == fold) & real)
         events.emit("progress", stage=f"{candidate.name}: fold", done=fold + 1, total=judged_folds + 1)

@@ -22,6 +22,8 @@ from savile.models._spans import TOKEN, windows
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
+    from savile.models._seen import Seen
+
 # Beyond this many tokens a row the memory of explicit attention scores outweighs its speed. On CPUs the backward pass of
 # torch's fused attention costs a third of a whole training step at 16 tokens; explicit scores cost a twentieth.
 EXPLICIT_ATTENTION_UP_TO = 160
@@ -59,6 +61,7 @@ class Network(nn.Module):
     trunk: Any
     held: frozenset[str] = frozenset()
     facts: Facts | None = None  # what texts are read with
+    seen: Seen | None = None  # what a trunk that learns nothing made of the rows already
 
     def hold(self, names: Iterable[str]) -> None:
         """Freeze parameters of the trunk that are stored all the same, such as what a method brings along."""

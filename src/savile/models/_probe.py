@@ -32,7 +32,7 @@ class Rates:
         source: a row made ready to learn from: tokens, and one pass through what is frozen.
         step: an optimiser step; 0 where the head alone is solved for.
         steps_a_row: batches that a row makes up in an epoch.
-        judge: a validation row answered while training.
+        judge: a validation row answered while training; 0 where the head alone is solved for.
         answer: a row answered in fp32 by the trained form.
         solve: a row of one fit of the head.
         kept: bytes a row that stay in memory while training.
@@ -80,7 +80,8 @@ def probe(
         ready = (time.perf_counter() - clock) / len(rows[0])
         frozen = source.depth == len(network.layers)
         step, batches = (0.0, 0.0) if frozen else _step(network, source, settings)
-        judged, answered = _seconds(lambda: predict_rows(source)), rows[0][: max(8, len(rows[0]) // 2)]
+        answered = rows[0][: max(8, len(rows[0]) // 2)]
+        judged = 0.0 if frozen else _seconds(lambda: predict_rows(source))
         network.cpu().eval()
         answer(answered[:8])  # pays for kernels in fp32
         spoken = _seconds(lambda: answer(answered))

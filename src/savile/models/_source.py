@@ -58,7 +58,9 @@ class Source:
         if training and see is not None:
             see(self.tokens.flat)
         self.depth = (network.frozen_depth() if settings.keep_frozen else 0) if depth is None else depth
-        if self.depth or (training and _needs_start(network)):
+        if network.seen is not None and self.depth == len(network.layers):
+            self.pooled, self.precision = network.seen(texts), torch.float32
+        elif self.depth or (training and _needs_start(network)):
             self.pooled, self.below = embed(network, self.tokens, self.depth, self.precision)
         if training and _needs_start(network):
             assert self.pooled is not None

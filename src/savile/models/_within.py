@@ -39,8 +39,8 @@ def most_rows(minutes: float, seconds: float, alone: bool) -> int:
 def within(network: TextEncoder, train: Rows, settings: FitSettings, checkpoint: Path | None) -> tuple[Rows, FitSettings]:
     """The rows to learn from, each label with its share of them, and the settings with `most_rows` measured."""
     texts, targets = train
-    if settings.minutes and len(texts) > LEAST:
-        most = _checkpoint.settle(checkpoint, "most_rows", lambda: _most(network, texts, settings))
+    if settings.minutes and len(texts) > LEAST and network.seen is None:
+        most = _checkpoint.settle(checkpoint, "most_rows", lambda: most_ready(network, texts, settings))
         settings = replace(settings, most_rows=min(most, settings.most_rows or most))
     if not 0 < settings.most_rows < len(texts):
         return train, settings
@@ -49,8 +49,8 @@ def within(network: TextEncoder, train: Rows, settings: FitSettings, checkpoint:
     return ([texts[row] for row in chosen], np.asarray(targets)[chosen]), settings
 
 
-def _most(network: TextEncoder, texts: Any, settings: FitSettings) -> int:
-    """Rows that fit, from a timed pass over a few."""
+def most_ready(network: TextEncoder, texts: Any, settings: FitSettings) -> int:
+    """Rows that fit `settings.minutes`, from a timed pass over a few."""
     sample = [texts[row] for row in np.random.default_rng(settings.seed).permutation(len(texts))[:SAMPLE]]
     depth, kind = network.frozen_depth(), precision(settings, network.device)
 
