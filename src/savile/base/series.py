@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
+import numpy as np
+
 from savile.base.errors import InputError
 
 HOUR = 3600.0
@@ -52,6 +54,13 @@ class Steps:
     def mean(self, from_s: float, to_s: float) -> float:
         """The mean over [from_s, to_s]; the value at the time when the interval is empty."""
         return self.integral(from_s, to_s) / (to_s - from_s) if to_s > from_s else self.at(from_s)
+
+    def means(self, times_s: np.ndarray) -> np.ndarray:
+        """The means between one time and the next, float64 (n - 1,), of times that rise, float64 (n,)."""
+        place, many = (times_s - self.start_s) / self.step_s, len(self.values)
+        beyond = self.values[0] * np.minimum(place, 0.0) + self.values[-1] * np.maximum(place - many, 0.0)
+        sums = np.interp(place, np.arange(many + 1), self._sums) + self.step_s * beyond
+        return np.asarray(np.diff(sums) / np.diff(times_s))
 
     def _until(self, time_s: float) -> float:
         steps = (time_s - self.start_s) / self.step_s

@@ -158,7 +158,7 @@ class SentenceEncoder(Network):
         self.trunk = Trunk(base.folder)
         self.head: Any = Head(WIDTH, outputs, cosine)
         self.pieces = (base.folder / PIECES).read_bytes()
-        self.tokenizer = _tokenizer(self.pieces, max_length)
+        self.tokenizer = Unigram(self.pieces, max_length)
         self.method = ""
         self.method_settings: dict[str, Any] = {}
 
@@ -236,11 +236,6 @@ def _stored(folder: Path) -> tuple[torch.Tensor, dict[str, np.ndarray]]:
     for i, several in enumerate(rows):
         table[i::TABLES] = several
     return torch.from_numpy(table), weights
-
-
-@cache
-def _tokenizer(pieces: bytes, max_length: int) -> Unigram:
-    return Unigram(pieces, max_length)
 
 
 def _windows(rows: torch.Tensor, order: int, left: int) -> torch.Tensor:

@@ -9,7 +9,10 @@ from __future__ import annotations
 import re
 import struct
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from typing import Any
+
+import numpy as np
 
 from savile.base.errors import CorruptError
 
@@ -31,20 +34,11 @@ class Unigram:
     """
 
     def __init__(self, model: bytes, max_length: int) -> None:
-        from tokenizers import Tokenizer, models
-
         self.max_length = max_length
-        try:
-            fields = dict(_several(model))
-            pieces = [_piece(piece) for piece in fields[PIECES]]
-            charsmap = dict(_several(fields[CHARSMAP_HOLDER][0]))[2][0]
-            self._single, self._longer = _replacements(charsmap)
-        except (KeyError, IndexError, struct.error, UnicodeDecodeError) as error:
-            raise CorruptError("a SentencePiece model", repr(error), "Install the base again.") from error
+        self._tokenizer, self._single, self._longer = _read(model)
         self._longest = max(map(len, self._longer), default=1)
         later = {letter for key in self._longer for letter in key[1:]}
         self._continues = re.compile(f"[{re.escape(''.join(sorted(later)))}]") if later else re.compile("(?!)")
-        self._tokenizer = Tokenizer(models.Unigram(pieces, UNKNOWN))
 
     def __call__(self, texts: Sequence[str]) -> list[list[int]]:
         """Token ids of each text between the ids of its beginning and its end."""
@@ -106,6 +100,21 @@ class Unigram:
         return spread
 
 
+@lru_cache(maxsize=2)  # every form and every fold of a model reads the same file
+def _read(model: bytes) -> tuple[Any, dict[int, str], dict[str, str]]:
+    """What cuts texts, and what is replaced before: single characters, and longer keys."""
+    from tokenizers import Tokenizer, models
+
+    try:
+        fields = dict(_several(model))
+        pieces = [_piece(piece) for piece in fields[PIECES]]
+        charsmap = dict(_several(fields[CHARSMAP_HOLDER][0]))[2][0]
+        single, longer = _replacements(charsmap)
+    except (KeyError, IndexError, ValueError, struct.error) as error:
+        raise CorruptError("a SentencePiece model", repr(error), "Install the base again.") from error
+    return Tokenizer(models.Unigram(pieces, UNKNOWN)), single, longer
+
+
 def _piece(fields: bytes) -> tuple[str, float]:
     found = dict(_several(fields))
     return found[1][0].decode(), struct.unpack("<f", found[2][0])[0] if 2 in found else 0.0
@@ -148,29 +157,26 @@ def _replacements(charsmap: bytes) -> tuple[dict[int, str], dict[str, str]]:
         Code point -> replacement for keys of one character, and key -> replacement for longer ones.
     """
     size = struct.unpack("<I", charsmap[:4])[0]
-    units = struct.unpack(f"<{size // 4}I", charsmap[4 : 4 + size])
-    texts = charsmap[4 + size :]
+    units, texts = np.frombuffer(charsmap[4 : 4 + size], "<u4").astype(np.int64), charsmap[4 + size :]
+    label, offset = units & 0xFF, (units >> 10) << ((units & 0x200) >> 6)
+    inner = np.flatnonzero((units & 0x80000000 == 0) & (label > 0))
+    parent = inner ^ label[inner]  # a unit lies where its parent's offset and its own label meet
+    inner = inner[np.argsort(parent, kind="stable")]
+    parent = inner ^ label[inner]
     single: dict[int, str] = {}
     longer: dict[str, str] = {}
-    waiting = [(_offset(units[0]), b"")]
-    while waiting:
-        node, prefix = waiting.pop()
-        for byte in range(1, 256):
-            place = node ^ byte
-            if place >= len(units) or units[place] & 0x800000FF != byte:
-                continue
-            child, key = place ^ _offset(units[place]), prefix + bytes((byte,))
-            if units[place] & 0x100:
-                value = units[child] & 0x7FFFFFFF
-                found = texts[value : texts.index(b"\0", value)].decode()
-                name = key.decode()
-                if len(name) == 1:
-                    single[ord(name)] = found
-                else:
-                    longer[name] = found
-            waiting.append((child, key))
+    nodes, keys = offset[:1], [b""]
+    while len(nodes):  # a byte further at a time
+        first, last = np.searchsorted(parent, nodes), np.searchsorted(parent, nodes, side="right")
+        above = np.repeat(np.arange(len(nodes)), last - first)
+        places = inner[np.concatenate([np.arange(*ends) for ends in zip(first, last, strict=True)])]
+        keys = [keys[i] + bytes((byte,)) for i, byte in zip(above.tolist(), label[places].tolist(), strict=True)]
+        nodes = places ^ offset[places]
+        ends = np.flatnonzero(units[places] & 0x100)
+        for i, value in zip(ends.tolist(), (units[nodes[ends]] & 0x7FFFFFFF).tolist(), strict=True):
+            found, name = texts[value : texts.index(b"\0", value)].decode(), keys[i].decode()
+            if len(name) == 1:
+                single[ord(name)] = found
+            else:
+                longer[name] = found
     return single, longer
-
-
-def _offset(unit: int) -> int:
-    return (unit >> 10) << ((unit & 0x200) >> 6)

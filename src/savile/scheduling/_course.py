@@ -46,14 +46,15 @@ def costs(job: Course, price: np.ndarray, hours: np.ndarray) -> np.ndarray:
     points = int(np.clip(np.ceil(job.work / GRID_H), 2, POINTS))
     left = np.linspace(0.0, job.work, points + 1)
     undone = left * penalty(price)
+    ways = {each: _Slot.of(job, left, each) for each in dict.fromkeys(hours.tolist())}
     running, waiting = np.tile(undone, (len(price), 1)), undone
     new = float(undone[-1])  # of a job that has not started yet
     for t in range(len(hours) - 1, 0, -1):
-        stay, move = (_step(running, left, job.speed, (price[:, t], hours[t], lost)) for lost in (0.0, job.lost))
+        stay, move = ways[hours[t]].costs(running, price[:, t])
         new = min(float(stay[:, -1].min()), new)
         waiting = np.minimum(move.min(axis=0), waiting)
         running = np.minimum(stay, waiting)
-    stay, move = (_step(running, left, job.speed, (price[:, 0], hours[0], lost))[:, -1] for lost in (0.0, job.lost))
+    stay, move = ways[hours[0]].costs(running, price[:, 0])[:, :, -1]
     if job.here < 0 and job.fresh:
         return np.append(stay, new)
     first: np.ndarray = np.append(move, waiting[-1])
@@ -67,16 +68,42 @@ def penalty(price: np.ndarray) -> float:
     return UNDONE * float(np.abs(price).max(initial=0.0)) + 1e-9
 
 
-def _step(after: np.ndarray, left: np.ndarray, speed: np.ndarray, slot: tuple[np.ndarray, float, float]) -> np.ndarray:
-    """Running for one slot in each region: what that and everything after it cost, float64 (r, points)."""
-    price, hours, lost = slot
-    useful = max(hours - lost, 0.0)
-    done = (speed * useful)[:, None]
-    share = np.minimum(left / np.maximum(done, 1e-12), 1.0)
-    then = np.maximum(left - done, 0.0)
-    paid = price[:, None] * np.where(left > 0, share * useful + min(lost, hours), 0.0)
-    value: np.ndarray = np.stack([np.interp(then[r], left, after[r]) for r in range(len(speed))]) + paid
-    return value
+@dataclass(frozen=True)
+class _Slot:
+    """Running for one slot, once without a restart and once with one, each in every region and from every point of the grid.
+
+    Attributes:
+        below: number of the point at or below what is left afterwards, among the points of all regions, int64 (2, r, points).
+        above: how far towards the next point that is, float64 (2, r, points).
+        paid: hours that are paid for, float64 (2, r, points).
+    """
+
+    below: np.ndarray
+    above: np.ndarray
+    paid: np.ndarray
+
+    @classmethod
+    def of(cls, job: Course, left: np.ndarray, hours: float) -> _Slot:
+        """A slot of so many hours, over a grid of work left that begins at 0 and whose points are equally far apart."""
+        lost = np.array([0.0, job.lost])[:, None, None]
+        useful = np.maximum(hours - lost, 0.0)
+        done = job.speed[:, None] * useful
+        paid = np.where(left > 0, np.minimum(left / np.maximum(done, 1e-12), 1.0) * useful + np.minimum(lost, hours), 0.0)
+        place = np.maximum(left - done, 0.0) / left[1]
+        below = np.minimum(place.astype(np.int64), len(left) - 2)
+        return cls(below + len(left) * np.arange(len(job.speed))[:, None], place - below, paid)
+
+    def costs(self, after: np.ndarray, price: np.ndarray) -> np.ndarray:
+        """What it and everything after it cost, float64 (2, r, points).
+
+        Args:
+            after: what every point costs when the slot is over, float64 (r, points).
+            price: of an hour in each region, float64 (r,).
+        """
+        flat = after.ravel()
+        low = flat[self.below]
+        value: np.ndarray = low + self.above * (flat[self.below + 1] - low) + price[:, None] * self.paid
+        return value
 
 
 def settle(costs: np.ndarray, size: np.ndarray, capacity: np.ndarray) -> np.ndarray:

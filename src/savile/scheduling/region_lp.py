@@ -61,6 +61,7 @@ class Settings:
 
 
 DEFAULT = Settings()
+Ahead = Sequence[np.ndarray]  # what a kWh costs in each region, hour by hour, float64 (t,)
 
 
 @dataclass(frozen=True)
@@ -82,6 +83,7 @@ def decide(state: State, event: Event, rng: np.random.Generator, settings: Setti
     if not len(state.pending) and (event.kind != "round" or not state.running):
         return []
     every = float(state.options.get("round_s", 0.0))
+    ahead = _ahead(state, settings)
     waits = {number: wait(state, number, settings) for number in (*state.running, *state.pending.tolist())}
     placing = Placing(state, Event("arrive", event.at), choose, np.inf, "no more slack")
     placing.apart()
@@ -90,16 +92,16 @@ def decide(state: State, event: Event, rng: np.random.Generator, settings: Setti
         placing.hold(urgent.pop(0)[1])
     if every and (event.kind != "round" or event.at % HOUR >= every):
         for _, number in urgent:
-            _anywhere(state, placing, number, settings)
+            _anywhere(state, placing, number, ahead)
         return placing.starts
     started = {state.number(start.job) for start in placing.starts}
     fixed = {n for n in state.running if not (settings.stop and np.isfinite(waits[n].left)) or state.jobs[n].data}
     open_ = [n for n in waits if n not in started | fixed and (n in state.running or np.isfinite(waits[n].left))]
     open_ = sorted(open_, key=lambda n: (n not in state.running, waits[n].slack, n))[: settings.most]
-    decisions = _follow(state, placing, {n: waits[n] for n in open_}, settings) if open_ else []
+    decisions = _follow(state, placing, {n: waits[n] for n in open_}, (settings, ahead)) if open_ else []
     for _, number in urgent:
         if number not in open_:
-            _anywhere(state, placing, number, settings)
+            _anywhere(state, placing, number, ahead)
     stops = [each for each in decisions if isinstance(each, Preempt)]
     return [*stops, *placing.starts, *[each for each in decisions if not isinstance(each, Preempt)]]
 
@@ -134,24 +136,25 @@ def _left(state: State, number: int, settings: Settings) -> tuple[float, tuple[f
     return max(float(likely), SHORTEST_H), (float(least - likely), float(most - likely))
 
 
-def _anywhere(state: State, placing: Placing, number: int, settings: Settings) -> None:
+def _anywhere(state: State, placing: Placing, number: int, ahead: Ahead) -> None:
     """Start a job wherever it fits, cheapest region first."""
     job = state.jobs[number]
     free = np.ones(len(state.nodes), dtype=bool) if placing.free is None else placing.free
-    for r in np.argsort(_price(state, job, settings)[:, 0], kind="stable").tolist():
+    for r in np.argsort(_price(state, job, ahead)[:, 0], kind="stable").tolist():
         places = spread(state, placing.room, job, choose, free & (state.site == r))
         if places is not None:
             placing.starts.append(Start(job.id, places, "no more slack"))
             return
 
 
-def _follow(state: State, placing: Placing, waits: dict[int, Wait], settings: Settings) -> list[Decision]:
+def _follow(state: State, placing: Placing, waits: dict[int, Wait], given: tuple[Settings, Ahead]) -> list[Decision]:
     """Plan, and do what is best for this hour."""
+    settings, known = given
     numbers = list(waits)
     jobs = [state.jobs[n] for n in numbers]
     regions, size = list(state.regions), np.array([width(job) for job in jobs])
     here = np.array([regions.index(_region(state, n)) if n in state.running else -1 for n in numbers])
-    price = np.stack([_price(state, job, settings) for job in jobs])
+    price = np.stack([_price(state, job, known) for job in jobs])
     speed = np.array([[_speed(state, job, r) for r in range(len(regions))] for job in jobs])
     ends = np.array([max(np.ceil(each.due), np.ceil(each.left) + 1) for each in waits.values()])
     ends = ends.clip(1, settings.hours).astype(int)
@@ -237,20 +240,18 @@ def _speed(state: State, job: Job, region: int) -> float:
     return state.rate(job, ((state.nodes[int(usable[0])].id, ()),) * job.pods) if len(usable) else 0.0
 
 
-def _price(state: State, job: Job, settings: Settings) -> np.ndarray:
+def _price(state: State, job: Job, ahead: Ahead) -> np.ndarray:
     """EUR per device hour in each region and hour from now: energy, carbon, rent; data that must come, over the work."""
     rows = []
     for r, (name, region) in enumerate(state.regions.items()):
         usable = (state.allowed(job) & (state.site == r)).nonzero()[0]
         node = state.nodes[int(usable[0])] if len(usable) else state.nodes[int((state.site == r).argmax())]
-        ahead = state.outlook(name)
-        price, carbon = (_hourly(each, state.now, settings.hours) for each in (ahead.price, ahead.carbon))
         rents = region.spot_rent if node.spot else region.rent
         rent = rents.get(node.device.type, 0.0) + rents.get("cpu", 0.0) * job.pods * job.pod.cpu_milli / 1000 / width(job)
         moved = sum(state.items[item].gib for item in job.data if name not in state.items[item].replicas)
         egress = moved * region.egress_eur / max(width(job) * (job.work_s or HOUR) / HOUR, 1e-3)
         kwh = _watts(node, job) * region.pue / 1000
-        rows.append(kwh * (price / 1000 + carbon * settings.carbon_eur_t / 1e6) + rent + egress)
+        rows.append(kwh * ahead[r] + rent + egress)
     return np.stack(rows)
 
 
@@ -262,8 +263,12 @@ def _watts(node: Node, job: Job) -> float:
     return watts * job.pods / width(job)
 
 
-def _hourly(ahead: Forecast | None, now: float, count: int) -> np.ndarray:
-    """Means over the hours from now on."""
-    if ahead is None:
-        return np.zeros(count)
-    return np.array([ahead.mean(now + h * HOUR, now + (h + 1) * HOUR) for h in range(count)])
+def _ahead(state: State, settings: Settings) -> Ahead:
+    """EUR per kWh in each region and hour from now, the price of carbon in it."""
+    times = state.now + HOUR * np.arange(settings.hours + 1)
+
+    def means(known: Forecast | None) -> np.ndarray:
+        return np.zeros(settings.hours) if known is None else known.means(times)
+
+    outlooks = map(state.outlook, state.regions)
+    return [means(each.price) / 1000 + means(each.carbon) * settings.carbon_eur_t / 1e6 for each in outlooks]
