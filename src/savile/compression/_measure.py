@@ -17,7 +17,7 @@ from savile.models import Predictor
 from savile.models._calibrate import calibrate
 from savile.models._predict import batches, pad
 
-SPEED_TEXTS, PASSES = 256, 2
+LEAST_TIMED, MOST_TIMED, TIMED_SECONDS, PASSES = 64, 256, 1.5, 2  # texts, and about how long the trained form takes for them
 CHECKED_ROWS = 1_000  # a tolerance of 0.3 % takes hundreds of rows to be kept or broken
 
 
@@ -49,8 +49,10 @@ class Checked:
         rows = _spread(len(train), max(0, CHECKED_ROWS - unseen))
         texts = [*valid, *calib, *(train[row] for row in rows)]
         gold = np.concatenate([data.targets("valid"), data.targets("calib"), data.targets("train")[rows]])
-        speed = [train[row] for row in _spread(len(train), SPEED_TEXTS)]
-        return cls(texts, gold, slice(unseen), unseen or len(texts), Predictor(model, form)(texts), speed)
+        predictor, clock = Predictor(model, form), time.perf_counter()
+        trained = predictor(texts)
+        speed = [train[row] for row in _spread(len(train), timed((time.perf_counter() - clock) / len(texts)))]
+        return cls(texts, gold, slice(unseen), unseen or len(texts), trained, speed)
 
 
 @dataclass(frozen=True)
@@ -74,6 +76,11 @@ class Candidate:
     def rank(self) -> tuple[bool, bool, float]:
         """What may serve first, of those what moves no answer far enough to change a clear one, of those the fastest."""
         return bool(self.reason), self.facts["moved"] >= 1.0, -self.facts["tokens_per_second"]
+
+
+def timed(seconds: float) -> int:
+    """How many texts speed is measured on where the trained form takes so many seconds for one."""
+    return int(np.clip(TIMED_SECONDS / max(seconds, 1e-9), LEAST_TIMED, MOST_TIMED))
 
 
 def candidate(model: Model, form: str, engine: str, checked: Checked, limits: Mapping[str, float]) -> Candidate:

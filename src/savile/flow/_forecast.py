@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 MB = 1e6
 SHOWN = ("candidate", "seconds")
 STAGES = ("govern", "adapt", "compress", "evaluate")
-CHECKED, TIMED = 1_000, 768  # rows each form is held against, and row passes it is timed with
+CHECKED = 1_000  # rows each form is held against
 GOLDEN = 1_000
 TUNED, UNSURE = 0.75, 0.03  # share of a head's errors that tuning leaves, and the points by which guesses are off
 # measured on two cores, as multiples of the seconds the trained form takes for a row in fp32; see docs/plan.md
@@ -179,9 +179,11 @@ def _ends(tried: list[Cost]) -> tuple[Cost, Cost, float]:
 
 def _compress(chosen: Cost, rows: int) -> float:
     """Writing the forms, and holding each against the trained one."""
+    from savile.compression._measure import timed
+
     if not chosen.loop:
         return 0.0
-    passes = CHECKING * min(rows, CHECKED) + TIMING * min(rows, 256) + CALIBRATING * min(1.0, rows / 512)
+    passes = CHECKING * min(rows, CHECKED) + TIMING * min(rows, timed(chosen.answer)) + CALIBRATING * min(1.0, rows / 512)
     return EXPORT_SECONDS + EXPORT_PARAMETERS * chosen.weights + passes * chosen.answer
 
 
