@@ -15,7 +15,7 @@ SAYS = {
     "04_evaluate.py": ["accuracy:", "verdict:"],
     "05_serve.py": ["stopped with exit code 0"],
     "06_monitor.py": ["golden questions:", "savile_"],
-    "07_improve.py": ["before: accuracy", "on the same 60 rows"],
+    "07_improve.py": ["messages: accuracy", "corrections: accuracy", "now, 60 rows"],
     "10_app.py": ["Alarm: Brightkettle", "read by the model alone"],
 }
 
