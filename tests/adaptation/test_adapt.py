@@ -13,8 +13,9 @@ from savile.base.errors import InputError, UnknownNameError
 from savile.base.events import listening
 from savile.base.store import Store
 from savile.data import govern
-from savile.models import Predictor
+from savile.models import Predictor, _seen, _source
 from savile.models._network import TextEncoder
+from savile.models._rows import embed
 
 QUICK = {"precision": "fp32", "learning_rate": 3e-3, "epochs": 3}
 VALUE = {"right": 1.0, "wrong": -10.0, "person": -0.5}
@@ -111,6 +112,31 @@ def test_a_trunk_that_learns_nothing_reads_small_data_once(tiny, monkeypatch, tm
     assert sum(read) > 5 * rows
     for name in ("score", "rows"):
         assert once.facts["valid"][name] == again.facts["valid"][name]
+    assert once.facts["valid"]["log_loss"] == pytest.approx(again.facts["valid"]["log_loss"], rel=0.02)
+    answers = [Predictor(model, "torch")(data.texts("test")).logits for model in (once, again)]
+    np.testing.assert_allclose(*answers, rtol=0, atol=2e-3)
+
+
+@pytest.mark.parametrize("settings", [{"freeze": 1}, {"freeze": 0}])
+def test_frozen_layers_pass_small_data_once(tiny, monkeypatch, tmp_path, settings):
+    passed = []
+
+    def noted(network, tokens, depth, precision):
+        passed.append((len(tokens), depth))
+        return embed(network, tokens, depth, precision)
+
+    for module in (_seen, _source):
+        monkeypatch.setattr(module, "embed", noted)
+    data = dataset(60)
+    once = adapt(data, tiny, "full", settings=QUICK | settings)
+    rows = len({*data.texts("train"), "card lost", "order late", "refund"})
+    assert passed == [(rows, settings["freeze"])]
+    passed.clear()
+    monkeypatch.setattr(_learners.LoopLearner, "look", lambda *_: None)
+    monkeypatch.setenv("SAVILE_HOME", str(tmp_path / "other"))
+    again = adapt(data, tiny, "full", settings=QUICK | settings)
+    assert len(passed) == 6
+    assert once.facts["steps"] == again.facts["steps"]
     assert once.facts["valid"]["log_loss"] == pytest.approx(again.facts["valid"]["log_loss"], rel=0.02)
     answers = [Predictor(model, "torch")(data.texts("test")).logits for model in (once, again)]
     np.testing.assert_allclose(*answers, rtol=0, atol=2e-3)

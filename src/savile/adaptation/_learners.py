@@ -64,7 +64,7 @@ class Learner(Protocol):
         """Everything the result depends on beside the data."""
 
     def look(self, inputs: Inputs, minutes: float | None) -> None:
-        """Look once at all rows whose folds will be fitted and answered."""
+        """Look at all rows whose folds will be fitted and answered, within `minutes`."""
 
     def fit(self, rows: Rows, checkpoint: Path) -> tuple[Any, dict[str, Any]]:
         """The fitted answerer, and notes; a killed run is gone on from at `checkpoint`."""
@@ -185,7 +185,7 @@ class LoopLearner:
     """A family with a torch network: a base, a method, the one training loop."""
 
     parents: tuple[str, ...] = ()  # records it is made of, beside the data
-    seen: Any = None  # what a trunk that learns nothing makes of the rows, see `savile.models._seen`
+    seen: Any = None  # what frozen layers make of the rows, see `savile.models._seen`
 
     def __init__(self, data: Dataset, recipe: Recipe, family: str) -> None:
         from savile.models import FitSettings
@@ -241,16 +241,16 @@ class LoopLearner:
         return network
 
     def look(self, inputs: Inputs, minutes: float | None) -> None:
-        """Look once at what every fold would look at again, where the trunk learns nothing."""
+        """Pass all rows once through what is frozen, which every fold would do again."""
         from savile.models._seen import seen
 
         if self.sees_once:
             texts, _ = self._named(list(inputs), np.zeros(len(inputs), dtype=np.int64))
-            self.seen = seen(self.network(), texts, minutes)
+            self.seen = seen(self.network(), texts, self.fit_settings, minutes)
 
     @property
     def sees_once(self) -> bool:
-        """Whether what a frozen trunk makes of a text depends on the text alone."""
+        """Whether what frozen layers make of a text depends on the text alone."""
         changing = any(hasattr(catalogue.get("methods", self.method), name) for name in ("begin", "search"))
         return self.fit_settings.keep_frozen and self.head.loss not in (TOKEN, VECTOR) and not changing
 
@@ -327,7 +327,7 @@ class LoopLearner:
 
     def predict(self, answerer: Any, inputs: Inputs) -> Any:
         """Logits of some rows."""
-        if answerer.seen is not None:
+        if answerer.seen is not None and answerer.seen.alone:
             return answerer.seen.logits(answerer, inputs)
         return self.plugin.predict(answerer, inputs)
 

@@ -180,20 +180,11 @@ class _Loop:
 
     def cost(self, on: Prober, minutes: float | None) -> Cost:
         """Its cost on all rows."""
-        from savile.models._probe import solving
         from savile.models._within import LEAST
 
         rates, rows = self.rates, on.rows
         if on.few:
-            share = None if minutes is None else minutes / (_folds.FOLDS + 1)
-            inside, outside = rows["train"] * (1 - 1 / _folds.FOLDS), rows["train"] / _folds.FOLDS
-            if self._sees_once(rows["train"], minutes):
-                seconds = (_folds.FOLDS + 2) * self.load + rows["train"] * rates.answer
-                seconds += _folds.FOLDS * solving(inside, rates) + solving(rows["train"], rates)
-            else:
-                seconds = _folds.FOLDS * (self._fit(inside, 0, share) + outside * rates.answer) + self._fit(
-                    rows["train"], 0, share
-                )
+            seconds = self._folds(rows["train"], minutes)
         else:
             seconds = self._fit(rows["train"], rows["valid"], minutes) + (rows["valid"] + rows["calib"]) * rates.answer
         fits = (_folds.FOLDS + 1 if on.few else 1) * self.candidate.fit_settings.runs
@@ -211,23 +202,29 @@ class _Loop:
             rates=self.past,
         )
 
-    def _sees_once(self, rows: float, minutes: float | None) -> bool:
-        """Whether all folds are solved for on the same embeddings, see `savile.models._seen`."""
+    def _folds(self, rows: float, minutes: float | None) -> float:
+        """Seconds of fitting and answering every fold, and of fitting all rows; what is frozen may be passed once for all."""
         from savile.models._within import most_rows
 
-        alone = not self.rates.step and self.candidate.sees_once
-        return alone and (minutes is None or most_rows(minutes, self.rates.answer, alone=True) >= rows)
+        alone, folds, rates = not self.rates.step, _folds.FOLDS, self.rates
+        source = rates.answer if alone else rates.source
+        once = self.candidate.sees_once and (minutes is None or most_rows(minutes, source, alone) >= rows)
+        looking = self.load + rows * source if once else 0.0
+        share = None if minutes is None else (minutes - looking / 60) / (folds + 1)
+        fits = folds * self._fit(rows * (1 - 1 / folds), 0, share, once) + self._fit(rows, 0, share, once)
+        return looking + fits + (0.0 if once and alone else rows * rates.answer)
 
-    def _fit(self, rows: float, valid: float, minutes: float | None) -> float:
-        """Seconds of one call of the training loop."""
+    def _fit(self, rows: float, valid: float, minutes: float | None, seen: bool = False) -> float:
+        """Seconds of one call of the training loop; of rows whose way through frozen layers is `seen`."""
         from savile.models._probe import solving
         from savile.models._within import most_rows
 
         rates, settings = self.rates, self.candidate.fit_settings
+        source = 0.0 if seen else rates.source
         if minutes is not None:
             minutes /= settings.runs
-            rows = min(rows, most_rows(minutes, rates.source, not rates.step))
-        ready = (rows + valid) * rates.source
+            rows = min(rows, most_rows(minutes, source, not rates.step))
+        ready = (rows + valid) * source
         if not rates.step:
             return self.load + ready + solving(rows, rates)
         epoch = math.ceil(rows * rates.steps_a_row / settings.accumulate)

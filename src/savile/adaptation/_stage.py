@@ -55,6 +55,8 @@ class StageLearner(LoopLearner):
         earlier: the model to go on from.
     """
 
+    sees_once = False  # every fold goes on from the earlier network
+
     def __init__(self, data: Dataset, recipe: Recipe, earlier: Model) -> None:
         self.earlier, self.stages = earlier, tuple(data.settings["stages"])
         self.keep, self.keep_settings = _kept(recipe.settings.get("keep", USUAL))

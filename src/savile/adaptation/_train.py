@@ -154,9 +154,9 @@ def _fit_few(parts: Parts, candidate: Learner, minutes: float | None, root: Path
     # vectors of two models have nothing to do with each other: those of one fold are judged, and the rows of no other
     beside = catalogue.get("tasks", parts.data.task).head(1).loss == VECTOR
     judged_folds = 1 if beside else folds
-    share = None if minutes is None else minutes / (judged_folds + 1)
-    held = []
+    clock, held = time.perf_counter(), []
     candidate.look(inputs, minutes)
+    share = None if minutes is None else (minutes - (time.perf_counter() - clock) / 60) / (judged_folds + 1)
     for fold in range(judged_folds):
         inside, outside = np.flatnonzero(number != fold), np.flatnonzero((number == fold) & real)
         events.emit("progress", stage=f"{candidate.name}: fold", done=fold + 1, total=judged_folds + 1)

@@ -61,7 +61,7 @@ class Network(nn.Module):
     trunk: Any
     held: frozenset[str] = frozenset()
     facts: Facts | None = None  # what texts are read with
-    seen: Seen | None = None  # what a trunk that learns nothing made of the rows already
+    seen: Seen | None = None  # what frozen layers made of the rows already
 
     def hold(self, names: Iterable[str]) -> None:
         """Freeze parameters of the trunk that are stored all the same, such as what a method brings along."""

@@ -56,6 +56,15 @@ class HiddenRows:
         kept = torch.from_numpy(mask).to(hidden.device)
         self.flat[torch.from_numpy(index[mask]).to(hidden.device)] = hidden[kept].to(self.flat.dtype)
 
+    def some(self, rows: np.ndarray) -> HiddenRows:
+        """Those of some rows (n,), in that order."""
+        starts, lengths = self.tokens.starts[rows], self.tokens.lengths[rows]
+        index = np.concatenate([np.arange(start, start + length) for start, length in zip(starts, lengths, strict=True)])
+        tokens = TokenRows([self.tokens.flat[start : start + n] for start, n in zip(starts, lengths, strict=True)])
+        found = HiddenRows(tokens, 0, self.flat.dtype, self.flat.device)
+        found.flat = self.flat[torch.from_numpy(index).to(self.flat.device)]
+        return found
+
     def padded(self, rows: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
         """Row numbers (n,) -> hidden states (n, s, d) and mask (n, s)."""
         index, mask = self.tokens._grid(rows)

@@ -58,11 +58,12 @@ class Source:
         if training and see is not None:
             see(self.tokens.flat)
         self.depth = (network.frozen_depth() if settings.keep_frozen else 0) if depth is None else depth
-        if network.seen is not None and self.depth == len(network.layers):
-            self.pooled, self.precision = network.seen(texts), torch.float32
-        elif self.depth or (training and _needs_start(network)):
+        if training and network.seen is not None:
+            self.precision = network.seen.precision
+            self.pooled, self.below = network.seen(texts)
+        elif self.depth or (training and needs_start(network)):
             self.pooled, self.below = embed(network, self.tokens, self.depth, self.precision)
-        if training and _needs_start(network):
+        if training and needs_start(network):
             assert self.pooled is not None
             start(network, self.pooled, self.targets, settings)
         self.upper = network.upper(self.depth) if self.below is not None else None
@@ -181,7 +182,8 @@ def start_at_class_means(network: TextEncoder, pooled: torch.Tensor, targets: to
         network.head.weight.copy_(F.normalize(network.head.weight, dim=-1))
 
 
-def _needs_start(network: TextEncoder) -> bool:
+def needs_start(network: TextEncoder) -> bool:
+    """Whether a head that is still zero begins at what embeddings of the rows tell."""
     if getattr(network, "speaks", False):  # its own words are a start
         return False
     if network.loss == TOKEN:
