@@ -35,10 +35,8 @@ class Unigram:
 
     def __init__(self, model: bytes, max_length: int) -> None:
         self.max_length = max_length
-        self._tokenizer, self._single, self._longer = _read(model)
+        self._tokenizer, self._single, self._longer, self._continues = _read(model)
         self._longest = max(map(len, self._longer), default=1)
-        later = {letter for key in self._longer for letter in key[1:]}
-        self._continues = re.compile(f"[{re.escape(''.join(sorted(later)))}]") if later else re.compile("(?!)")
 
     def __call__(self, texts: Sequence[str]) -> list[list[int]]:
         """Token ids of each text between the ids of its beginning and its end."""
@@ -101,8 +99,8 @@ class Unigram:
 
 
 @lru_cache(maxsize=2)  # every form and every fold of a model reads the same file
-def _read(model: bytes) -> tuple[Any, dict[int, str], dict[str, str]]:
-    """What cuts texts, and what is replaced before: single characters, and longer keys."""
+def _read(model: bytes) -> tuple[Any, dict[int, str], dict[str, str], re.Pattern[str]]:
+    """What cuts texts, single characters and longer keys that are replaced before, and what continues a longer key."""
     from tokenizers import Tokenizer, models
 
     try:
@@ -112,7 +110,9 @@ def _read(model: bytes) -> tuple[Any, dict[int, str], dict[str, str]]:
         single, longer = _replacements(charsmap)
     except (KeyError, IndexError, ValueError, struct.error) as error:
         raise CorruptError("a SentencePiece model", repr(error), "Install the base again.") from error
-    return Tokenizer(models.Unigram(pieces, UNKNOWN)), single, longer
+    later = {letter for key in longer for letter in key[1:]}
+    continues = re.compile(f"[{re.escape(''.join(sorted(later)))}]") if later else re.compile("(?!)")
+    return Tokenizer(models.Unigram(pieces, UNKNOWN)), single, longer, continues
 
 
 def _piece(fields: bytes) -> tuple[str, float]:
