@@ -60,7 +60,7 @@ class HiddenRows:
         """Those of some rows (n,), in that order."""
         starts, lengths = self.tokens.starts[rows], self.tokens.lengths[rows]
         index = np.concatenate([np.arange(start, start + length) for start, length in zip(starts, lengths, strict=True)])
-        tokens = TokenRows([self.tokens.flat[start : start + n] for start, n in zip(starts, lengths, strict=True)])
+        tokens = TokenRows([self.tokens.flat[start : start + n].tolist() for start, n in zip(starts, lengths, strict=True)])
         found = HiddenRows(tokens, 0, self.flat.dtype, self.flat.device)
         found.flat = self.flat[torch.from_numpy(index).to(self.flat.device)]
         return found
