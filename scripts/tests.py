@@ -13,7 +13,10 @@ import threading
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parents[1]
-LONGEST = ("test_matrix.py", "models", "adaptation", "flow", "scheduling", "data")
+LONGEST = (
+    "test_matrix.py", "adaptation", "flow", "test_examples.py", "models", "data", "scheduling",
+    "test_contracts.py", "compression",
+)  # fmt: skip
 PROCESSES = 2
 
 
