@@ -187,10 +187,11 @@ def test_progress_is_told_once_a_stage_where_nobody_watches(word, capsys):
 
 def test_an_interrupt_ends_with_130(tickets):
     code = "import os, signal, sys, savile.flow.names as n\nfrom savile import cli\nimport savile\n"
+    code += "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # who begins the tests in the background turns it off
     code += "def names(*a, **k):\n    os.kill(os.getpid(), signal.SIGINT)\n    signal.pause()\n"
     code += "names.__doc__ = savile.names.__doc__\nimport inspect\nnames.__signature__ = inspect.signature(savile.names)\n"
     code += "n.names = names\nsys.exit(cli.main(['names', '--json']))"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 128 + signal.SIGINT
     assert json.loads(done.stdout)["error"]["code"] == "interrupted"
 
