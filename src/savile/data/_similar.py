@@ -18,6 +18,7 @@ GRAM = 5
 ALIKE = (17, 20)  # Jaccard similarity as a fraction, so that no rounding decides
 KEPT = (9, 10)  # share of the longer text that edits leave alone
 CHUNK = 1 << 18  # pairs compared at once
+BUCKETS, FULL = 32, 10_000  # of characters; texts whose counts are too far apart need more edits than are allowed
 MIX = np.uint64(0x9E3779B97F4A7C15)
 
 Close = Callable[[np.ndarray, np.ndarray], np.ndarray]
@@ -110,13 +111,26 @@ def _edits(texts: list[str]) -> _Measure:
     most = lengths * (whole - part) // part  # edits away from the longest text that is near enough
     most_apart = (whole - part) / whole
 
+    bags = _bags(texts, lengths)
+
     def close(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-        one, other = ([texts[i] for i in some.tolist()] for some in (first, second))
+        allowed = np.maximum(lengths[first], lengths[second]) * (whole - part) // whole
+        apart = np.abs(bags[first] - bags[second]).sum(axis=1, dtype=np.int64)
+        reached: np.ndarray = apart <= 2 * allowed  # an edit moves two counts by one
+        one, other = ([texts[i] for i in some[reached].tolist()] for some in (first, second))
         share = cpdist(one, other, scorer=Levenshtein.normalized_distance, score_cutoff=most_apart, dtype=np.float64)
-        reached: np.ndarray = share <= most_apart
+        reached[reached] = share <= most_apart
         return reached
 
     return _Measure(lengths, np.where(most > 0, GRAM * most + 1, 0), KEPT, close)
+
+
+def _bags(texts: list[str], lengths: np.ndarray) -> np.ndarray:
+    """How many characters of each text fall into each of a few buckets, int16 (n, `BUCKETS`), no more than `FULL`."""
+    points = np.frombuffer("".join(texts).encode("utf-32-le", "surrogatepass"), dtype=np.uint32).astype(np.uint64)
+    bucket = ((points * MIX) >> np.uint64(40)).astype(np.int64) % BUCKETS
+    counts = np.bincount(np.repeat(np.arange(len(texts)), lengths) * BUCKETS + bucket, minlength=len(texts) * BUCKETS)
+    return np.minimum(counts, FULL).astype(np.int16).reshape(len(texts), BUCKETS)
 
 
 def _meetings(
