@@ -43,6 +43,14 @@ def table():
     return [["text", "label"], *map(list, ROWS)]
 
 
+def rewritten(archive, place, value):
+    """A zip archive of one file with another byte at a place of its header, and of the entry in the list at the end."""
+    changed = bytearray(archive)
+    changed[place] = value
+    changed[archive.index(b"PK\x01\x02") + place + 2] = value
+    return bytes(changed)
+
+
 def zipped(**members):
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w") as archive:
@@ -413,6 +421,16 @@ def broken_xz(folder):
 @case("data", 2, "a whole zip file")
 def broken_zip(folder):
     return ["run", file(folder, zipped(t_csv=GOOD)[:-20], "tickets.zip")]
+
+
+@case("data", 2, "tickets.zip, which has a password")
+def a_zip_with_a_password(folder):
+    return ["run", file(folder, rewritten(zipped(t_csv=GOOD), 6, 1), "tickets.zip")]
+
+
+@case("data", 2, "tickets.zip, which Python cannot unpack")
+def a_zip_packed_in_an_unknown_way(folder):
+    return ["run", file(folder, rewritten(zipped(t_csv=GOOD), 8, 97), "tickets.zip")]
 
 
 @case("data", 2, "one data file in tickets.zip", "2 of them")

@@ -1,5 +1,7 @@
 """Time passes as it should: finishes, outages, restarts, rounds; what is written can be replayed to the byte."""
 
+import itertools
+
 import numpy as np
 import pytest
 from clusters import job, node, simulate, starts
@@ -64,6 +66,9 @@ def test_series_integrals_add_up_and_agree_with_sums():
         assert series.integral(start, end) == pytest.approx(sum(series.at(t) for t in inside) * 0.01, abs=0.2)
         middle = (start + end) / 3
         assert series.integral(start, end) == pytest.approx(series.integral(start, middle) + series.integral(middle, end))
+        times = np.linspace(start, end, 7)
+        each = [series.mean(one, next_) for one, next_ in itertools.pairwise(times)]
+        assert series.means(times) == pytest.approx(each)
 
 
 @pytest.mark.parametrize(("hour", "known_h"), [(0, 23), (12.5, 11), (13, 34), (23, 24)])

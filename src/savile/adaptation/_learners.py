@@ -63,8 +63,8 @@ class Learner(Protocol):
     def identity(self) -> dict[str, Any]:
         """Everything the result depends on beside the data."""
 
-    def look(self, inputs: Inputs, minutes: float | None) -> None:
-        """Look at all rows whose folds will be fitted and answered, within `minutes`."""
+    def look(self, inputs: Inputs, minutes: float | None, root: Path) -> None:
+        """Look at all rows whose folds will be fitted and answered, within `minutes`; `root` has what a killed run settled."""
 
     def fit(self, rows: Rows, checkpoint: Path) -> tuple[Any, dict[str, Any]]:
         """The fitted answerer, and notes; a killed run is gone on from at `checkpoint`."""
@@ -140,7 +140,7 @@ class OwnLearner:
         events.emit("progress", stage=f"train {self.family}", done=0, total=1)
         return self.plugin.fit(self._within(rows), self.task, self.settings), {"trainable_share": 1.0}
 
-    def look(self, inputs: Inputs, minutes: float | None) -> None:
+    def look(self, inputs: Inputs, minutes: float | None, root: Path) -> None:
         """Nothing: it keeps nothing between folds."""
 
     def _within(self, rows: Rows) -> Rows:
@@ -240,13 +240,13 @@ class LoopLearner:
         network.seen = self.seen
         return network
 
-    def look(self, inputs: Inputs, minutes: float | None) -> None:
+    def look(self, inputs: Inputs, minutes: float | None, root: Path) -> None:
         """Pass all rows once through what is frozen, which every fold would do again."""
         from savile.models._seen import seen
 
         if self.sees_once:
             texts, _ = self._named(list(inputs), np.zeros(len(inputs), dtype=np.int64))
-            self.seen = seen(self.network(), texts, self.fit_settings, minutes)
+            self.seen = seen(self.network(), texts, replace(self.fit_settings, minutes=minutes or 0.0), root)
 
     @property
     def sees_once(self) -> bool:

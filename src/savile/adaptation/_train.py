@@ -155,7 +155,7 @@ def _fit_few(parts: Parts, candidate: Learner, minutes: float | None, root: Path
     beside = catalogue.get("tasks", parts.data.task).head(1).loss == VECTOR
     judged_folds = 1 if beside else folds
     clock, held = time.perf_counter(), []
-    candidate.look(inputs, minutes)
+    candidate.look(inputs, minutes, root)
     share = None if minutes is None else (minutes - (time.perf_counter() - clock) / 60) / (judged_folds + 1)
     for fold in range(judged_folds):
         inside, outside = np.flatnonzero(number != fold), np.flatnonzero((number == fold) & real)

@@ -217,23 +217,29 @@ def unpacked(path: Path) -> Iterator[IO[bytes]]:
     with _readable(path) as file:
         try:
             if packing == "zip":
-                with zipfile.ZipFile(file) as archive, archive.open(_member(archive, path)) as inside:
+                with _zipped(file, path) as inside:
                     yield io.BufferedReader(inside, CHUNK)  # type: ignore[type-var]
             elif packing and path.stat().st_size:
                 with opened[packing](file) as inside:
                     yield inside
             else:
                 yield file
-        except (EOFError, gzip.BadGzipFile, zlib.error, lzma.LZMAError, zipfile.BadZipFile, NotImplementedError) as error:
+        except (EOFError, gzip.BadGzipFile, zlib.error, lzma.LZMAError, zipfile.BadZipFile) as error:
             raise _damaged(path, packing, error) from None
-        except RuntimeError as error:
-            if "password" not in str(error):
-                raise
-            raise DataError("a zip file without a password", path.name, "Unpack it first.") from None
         except OSError as error:
             if packing != "bz2" or error.errno:
                 raise
             raise _damaged(path, packing, error) from None
+
+
+def _zipped(file: IO[bytes], path: Path) -> IO[bytes]:
+    """The one data file in a zip archive, open."""
+    try:
+        archive = zipfile.ZipFile(file)
+        return archive.open(_member(archive, path))
+    except RuntimeError as error:  # of archives with a password, or packed in a way that Python does not know
+        why = "which has a password" if "password" in str(error) else f"which Python cannot unpack: {error}"
+        raise DataError("a zip file without a password, packed as usual", f"{path.name}, {why}", "Unpack it first.") from None
 
 
 def _damaged(path: Path, packing: str, error: Exception) -> DataError:

@@ -110,7 +110,6 @@ def _edits(texts: list[str]) -> _Measure:
     part, whole = KEPT
     most = lengths * (whole - part) // part  # edits away from the longest text that is near enough
     most_apart = (whole - part) / whole
-
     bags = _bags(texts, lengths)
 
     def close(first: np.ndarray, second: np.ndarray) -> np.ndarray:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
+from savile.models import _checkpoint
 from savile.models._rows import HiddenRows, TokenRows, embed
 from savile.models._settings import FitSettings
 from savile.models._source import best_device, needs_start, precision
-from savile.models._within import most_ready
+from savile.models._within import LEAST, most_ready
 
 if TYPE_CHECKING:
     from savile.models._network import TextEncoder
@@ -52,11 +55,13 @@ class Seen:
         return answered
 
 
-def seen(network: TextEncoder, texts: Sequence[Hashable], settings: FitSettings, minutes: float | None) -> Seen | None:
-    """All texts, seen; None where nothing is frozen, or the rows do not fit into a budget of `minutes`."""
+def seen(network: TextEncoder, texts: Sequence[Hashable], settings: FitSettings, root: Path) -> Seen | None:
+    """All texts, seen; None where nothing is frozen, or they do not fit into `settings.minutes`, which is settled in `root`."""
     other = getattr(network, "speaks", False) or hasattr(network, "more")  # they answer with more than one embedding
     if other or not (network.frozen_depth() or needs_start(network)):
         return None
-    if minutes is not None and most_ready(network, texts, FitSettings(minutes=minutes, precision="fp32")) < len(texts):
-        return None
+    if settings.minutes and len(texts) > LEAST:
+        exact = replace(settings, precision="fp32")
+        if _checkpoint.settle(root, "most_seen", lambda: most_ready(network, texts, exact)) < len(texts):
+            return None
     return Seen(network, texts, settings)

@@ -98,7 +98,7 @@ def decide(state: State, event: Event, rng: np.random.Generator, settings: Setti
     fixed = {n for n in state.running if not (settings.stop and np.isfinite(waits[n].left)) or state.jobs[n].data}
     open_ = [n for n in waits if n not in started | fixed and (n in state.running or np.isfinite(waits[n].left))]
     open_ = sorted(open_, key=lambda n: (n not in state.running, waits[n].slack, n))[: settings.most]
-    decisions = _follow(state, placing, {n: waits[n] for n in open_}, (settings, ahead)) if open_ else []
+    decisions = _follow(state, placing, {n: waits[n] for n in open_}, ahead) if open_ else []
     for _, number in urgent:
         if number not in open_:
             _anywhere(state, placing, number, ahead)
@@ -147,30 +147,30 @@ def _anywhere(state: State, placing: Placing, number: int, ahead: Ahead) -> None
             return
 
 
-def _follow(state: State, placing: Placing, waits: dict[int, Wait], given: tuple[Settings, Ahead]) -> list[Decision]:
+def _follow(state: State, placing: Placing, waits: dict[int, Wait], ahead: Ahead) -> list[Decision]:
     """Plan, and do what is best for this hour."""
-    settings, known = given
     numbers = list(waits)
     jobs = [state.jobs[n] for n in numbers]
     regions, size = list(state.regions), np.array([width(job) for job in jobs])
     here = np.array([regions.index(_region(state, n)) if n in state.running else -1 for n in numbers])
-    price = np.stack([_price(state, job, known) for job in jobs])
+    price = np.stack([_price(state, job, ahead) for job in jobs])
     speed = np.array([[_speed(state, job, r) for r in range(len(regions))] for job in jobs])
     ends = np.array([max(np.ceil(each.due), np.ceil(each.left) + 1) for each in waits.values()])
-    ends = ends.clip(1, settings.hours).astype(int)
+    hours = price.shape[2]
+    ends = ends.clip(1, hours).astype(int)
     now, later = _capacity(state, placing, jobs, size, here)
-    capacity = np.repeat(later[:, None], settings.hours, axis=1)
+    capacity = np.repeat(later[:, None], hours, axis=1)
     capacity[:, 0] = now
     work = np.minimum([each.left for each in waits.values()], ends) * size
-    made = plan(price, speed, work, size, np.arange(settings.hours) < ends[:, None], capacity)
-    ahead = made.duals.copy()
-    ahead[:, 0] = 0.0  # this hour's capacity is shared out exactly
+    made = plan(price, speed, work, size, np.arange(hours) < ends[:, None], capacity)
+    worth = made.duals.copy()
+    worth[:, 0] = 0.0  # this hour's capacity is shared out exactly
     steps = np.empty((len(jobs), len(regions) + 1))
     for i, (number, each) in enumerate(waits.items()):
         fresh = number not in state.done_s and here[i] < 0
         course = Course(each.left, speed[i], each.lost, int(here[i]), fresh)
         slots = np.minimum(1.0, np.maximum(each.due - np.arange(ends[i]), 0.0)) if each.slack > 1 else np.ones(ends[i])
-        dear = (price[i] + ahead)[:, : ends[i]] * size[i]
+        dear = (price[i] + worth)[:, : ends[i]] * size[i]
         steps[i] = costs(course, dear, slots)
         never = NEVER * penalty(dear)
         steps[i, :-1][speed[i] <= 0] += never
