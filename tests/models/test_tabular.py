@@ -115,6 +115,18 @@ def test_a_planted_pair_is_found_and_leaves_no_side_effect():
     assert np.abs((counts[:, :, None] * both.parts[0].surfaces[place]).sum(axis=0)).max() / len(gold) < 1e-3
 
 
+def test_a_column_in_two_pairs_keeps_what_it_says_by_itself():
+    rng = np.random.default_rng(2)
+    x = rng.uniform(-1, 1, (4_000, 3))
+    truth = 5 * ((x[:, 0] > 0.3) & (x[:, 1] > 0.3)) + 5 * ((x[:, 0] < -0.3) & (x[:, 2] > 0.3)) - 2.0
+    gold = (rng.random(4_000) < 1 / (1 + np.exp(-truth))).astype(np.int64)
+    table = pa.table({name: x[:, j] for j, name in enumerate("abc")})
+    model = tabular.fit(Rows(table, gold, LABELS), "classify", tabular.Settings(kind="additive", pairs=2))
+    assert sorted(model.parts[0].pairs.tolist()) == [[0, 1], [0, 2]]
+    logits = tabular.predict(model, table)
+    assert np.abs(logits[:, 1] - logits[:, 0] - truth).mean() < 0.6
+
+
 def test_columns_are_taken_for_what_they_are():
     table = planted()[0]
     features, texts = _tabular_columns.learn(table, {})

@@ -75,12 +75,11 @@ def fit(features: Sequence[Feature], matrix: np.ndarray, targets: np.ndarray, pl
     names = [j for j, feature in enumerate(features) if feature.nominal]
     drawn = trees.bags(targets, bags, HELD, plan.seed)
     found = [_curves(model, rows, targets, (plan, names), bag) for bag in drawn]
-    model = replace(model, curves=_mean([one.curves for one in found]), base=np.mean([one.base for one in found], axis=0))
+    model = _averaged(model, found)
     if most and len(features) > 1:
         pairs = strongest(rows.rough, residuals(score(model, rows), targets, plan.loss), most)
         found = [_surfaces(replace(one, pairs=pairs), rows, targets, plan, bag) for one, bag in zip(found, drawn, strict=True)]
-        base = np.mean([one.base for one in found], axis=0)
-        model = replace(model, pairs=pairs, surfaces=_mean([one.surfaces for one in found]), base=base)
+        model = _averaged(replace(model, pairs=pairs), found)
     return centred(model, rows)
 
 
@@ -220,6 +219,12 @@ def _surfaces(model: Additive, rows: Binned, targets: np.ndarray, plan: Plan, ba
                 surfaces[place] = surfaces[place] - (own[:, None] if pair[0] == j else own[None])
         curves[j] = curves[j] + own[model.coarse[j]]
     return replace(model, curves=tuple(curves), surfaces=tuple(surfaces), base=model.base + level)
+
+
+def _averaged(model: Additive, found: Sequence[Additive]) -> Additive:
+    """The model whose every table is the mean of those of its bags, so that its score is the mean of theirs."""
+    tables = {name: _mean([getattr(one, name) for one in found]) for name in ("curves", "surfaces")}
+    return replace(model, base=np.mean([one.base for one in found], axis=0), **tables)
 
 
 def _mean(tables: Sequence[Sequence[np.ndarray]]) -> tuple[np.ndarray, ...]:
