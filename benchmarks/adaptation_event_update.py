@@ -34,6 +34,7 @@ from _report import cached, report
 SAMPLES = Path(os.environ.get("SAVILE_DATA", "../shared/data")).resolve() / "intent-banking77"
 SLICE, ROWS, WEAK, CORRECTED = 10, 40, 3, 50
 SWAP_SECONDS, START_SECONDS = 60.0, 120.0
+MINUTES = 3  # in which the model to be corrected is made
 ASKED = 128  # texts a request
 
 Rows = list[tuple[str, str]]
@@ -72,7 +73,8 @@ def update(seed: int) -> dict[str, Any]:
         os.environ["SAVILE_HOME"] = f"{folder}/home"
         written(f"{folder}/base.csv", first)
         written(f"{folder}/fixes.csv", fixes)
-        savile("run", f"{folder}/base.csv", "--label", "category", "--set", "adapt.method=full")
+        start = ["--set", "adapt.method=full", "--set", f"adapt.budget.minutes={MINUTES}"]
+        savile("run", f"{folder}/base.csv", "--label", "category", *start)
         with server() as url, Client(url, [text for text, _ in test]) as client:
             before = {name: accuracy(url, part) for name, part in asked.items()}
             old, started = client.release, time.perf_counter()

@@ -48,7 +48,7 @@ def control() -> None:
     scores = range(1, len(THINGS) + 1)
     pairs = [(controlled(text, {"length": k}), " ".join(THINGS[:k])) for text in prompts for k in scores]
     writer, started = Writer(BASE, "lora", {"freeze": 15}), time.process_time()
-    learn_answers(writer, pairs, {"epochs": 1.0, "batch_rows": 16})
+    learn_answers(writer, pairs, {"epochs": 4.0, "batch_rows": 8})
     seconds = time.process_time() - started
     asked = [(k, controlled(text, {"length": k})) for text in questions for k in scores]
     words = [len(answer.split()) for answer in writer.reply([prompt for _, prompt in asked], 48)]

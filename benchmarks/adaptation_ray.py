@@ -44,7 +44,7 @@ def learned(case: tuple[str, str, str, int, int], workers: int) -> dict[str, Any
     from savile.base import catalogue
 
     family, base, method, count, steps = case
-    rows = pd.read_csv(SAMPLES / "train.csv").sample(count, random_state=0)
+    rows = pd.read_csv(SAMPLES / "train.csv.gz").sample(count, random_state=0)
     labels = sorted(set(rows["category"]))
     targets = np.array([labels.index(label) for label in rows["category"]], dtype=np.int64)
     plugin = catalogue.get("families", family)

@@ -3,12 +3,15 @@
 Five shuffled stratified folds, five times (additive models once), seed 0. The peers are set up well: native categories, several
 sizes of trees for HistGradientBoosting, one-hot and scaled columns, several penalties for logistic regression; each gets the
 setting that turns out best on the very test folds. Ours choose for themselves on training rows.
+
+    python benchmarks/width_tables.py [KIND …]
 """
 
 from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -42,15 +45,15 @@ LEAVES, STRENGTHS = (6, 12, 31), (0.05, 0.3, 1.0)
 
 
 def main() -> None:
-    sums = []
+    sums, kinds = [], tuple(sys.argv[1:]) or OURS
     for name in SETS:
         runs = [
-            cached({"benchmark": "tables", "set": name, "repeat": repeat}, lambda n=name, r=repeat: measure(n, r))
-            for repeat in range(REPEATS)
+            cached({"benchmark": "tables", "set": name, "repeat": r, "kinds": kinds}, lambda n=name, r=r: measure(n, r, kinds))
+            for r in range(1 if kinds == ("additive",) else REPEATS)
         ]
         auc = {model: np.concatenate([run["auc"][model] for run in runs if model in run["auc"]]) for model in runs[0]["auc"]}
         peers = {kind: max((m for m in auc if m.startswith(kind)), key=lambda m: auc[m].mean()) for kind in ("hgb", "lr")}
-        for ours in OURS:
+        for ours in kinds:
             count = len(auc[ours])
             better = max(peers.values(), key=lambda m: auc[m][:count].mean())
             each = auc[ours] - auc[better][:count]
@@ -85,7 +88,7 @@ def load(name: str) -> tuple[pd.DataFrame, np.ndarray, tuple[str, ...]]:
     return frame, values.map(labels.index).to_numpy(), labels
 
 
-def measure(name: str, repeat: int) -> dict[str, Any]:
+def measure(name: str, repeat: int, kinds: Sequence[str]) -> dict[str, Any]:
     """AUC of every model on the folds of one repeat, and how far reasons are from summing to scores."""
     frame, gold, labels = load(name)
     folds = list(RepeatedStratifiedKFold(n_splits=FOLDS, n_repeats=REPEATS, random_state=0).split(frame, gold))
@@ -95,7 +98,7 @@ def measure(name: str, repeat: int) -> dict[str, Any]:
         for model, scores in peers(frame, gold, train, test).items():
             auc.setdefault(model, []).append(roc_auc_score(gold[test], scores))
         table = pa.Table.from_pandas(frame, preserve_index=False)
-        for kind in OURS:
+        for kind in kinds:
             if kind == "additive" and repeat:
                 continue
             rows = Rows(table.take(train), gold[train], labels)
