@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binomtest
 
-from savile.base import stats
+from savile.base import machine, stats
+from savile.evaluation import accuracy
 
 values = st.lists(st.floats(-1e3, 1e3, allow_nan=False), min_size=2, max_size=60)
 
@@ -96,3 +97,12 @@ def test_draws_are_seeded():
     rows = np.arange(40.0)
     assert stats.mean(rows, seed=1) == stats.mean(rows, seed=1)
     assert stats.mean(rows, seed=1) != stats.mean(rows, seed=2)
+
+
+@pytest.mark.parametrize("rows", [300, 2_000, 9_000])
+def test_what_a_bootstrap_holds_is_told_before(rows):
+    rng = np.random.default_rng(rows)
+    gold, score = (rng.random(rows) < 0.3).astype(int), rng.random(rows)
+    with machine.Watch() as watch:
+        accuracy._auc(gold, score)
+    assert watch.most == pytest.approx(stats.held(rows), rel=0.35)

@@ -17,6 +17,7 @@ from savile.base.contracts import Value
 RESAMPLES = 1_000
 LEVEL = 0.95
 _CELLS = 4_000_000  # counts held in memory at once: 32 MB
+_ARRAYS = 7  # of so many float64 that the costliest figure, an AUC, holds at once
 
 Statistic = Callable[[np.ndarray], np.ndarray]
 
@@ -100,11 +101,21 @@ def kinds(*columns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return rows, multiplicity
 
 
+def held(n: int, resamples: int = RESAMPLES) -> int:
+    """Bytes that the bootstrap of a figure over n rows holds at most."""
+    return 8 * _ARRAYS * n * min(resamples, _block(n))
+
+
+def _block(n: int) -> int:
+    """Resamples of n rows that are drawn at once."""
+    return max(1, _CELLS // max(1, n))
+
+
 def _draws(multiplicity: np.ndarray, resamples: int, seed: int) -> Iterator[np.ndarray]:
     """Counts per kind (r, k) of n rows drawn with replacement, in blocks that fit in memory."""
     rng = np.random.default_rng(seed)
     kind = np.repeat(np.arange(len(multiplicity)), multiplicity)
-    block = max(1, _CELLS // len(kind))
+    block = _block(len(kind))
     for start in range(0, resamples, block):
         size = min(block, resamples - start)
         drawn = kind[rng.integers(len(kind), size=(size, len(kind)), dtype=np.int32)]
