@@ -223,8 +223,8 @@ def _surfaces(model: Additive, rows: Binned, targets: np.ndarray, plan: Plan, ba
 
 def _averaged(model: Additive, found: Sequence[Additive]) -> Additive:
     """The model whose every table is the mean of those of its bags, so that its score is the mean of theirs."""
-    tables = {name: _mean([getattr(one, name) for one in found]) for name in ("curves", "surfaces")}
-    return replace(model, base=np.mean([one.base for one in found], axis=0), **tables)
+    curves, surfaces = (_mean([getattr(one, name) for one in found]) for name in ("curves", "surfaces"))
+    return replace(model, base=np.mean([one.base for one in found], axis=0), curves=curves, surfaces=surfaces)
 
 
 def _mean(tables: Sequence[Sequence[np.ndarray]]) -> tuple[np.ndarray, ...]:
