@@ -83,12 +83,3 @@ def test_what_was_tried_once_is_told_again_without_a_trial(base, monkeypatch):
     assert again.seconds == pytest.approx(first.seconds, rel=0.2)  # the sample's rows are not quite as long as all rows
     with pytest.raises(KeyError):
         _probe.Prober(data, {}).cost(recipe, None)
-
-
-def test_two_answer_together_the_likelier_the_more_rows_and_the_more_alike_they_are(base):
-    linear = _probe.Cost("linear", False, 1.0, 1.0, 1.0, 1.0, 1e-3, score=0.8)
-    recipe = Recipe(base, "auto", {}, 0)
-    few, many = (_probe.Prober(rows(count)) for count in (300, 30_000))
-    assert 0 < few.joined(recipe, linear, 0.2) < many.joined(recipe, linear, 0.2) < 1
-    assert many.joined(recipe, linear, 0.01) < many.joined(recipe, linear, 0.2)
-    assert many.joined(Recipe(base, "head", {}, 0), linear, 0.2) == 0

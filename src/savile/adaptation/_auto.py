@@ -54,7 +54,8 @@ def choose(data: Dataset, recipe: Recipe) -> Model:
         tried.append(train(data, candidates(data, recipe)[0]))
     ranked = getattr(catalogue.get("tasks", data.task), "RANKED", False)
     best = max(tried, key=_surest if table or ranked else _merit)
-    fused, why_not = _fused(data, tried, recipe.settings.get("value")) if joins(data, recipe) else (None, "")
+    apart = table or ranked or data.task in ALONE or "fair" in recipe.settings
+    fused, why_not = (None, "") if apart else _fused(data, tried, recipe.settings.get("value"))
     skipped += [why_not] if why_not else []
     tried += [fused] if fused else []
     best = fused or best
@@ -74,12 +75,6 @@ def choose(data: Dataset, recipe: Recipe) -> Model:
 def of_tables(data: Dataset, recipe: Recipe) -> bool:
     """Whether only models of tables are tried: they are asked for, or there is no text to read."""
     return recipe.base == TABLES or "text" not in data.roles
-
-
-def joins(data: Dataset, recipe: Recipe) -> bool:
-    """Whether the linear model and the best of the others may answer together."""
-    ranked = getattr(catalogue.get("tasks", data.task), "RANKED", False)
-    return not (of_tables(data, recipe) or ranked or data.task in ALONE or "fair" in recipe.settings)
 
 
 def _kinds(recipe: Recipe) -> list[Recipe]:

@@ -8,7 +8,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
-from statistics import NormalDist
 from tempfile import TemporaryDirectory
 from typing import Any
 
@@ -31,7 +30,6 @@ GROWING = {"seconds": 1.3, "held": 1.0, "stored": 1.0}  # what grows with rows, 
 FLATTEST = 0.3
 HELD = 400  # rows that judge those two fits
 USUAL_FALL, LEAST_WRONG = 0.2, 0.005  # of errors with rows, as a power, and the share of errors that is as good as none
-HELPS = 0.1  # fall of log loss by a second model as good as the first, in deviations of a row: half of Cohen's small effect
 WRITTEN = 50e6  # bytes a second that are made into files, digested and fsynced
 COPIES = 3.0  # times what is stored that is in memory while it is made
 PROBED = 5  # steps the training loop itself spends to learn what a step takes
@@ -106,23 +104,6 @@ class Prober:
                 if candidate.base not in (_auto.TABLES, _auto.SENSES):  # a table that cannot be learned from is left out
                     raise
         return found
-
-    def joined(self, recipe: Recipe, linear: Cost, wrong: float) -> float:
-        """The chance that `auto` keeps the linear model and a network together, which is so when their log loss surely falls.
-
-        The fewer rows, the less is sure; and the worse one of the two is, the less it helps the other.
-
-        Args:
-            recipe: as for `costs`.
-            linear: cost of the linear model, with a score.
-            wrong: share of errors that the network will likely leave.
-        """
-        recipe = replace(recipe, base=self.base(recipe.base))
-        if linear.score is None or not (_auto.chooses(recipe) and _auto.joins(self.data, recipe)):
-            return 0.0
-        judged = self.rows["train"] if self.few else self.rows["valid"] + self.rows["calib"]
-        less, more = sorted(max(LEAST_WRONG, one) for one in (wrong, 1 - linear.score))
-        return NormalDist().cdf(HELPS * less / more * math.sqrt(judged) - _auto.SURE)
 
     def _searched(self, recipe: Recipe) -> Cost:
         """The cost of a search: of as many trials of the method that tunes most, the cheap ones among them."""

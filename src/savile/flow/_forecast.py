@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Set
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from savile.base import machine, stats
@@ -107,23 +107,20 @@ def forecast(recipe: Recipe, data: Dataset, prober: Prober | None = None) -> For
 
     prober = prober or Prober(data)
     own = {**recipe.adapt.settings, **_line.value(recipe)}
-    asked = _asked(recipe, _line.base(recipe), recipe.adapt.method, own)
-    tried = prober.costs(asked)
-    network, alone, ahead, wrong = _ends(tried)
-    joined = 0.0 if wrong is None else prober.joined(asked, tried[0], wrong) * _level(tried, wrong)
-    chance = ahead * (1 - joined)  # of a network by itself, which is compressed; two together serve as they are
+    tried = prober.costs(_asked(recipe, _line.base(recipe), recipe.adapt.method, own))
+    network, alone, chance = _ends(tried)
     rivals = _rivals(recipe, prober, {cost.key for cost in tried})
     rows = {part: len(data.parts.get(part, ())) for part in ("train", "valid", "calib", "test")}
     learned = sum(rows[part] for part in ("train", "valid", "calib"))
-    both = replace(network, loop=False, answer=network.answer + tried[0].answer)
-    ends = ((network, chance), (both, joined), (alone, (1 - ahead) * (1 - joined)))
+    answered = _evaluate(network, rows["test"]), _evaluate(alone, rows["test"])
     compared = [*rivals, *tried]
     stages = {
         "govern": 0.0,
         "adapt": sum(one.seconds for one in tried),
         "compress": chance * _compress(network, learned),
         "evaluate": sum(one.seconds for one in rivals)
-        + sum(share * _evaluate(one, rows["test"]) for one, share in ends)
+        + chance * answered[0]
+        + (1 - chance) * answered[1]
         + sum(rows["test"] * one.answer for one in _baselines(compared)),
     }
     figures = machine.resident() + stats.held(rows["test"])
@@ -164,31 +161,21 @@ def _rivals(recipe: Recipe, prober: Prober, tried: Set[str]) -> list[Cost]:
     return found
 
 
-def _ends(tried: list[Cost]) -> tuple[Cost, Cost, float, float | None]:
-    """The best network, the best family without one, the chance that the network is the better, and the errors it will leave.
+def _ends(tried: list[Cost]) -> tuple[Cost, Cost, float]:
+    """The best network, the best family without one, and the chance that `auto` keeps the network, which is then compressed.
 
     A trial guesses how good each will be; a method that tunes is taken to leave `TUNED` of the errors of a new head.
     """
     networks, others = [one for one in tried if one.loop], [one for one in tried if not one.loop]
     if not networks or not others:
-        return tried[-1], tried[-1], 1.0 if networks else 0.0, None
+        return tried[-1], tried[-1], 1.0 if networks else 0.0
     guesses = [one.score for one in networks if one.score is not None]
     rival = max((one.score for one in others if one.score is not None), default=None)
     if not guesses or rival is None:
-        return networks[-1], others[-1], 0.5, None
+        return networks[-1], others[-1], 0.5
     wrong = (1 - max(guesses)) * (TUNED if len(networks) > len(guesses) else 1.0)
-    return networks[-1], others[-1], _likely(1 - wrong - rival), wrong
-
-
-def _level(tried: list[Cost], wrong: float) -> float:
-    """The chance that the linear model or the network, and so both together, are no worse than the rest, such as a table."""
-    rest = max((one.score for one in tried[1:] if not one.loop and one.score is not None), default=None)
-    return 1.0 if rest is None else _likely(max(1 - wrong, tried[0].score or 0.0) - rest)
-
-
-def _likely(ahead: float) -> float:
-    """The chance that a guess so many points ahead of another is the better one."""
-    return 1.0 / (1.0 + math.exp(-max(-30.0, min(30.0, ahead / UNSURE))))
+    ahead = (1 - wrong - rival) / UNSURE
+    return networks[-1], others[-1], 1.0 / (1.0 + math.exp(-max(-30.0, min(30.0, ahead))))
 
 
 def _compress(chosen: Cost, rows: int) -> float:
