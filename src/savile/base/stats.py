@@ -101,9 +101,9 @@ def kinds(*columns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return rows, multiplicity
 
 
-def held(n: int, resamples: int = RESAMPLES) -> int:
+def held(n: int) -> int:
     """Bytes that the bootstrap of a figure over n rows holds at most."""
-    return 8 * _ARRAYS * n * min(resamples, _block(n))
+    return 8 * _ARRAYS * n * min(RESAMPLES, _block(n))
 
 
 def _block(n: int) -> int:
