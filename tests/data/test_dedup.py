@@ -1,5 +1,6 @@
 """Near copies are exactly the pairs at or above the threshold, found fast, in any script."""
 
+import functools
 import time
 
 import numpy as np
@@ -10,9 +11,13 @@ from hypothesis import strategies as st
 from savile.data import _similar, dedup
 
 
+@functools.cache
+def grams(text):
+    return {text[i : i + 5] for i in range(max(1, len(text) - 4))}
+
+
 def jaccard(first, second):
-    grams = [{text[i : i + 5] for i in range(max(1, len(text) - 4))} for text in (first, second)]
-    return len(grams[0] & grams[1]) / len(grams[0] | grams[1])
+    return len(grams(first) & grams(second)) / len(grams(first) | grams(second))
 
 
 def edits(first, second):
@@ -29,7 +34,9 @@ def alike(first, second):
 
 
 def near(first, second):
-    return alike(first, second) or 10 * edits(first, second) <= max(len(first), len(second))
+    longest = max(len(first), len(second))
+    few = 10 * abs(len(first) - len(second)) <= longest  # letters that one has more are as many edits
+    return alike(first, second) or (few and 10 * edits(first, second) <= longest)
 
 
 def families_by_brute_force(texts, similar):

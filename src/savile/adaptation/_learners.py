@@ -201,8 +201,9 @@ class LoopLearner:
         self.few, self.fair = _folds.few(data), recipe.settings.get("fair")
         name = "FIT_SMALL" if self.few else "FIT"
         habits = {**getattr(method, name), **getattr(self.plugin, name, {}).get(recipe.method, {})}
-        # class means are a start where there are classes; other heads start where training them alone would end
-        self.cosine = method.HEAD == "cosine" and self.head.loss == "cross_entropy"
+        # class means are a start where there are classes and steps enough; other heads start where training them alone would
+        # end, which on few rows a few steps only add to
+        self.cosine = method.HEAD == "cosine" and self.head.loss == "cross_entropy" and not self.few
         self.shape = Shape(**chosen["network"])
         if "adapters" in chosen["method"]:  # models that the method makes something of
             self.parents = chosen["method"]["adapters"] = settled(chosen["method"]["adapters"])

@@ -11,6 +11,8 @@ from typing import Any
 import torch
 from torch import nn
 
+from savile.compression._layers import alike, first_alone, repeat
+
 FAITHFUL = 1e-3  # largest difference of a logit that reordered sums may make
 CHECKED_ROWS = 8
 
@@ -116,6 +118,31 @@ def to_onnx(network: Any, rows: Sequence[Sequence[int]]) -> bytes:
     """
     graph = _graph(network, rows)
     example = graph.example([*rows, *rows, *rows][:3])
+    model = _of_one_layer(graph, network, example) or _traced(graph, example)
+    graph_bytes: bytes = model.SerializeToString()
+    return graph_bytes
+
+
+def _of_one_layer(graph: Packed | Padded, network: Any, example: tuple[torch.Tensor, ...]) -> Any:
+    """The ONNX model of a deep network, one layer traced and the others written after it, when it answers as the network."""
+    import onnxruntime
+
+    layers: Any = getattr(network, "layers", ())
+    if isinstance(graph, Whole) or len(layers) < 3 or all(one is not layers for one in graph.modules()) or not alike(layers):
+        return None
+    with first_alone(graph, layers) as first:
+        model = _traced(graph, example)
+    if not repeat(model, first, layers):
+        return None
+    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    feeds = {name: tensor.numpy() for name, tensor in zip(graph.inputs, example, strict=True)}
+    with torch.inference_mode():
+        apart = torch.from_numpy(session.run(None, feeds)[0]) - graph(*example)
+    return model if float(apart.abs().max()) < FAITHFUL else None
+
+
+def _traced(graph: Packed | Padded, example: tuple[torch.Tensor, ...]) -> Any:
+    """The ONNX model of a graph as torch traces it."""
     with _quiet(), torch.inference_mode():
         program = torch.onnx.export(
             graph,
@@ -127,8 +154,7 @@ def to_onnx(network: Any, rows: Sequence[Sequence[int]]) -> bytes:
             verbose=False,
         )
     assert program is not None
-    graph_bytes: bytes = program.model_proto.SerializeToString()
-    return graph_bytes
+    return program.model_proto
 
 
 def _graph(network: Any, rows: Sequence[Sequence[int]]) -> Packed | Padded:

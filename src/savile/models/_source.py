@@ -10,6 +10,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+from savile.base import catalogue
 from savile.models._contrastive import VectorRows, judged
 from savile.models._head import best_strength, convex_head, row_loss
 from savile.models._network import TextEncoder
@@ -21,6 +22,8 @@ from savile.models._vectors import VECTOR
 
 Rows = tuple[Sequence[str], np.ndarray]
 Score = Callable[[Any, Any], float]
+
+START_STRENGTH = 3.0  # inverse L2 penalty of a head that training goes on from
 
 
 class Source:
@@ -158,13 +161,17 @@ def start(network: TextEncoder, pooled: torch.Tensor, targets: torch.Tensor, set
     """Give a head that is still zero a start from the frozen embeddings (n, d).
 
     A cosine head starts at the class means; a linear one where training it alone would end, so that the first steps do not
-    spoil the base (Kumar et al., ICLR 2022).
+    spoil the base (Kumar et al., ICLR 2022). Of classes that is well short of fitting every row: a head that does leaves the
+    base nothing to learn.
     """
     if network.head.cosine:
         start_at_class_means(network, pooled, targets)
         return
     features, outputs = F.normalize(pooled, dim=-1).cpu(), len(network.labels)
-    strength = settings.strength or best_strength(features, targets, outputs, settings.seed, network.loss)
+    classes = network.loss == "cross_entropy" and not getattr(network, "pairs", False)
+    strength = settings.strength or (
+        START_STRENGTH if classes else best_strength(features, targets, outputs, settings.seed, network.loss)
+    )
     weight, bias = convex_head(features, targets, outputs, strength, loss=network.loss)
     with torch.no_grad():
         network.head.weight.copy_(weight)
@@ -184,12 +191,12 @@ def start_at_class_means(network: TextEncoder, pooled: torch.Tensor, targets: to
 
 def needs_start(network: TextEncoder) -> bool:
     """Whether a head that is still zero begins at what embeddings of the rows tell."""
-    if getattr(network, "speaks", False):  # its own words are a start
+    if getattr(network, "speaks", False) or network.loss == TOKEN:  # its own words are a start; of tokens there are too many
         return False
-    if network.loss == TOKEN:
-        return False
-    starts = network.head.cosine or network.loss != "cross_entropy" or getattr(network, "pairs", False)
-    return starts and not bool(network.head.weight.any())
+    # a method whose habit is a linear head prepares it by itself
+    asked = network.head.cosine or (bool(network.method) and catalogue.get("methods", network.method).HEAD == "cosine")
+    classes = network.loss == "cross_entropy" and not getattr(network, "pairs", False)
+    return (asked or not classes) and not bool(network.head.weight.any())
 
 
 def best_device() -> torch.device:
