@@ -7,7 +7,7 @@ from dataclasses import fields
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from savile.scheduling import _projects, _stochastic, congestion, negotiate, piggyback
@@ -56,13 +56,14 @@ def test_negotiated_prices_give_a_bound_that_brute_force_confirms(seed: int) -> 
     rng = np.random.default_rng(seed)
     size, length = rng.integers(1, 3, 4).astype(float), rng.integers(1, 3, 4)
     capacity = np.full(6, 3.0)
-    talk = negotiate.negotiate(["a", "a", "b", "b"], size, length, capacity, rounds=40)
-    best = min(
+    totals = [
         sum(starts)
         for starts in itertools.product(range(6), repeat=4)
         if (negotiate.usage(np.array(starts), size, length, 6) <= capacity + 1e-9).all()
-    )
-    assert talk.bound <= best + 1e-6
+    ]
+    assume(totals)  # four that take two units for two slots each fit nowhere together
+    talk = negotiate.negotiate(["a", "a", "b", "b"], size, length, capacity, rounds=40)
+    assert talk.bound <= min(totals) + 1e-6
 
 
 def test_only_prices_and_wishes_cross_the_border() -> None:

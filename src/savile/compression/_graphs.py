@@ -131,6 +131,11 @@ def _of_one_layer(graph: Packed | Padded, network: Any, example: tuple[torch.Ten
     if isinstance(graph, Whole) or len(layers) < 3 or all(one is not layers for one in graph.modules()) or not alike(layers):
         return None
     with first_alone(graph, layers) as first:
+        try:
+            with torch.inference_mode():
+                graph(*example)
+        except (TypeError, ValueError, RuntimeError, IndexError):  # a method that counts on every layer
+            return None
         model = _traced(graph, example)
     if not repeat(model, first, layers):
         return None
