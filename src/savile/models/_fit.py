@@ -27,7 +27,7 @@ from savile.models._team import Team, team
 from savile.models._vectors import VECTOR
 from savile.models._within import within
 
-PROBE_STEPS = 4
+PROBE_STEPS, PROBE_SHARE = 4, 0.05  # steps that are timed, and the share of a budget after which no more are
 OTHER_MASKS = 2**32 + 15  # what each worker's seed of dropout is apart from the last one's
 
 
@@ -163,15 +163,18 @@ class _Loop:
         return most
 
     def _probe(self) -> float:
-        """Seconds a step, from a few steps whose gradients are thrown away."""
+        """Seconds a step, from a few steps whose gradients are thrown away; from one when the budget is small."""
         batches = self._epoch(0)[: PROBE_STEPS + 1]
         self._backward(batches[0], 1)  # the first pass pays for kernel caches
-        started = time.perf_counter()
+        started, timed, spent = time.perf_counter(), 0, 0.0
         for batch in batches[1:] or batches:
             self._backward(batch, 1)
+            timed, spent = timed + 1, time.perf_counter() - started
+            if spent > PROBE_SHARE * self.settings.minutes * 60:
+                break
         self.optimizer.zero_grad(set_to_none=True)
         self.tokens = 0
-        return (time.perf_counter() - started) / max(1, len(batches) - 1) * self.settings.accumulate
+        return spent / timed * self.settings.accumulate
 
     def _train_mode(self) -> None:
         # dropout layers draw their masks even at probability 0, so without dropout the network stays in evaluation mode

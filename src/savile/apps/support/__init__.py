@@ -88,7 +88,7 @@ def gates() -> dict[str, Any]:
 
 
 def recipe(language: str) -> dict[str, Any]:
-    """The whole line on the sample: personal data masked, one minute of training, the bars, what an answer is worth."""
+    """The whole line on the sample: personal data masked, a minute and a half of training, the bars, what an answer is worth."""
     return {
         "name": f"support-{_spoken(language)}",
         "task.kind": task,
@@ -96,7 +96,7 @@ def recipe(language: str) -> dict[str, Any]:
         "app.language": language,
         "data.path": str(sample(language)),
         "data.pii": "mask",
-        "adapt.budget.minutes": 1.0,
+        "adapt.budget.minutes": 1.5,
         "evaluate.value": VALUE,
         **gates(),
     }
