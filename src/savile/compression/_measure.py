@@ -96,7 +96,7 @@ def candidate(model: Model, form: str, engine: str, checked: Checked, limits: Ma
         "flips": proof["flips"],
         "rows": proof["n"],
         "agreement": 1.0 - proof["share"],
-        "moved": parity.moved(checked.trained, answers),
+        "moved": parity.moved(checked.trained, answers, learned=not checked.calib.stop),
         "drop": before - now,
         "size_mb": size_mb(model, form),
     }

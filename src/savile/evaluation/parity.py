@@ -28,6 +28,7 @@ ALLOWED = {"bf16": 0.003, "f16": 0.003, "int8": 0.005, "q8": 0.005}
 CLOSE = 0.05
 MOVED, FAR = 0.05, 0.2  # of a number, in standard deviations of the training rows
 SCALE_SLACK = 0.1
+LEAST = 1e-12  # below which probabilities are alike
 
 Predict = Callable[[Any], Outputs]
 
@@ -93,12 +94,15 @@ def margins(outputs: Outputs) -> np.ndarray:
     return margin
 
 
-def moved(trained: Outputs, served: Outputs) -> float:
+def moved(trained: Outputs, served: Outputs, learned: bool = False) -> float:
     """How far a form moves its answers at most, where 1 is as far as it takes to change one that is not in doubt.
 
     Flips are few, and whether the next thousand rows hold one that is not allowed can hardly be told from them; every row
     tells how far answers move. Both sides are calibrated alike. By label: the most that the best label loses on the second
     best, over `CLOSE`; with any number of labels the most that a probability moves, over half of that; of numbers over `FAR`.
+
+    Of one label, on rows that the model has `learned` from: it is sure of those, so that probabilities hide how far the logits
+    move; counted is what their way would be on an even call, where a gap of logits makes half as much in probability.
     """
     if is_number(trained):
         return float(np.abs(trained.logits - served.logits).max(initial=0.0)) / FAR
@@ -112,7 +116,8 @@ def moved(trained: Outputs, served: Outputs) -> float:
         lead = [_lead(outputs.probabilities.flat, chosen, tokens) for outputs in (trained, served)]
         return float((lead[0] - lead[1]).max(initial=0.0)) / CLOSE
     rows = np.arange(len(trained.choice))
-    lead = [_lead(outputs.probabilities, trained.choice, rows) for outputs in (trained, served)]
+    seen = [np.log(np.maximum(one.probabilities, LEAST)) / 2 if learned else one.probabilities for one in (trained, served)]
+    lead = [_lead(one, trained.choice, rows) for one in seen]
     return float((lead[0] - lead[1]).max(initial=0.0)) / CLOSE
 
 

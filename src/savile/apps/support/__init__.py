@@ -88,7 +88,7 @@ def gates() -> dict[str, Any]:
 
 
 def recipe(language: str) -> dict[str, Any]:
-    """The whole line on the sample: personal data masked, a minute and a half of training, the bars, what an answer is worth."""
+    """The whole line on the sample: personal data masked, 90 s of training, the bars, what an answer is worth."""
     return {
         "name": f"support-{_spoken(language)}",
         "task.kind": task,
