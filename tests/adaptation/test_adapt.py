@@ -4,6 +4,7 @@ from collections import Counter
 
 import numpy as np
 import pytest
+import torch
 from easy_data import dataset
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,7 +14,7 @@ from savile.base.errors import InputError, UnknownNameError
 from savile.base.events import listening
 from savile.base.store import Store
 from savile.data import govern
-from savile.models import Predictor, _seen, _source
+from savile.models import Predictor, _seen, _source, encoder
 from savile.models._network import TextEncoder
 from savile.models._rows import embed
 
@@ -70,20 +71,29 @@ def test_auto_may_honestly_keep_linear(tiny, monkeypatch):
     assert (model.method or model.family) == max(scores, key=scores.get)
 
 
-def test_small_data_is_answered_out_of_fold_and_learned_whole(tiny, monkeypatch):
-    learned = []
+@pytest.mark.parametrize(("method", "last"), [("lora", [50]), ("full", [])])
+def test_small_data_is_answered_out_of_fold_and_learned_whole(tiny, monkeypatch, method, last):
+    learned, weights = [], []
     fit = _learners.LoopLearner.fit
 
     def noted(self, rows, *rest):
         learned.append(list(rows.inputs))
-        return fit(self, rows, *rest)
+        network, notes = fit(self, rows, *rest)
+        weights.append({name: p.detach().clone() for name, p in network.trainable()})
+        return network, notes
 
     monkeypatch.setattr(_learners.LoopLearner, "fit", noted)
     data = dataset(50)
-    model = adapt(data, tiny, "full", settings=QUICK)
+    model = adapt(data, tiny, method, settings=QUICK)
     rows = data.texts("train")
-    assert [len(part) for part in learned] == [40, 40, 40, 40, 40, 50]
-    assert learned[-1] == rows
+    assert [len(part) for part in learned] == [40, 40, 40, 40, 40, *last]
+    kept = dict(encoder.load(model).trainable())
+    if last:
+        assert learned[-1] == rows
+    else:  # the mean of five models, each row in four of them
+        assert model.facts["folds_joined"] == 5
+        assert all(torch.allclose(p, sum(one[name] for one in weights) / 5, atol=1e-6) for name, p in kept.items())
+        assert not all(torch.allclose(p, weights[0][name], atol=1e-4) for name, p in kept.items())
     folds = [Counter(rows) - Counter(part) for part in learned[:5]]  # what each of the five had not seen
     assert sum(folds, Counter()) == Counter(rows)
     assert model.facts["valid"]["rows"] == 50
@@ -134,7 +144,7 @@ def test_frozen_layers_pass_small_data_once(tiny, monkeypatch, tmp_path, setting
     monkeypatch.setattr(_learners.LoopLearner, "look", lambda *_: None)
     monkeypatch.setenv("SAVILE_HOME", str(tmp_path / "other"))
     again = adapt(data, tiny, "full", settings=QUICK | settings)
-    assert len(passed) == 6
+    assert len(passed) == 5
     assert once.facts["steps"] == again.facts["steps"]
     assert once.facts["valid"]["log_loss"] == pytest.approx(again.facts["valid"]["log_loss"], rel=0.02)
     answers = [Predictor(model, "torch")(data.texts("test")).logits for model in (once, again)]
@@ -232,7 +242,7 @@ def test_small_data_goes_on_fold_by_fold_after_a_stop(tiny, monkeypatch, tmp_pat
             adapt(data, tiny, "full", minutes=minutes, settings=settings)
     with listening(stop_at(10_000)):
         resumed = adapt(data, tiny, "full", minutes=minutes, settings=settings)
-    assert len(steps) <= 6 * whole.facts["steps"] + 2  # a step is lost at each stop, and no more
+    assert len(steps) <= whole.facts["steps"] + 2  # a step is lost at each stop, and no more
     for name, path in whole.forms["torch"].items():
         assert path.read_bytes() == resumed.forms["torch"][name].read_bytes()
     assert resumed.calibrations == whole.calibrations
@@ -246,7 +256,7 @@ def test_one_probe_settles_the_steps_of_every_fold(tiny):
     with listening(lambda event: said.append(event.facts.get("text", ""))):
         model = adapt(dataset(50), tiny, "full", minutes=1e-5, settings=QUICK)
     assert sum("fit the budget" in text for text in said) == 1
-    assert model.facts["steps"] == 1
+    assert model.facts["steps"] == 5  # one a fold
 
 
 def test_label_names_become_rows_when_they_are_words():

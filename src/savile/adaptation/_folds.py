@@ -1,15 +1,18 @@
-"""Small data: folds instead of validation and calibration parts, and the names of the labels as rows of their own."""
+"""Small data: folds instead of validation and calibration parts, their models as one, names of labels as rows of their own."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
-from savile.base import answers
+from savile.base import answers, outputs
 from savile.base.records import Dataset
 
 FOLDS = 5
+Answered = tuple[Any, Any, dict[str, Any]]  # logits of the rows of a fold, what answered them, and notes
+LOGITS, WEIGHT = "logits", "weight/"  # what names of tensors of a fold begin with
 
 
 def few(data: Dataset) -> bool:
@@ -48,6 +51,48 @@ def assign(targets: np.ndarray, together: np.ndarray, seed: int) -> np.ndarray:
     number = np.empty(len(targets), dtype=np.int64)
     number[order] = (place % max(2, min(FOLDS, len(first))))[unit]
     return number
+
+
+def packed(logits: Any, network: Any = None) -> dict[str, Any]:
+    """The tensors of a fold that outlast a kill: its answers and, of a network, the weights that learned."""
+    import torch
+
+    tensors = {f"{LOGITS}{name}": torch.from_numpy(array) for name, array in outputs.arrays(logits).items()}
+    learned = {} if network is None else {f"{WEIGHT}{name}": p.detach() for name, p in network.trainable()}
+    return tensors | learned
+
+
+def logits(tensors: Mapping[str, Any]) -> Any:
+    """The answers among the tensors of a fold."""
+    return outputs.of_arrays({k.removeprefix(LOGITS): one.numpy() for k, one in tensors.items() if k.startswith(LOGITS)})
+
+
+class Joined:
+    """Models of folds, which become one: the mean of their weights."""
+
+    def __init__(self) -> None:
+        self.sums: dict[str, Any] = {}
+        self.notes: list[dict[str, Any]] = []
+
+    def add(self, tensors: Mapping[str, Any], notes: dict[str, Any]) -> None:
+        """One more, as it was `packed`, and its notes."""
+        weights = {name.removeprefix(WEIGHT): one for name, one in tensors.items() if name.startswith(WEIGHT)}
+        self.sums = {name: one.double() + self.sums.get(name, 0.0) for name, one in weights.items()}
+        self.notes.append(notes)
+
+    def into(self, network: Any) -> dict[str, Any]:
+        """Leave the mean in a network with the same start; notes of all."""
+        import torch
+
+        with torch.no_grad():
+            for name, p in network.trainable():
+                p.copy_(self.sums[name] / len(self.notes))
+        network.eval()
+        summed = {name: sum(one[name] for one in self.notes) for name in ("steps", "tokens")}
+        seconds = round(sum(one["fit_seconds"] for one in self.notes), 2)
+        memory = max(one["memory_mb"] for one in self.notes)
+        more = {"fit_seconds": seconds, "memory_mb": memory, "folds_joined": len(self.notes)}
+        return {**self.notes[-1], **summed, **more}
 
 
 def with_label_names(texts: Sequence[str], targets: np.ndarray, labels: Sequence[str]) -> tuple[list[str], np.ndarray]:

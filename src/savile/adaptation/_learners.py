@@ -13,7 +13,7 @@ import numpy as np
 from savile.adaptation import _folds
 from savile.adaptation._documents import known_facts
 from savile.adaptation._library import settled
-from savile.base import answers, catalogue, events, machine, outputs
+from savile.base import answers, catalogue, events, machine
 from savile.base.contracts import HeadSpec, Inputs, Rows
 from savile.base.errors import InputError, UnknownNameError
 from savile.base.records import Dataset, canonical, digest
@@ -60,6 +60,10 @@ class Learner(Protocol):
     seed: int
     parents: tuple[str, ...]
 
+    @property
+    def joins(self) -> bool:
+        """Whether the models of the folds become the one that is kept, which then takes no fit of its own."""
+
     def identity(self) -> dict[str, Any]:
         """Everything the result depends on beside the data."""
 
@@ -69,8 +73,11 @@ class Learner(Protocol):
     def fit(self, rows: Rows, checkpoint: Path) -> tuple[Any, dict[str, Any]]:
         """The fitted answerer, and notes; a killed run is gone on from at `checkpoint`."""
 
-    def kept(self, folder: Path, answers: Callable[[], Any]) -> Any:
-        """The logits that `answers` gives, or those it gave a run that was killed since."""
+    def kept(self, folder: Path, answered: Callable[[], _folds.Answered]) -> Any:
+        """The logits of a fold that `answered` gives, or those it gave a run that was killed since."""
+
+    def last(self, rows: Rows, checkpoint: Path) -> tuple[Any, dict[str, Any]]:
+        """The answerer that is kept when all folds are answered, and notes."""
 
     def pace(self, answerer: Any, inputs: Inputs) -> dict[str, float]:
         """How long answering takes, of a network."""
@@ -118,6 +125,7 @@ class OwnLearner:
 
     base = base_digest = method = ""
     parents: tuple[str, ...] = ()
+    joins = False
 
     def __init__(self, data: Dataset, recipe: Recipe, family: str) -> None:
         self.plugin = catalogue.get("families", family)
@@ -163,9 +171,13 @@ class OwnLearner:
         """Nothing: it is quick."""
         return {}
 
-    def kept(self, folder: Path, answers: Callable[[], Any]) -> Any:
-        """The logits that `answers` gives: quicker found again than kept."""
-        return answers()
+    def kept(self, folder: Path, answered: Callable[[], _folds.Answered]) -> Any:
+        """The logits of a fold: quicker found again than kept."""
+        return answered()[0]
+
+    def last(self, rows: Rows, checkpoint: Path) -> tuple[Any, dict[str, Any]]:
+        """Fitted on all rows."""
+        return self.fit(rows, checkpoint)
 
     def predict(self, answerer: Any, inputs: Inputs) -> Any:
         """Logits of some rows."""
@@ -211,6 +223,7 @@ class LoopLearner:
         self.method_settings = asdict(method.Settings(**chosen["method"]))
         self.fit_settings = FitSettings(**{**habits, "seed": recipe.seed, **chosen["fit"]})
         self.most: dict[str, Any] = {}  # what the first probe says the budget allows
+        self.folds = _folds.Joined()
 
     def identity(self) -> dict[str, Any]:
         """Everything the result depends on beside the data."""
@@ -311,20 +324,34 @@ class LoopLearner:
             return None
         return method.search(train, method.Settings(**self.method_settings), self.network, self.seed)
 
-    def kept(self, folder: Path, answers: Callable[[], Any]) -> Any:
-        """The logits that `answers` gives, or those it gave a run that was killed since."""
-        import torch
+    @property
+    def joins(self) -> bool:
+        """Whether the mean of the folds' models is kept: of a method whose runs end in one basin, on few rows."""
+        mean = getattr(catalogue.get("methods", self.method), "MEAN", False) and getattr(self.plugin, "SOFT", False)
+        return self.few and mean and self.head.loss not in (TOKEN, VECTOR)
 
+    def kept(self, folder: Path, answered: Callable[[], _folds.Answered]) -> Any:
+        """The logits of a fold that `answered` gives, or those it gave a run that was killed since."""
         from savile.models import _checkpoint
 
         found = _checkpoint.newest(folder)
-        if found is not None:
-            self.most = {name: found[1][name] for name in MOST}
-            return outputs.of_arrays({name.removeprefix("logits"): tensor.numpy() for name, tensor in found[0].items()})
-        logits = answers()
-        tensors = {f"logits{name}": torch.from_numpy(array) for name, array in outputs.arrays(logits).items()}
-        _checkpoint.save(folder, 0, tensors, {**dict.fromkeys(MOST, 0), **self.most})
-        return logits
+        if found is None:
+            logits, network, notes = answered()
+            tensors = _folds.packed(logits, network if self.joins else None)
+            _checkpoint.save(folder, 0, tensors, {**dict.fromkeys(MOST, 0), **self.most, "notes": notes})
+        else:
+            tensors, state = found
+            notes, self.most = state["notes"], {name: state[name] for name in MOST}
+        if self.joins:
+            self.folds.add(tensors, notes)
+        return _folds.logits(tensors)
+
+    def last(self, rows: Rows, checkpoint: Path) -> tuple[Any, dict[str, Any]]:
+        """The mean of the folds' models, or one of all rows."""
+        if not self.joins:
+            return self.fit(rows, checkpoint)
+        network = self.network()
+        return network, self.folds.into(network)
 
     def predict(self, answerer: Any, inputs: Inputs) -> Any:
         """Logits of some rows."""

@@ -187,7 +187,7 @@ class _Loop:
             seconds = self._folds(rows["train"], minutes)
         else:
             seconds = self._fit(rows["train"], rows["valid"], minutes) + (rows["valid"] + rows["calib"]) * rates.answer
-        fits = (_folds.FOLDS + 1 if on.few else 1) * self.candidate.fit_settings.runs
+        fits = (_folds.FOLDS + (not self.candidate.joins) if on.few else 1) * self.candidate.fit_settings.runs
         return Cost(
             name=self.candidate.name,
             loop=True,
@@ -210,8 +210,9 @@ class _Loop:
         source = rates.answer if alone else rates.source
         once = self.candidate.sees_once and (minutes is None or most_rows(minutes, source, alone) >= rows)
         looking = self.load + rows * source if once else 0.0
-        share = None if minutes is None else (minutes - looking / 60) / (folds + 1)
-        fits = folds * self._fit(rows * (1 - 1 / folds), 0, share, once) + self._fit(rows, 0, share, once)
+        last = not self.candidate.joins
+        share = None if minutes is None else (minutes - looking / 60) / (folds + last)
+        fits = folds * self._fit(rows * (1 - 1 / folds), 0, share, once) + last * self._fit(rows, 0, share, once)
         return looking + fits + (0.0 if once and alone else rows * rates.answer)
 
     def _fit(self, rows: float, valid: float, minutes: float | None, seen: bool = False) -> float:

@@ -55,7 +55,7 @@ class StageLearner(LoopLearner):
         earlier: the model to go on from.
     """
 
-    sees_once = False  # every fold goes on from the earlier network
+    sees_once = joins = False  # every fold goes on from the earlier network, and so does the last
 
     def __init__(self, data: Dataset, recipe: Recipe, earlier: Model) -> None:
         self.earlier, self.stages = earlier, tuple(data.settings["stages"])

@@ -26,6 +26,7 @@ class Settings:
 
 
 HEAD: Literal["cosine", "linear"] = "cosine"
+MEAN = True  # models of several folds end in one basin, where the mean of their weights is better than any (`models._soup`)
 FIT: dict[str, Any] = {"learning_rate": 4e-4, "epochs": 3.0}
 FIT_SMALL: dict[str, Any] = {"learning_rate": 3e-4, "epochs": 4.0, "batch_rows": 32, "least_steps": 96}
 
