@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from savile.adaptation import _folds
 from savile.adaptation._learners import LoopLearner, Recipe
 from savile.base import answers, catalogue, events
 from savile.base.contracts import Rows
@@ -35,6 +36,8 @@ class EnsembleLearner(LoopLearner):
     Raises:
         InputError: the task has not one label a row, or there are too few or too many networks.
     """
+
+    joins = False  # what is kept has been taught by several already
 
     def __init__(self, data: Dataset, recipe: Recipe, family: str) -> None:
         own: Mapping[str, Any] = {name: recipe.settings[name] for name in NAMES if name in recipe.settings}
@@ -72,13 +75,13 @@ class EnsembleLearner(LoopLearner):
             inside, outside = np.flatnonzero(place != member), np.flatnonzero(place == member)
             self.fit_settings = replace(settings, seed=seed + 1 + member)
 
-            def answered(inside: np.ndarray = inside, outside: np.ndarray = outside, member: int = member) -> Any:
+            def answered(inside: np.ndarray = inside, outside: np.ndarray = outside, member: int = member) -> _folds.Answered:
                 stages = None if rows.stages is None else rows.stages[inside]
                 some = Rows(
                     answers.take(rows.inputs, inside), rows.targets[inside], rows.labels, None, rows.minutes, rows.seed, stages
                 )
-                network, _ = LoopLearner.fit(self, some, checkpoint / f"member-{member}")
-                return self.plugin.predict(network, answers.take(rows.inputs, outside))
+                network, notes = LoopLearner.fit(self, some, checkpoint / f"member-{member}")
+                return self.plugin.predict(network, answers.take(rows.inputs, outside)), network, notes
 
             said[outside] = decode(self.kept(checkpoint / f"said-{member}", answered))
         self.fit_settings = settings
