@@ -37,7 +37,7 @@ test: $(INSTALLED)
 
 # two at a time: the documentation takes as long as all the rest
 check: $(INSTALLED)
-	$(MAKE) --no-print-directory --output-sync -j2 docs types style
+	$(MAKE) --no-print-directory -j2 docs types style
 
 types: $(INSTALLED)
 	$(BIN)/mypy

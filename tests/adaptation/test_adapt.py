@@ -100,6 +100,11 @@ def test_small_data_is_answered_out_of_fold_and_learned_whole(tiny, monkeypatch,
     assert model.facts["chosen_on"] == "out-of-fold answers to the training rows"
 
 
+def test_models_of_half_the_rows_join_nothing(tiny):
+    model = adapt(dataset(60, groups=3), tiny, "full", settings=QUICK)  # three folds: each model saw two thirds
+    assert "folds_joined" not in model.facts
+
+
 @pytest.mark.parametrize("minutes", [None, 10.0])
 def test_a_trunk_that_learns_nothing_reads_small_data_once(tiny, monkeypatch, tmp_path, minutes):
     read = []

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from savile.base.records import Outputs
 from savile.evaluation import parity as proof
 from savile.evaluation.parity import parity
 
@@ -155,6 +156,25 @@ def test_what_changes_a_clear_answer_has_moved_that_far(outputs_of, seed, noise)
         assert proof.moved(trained, served, learned=True) >= 1.0
 
 
+def any_labels(logits):
+    """Answers with any number of labels, given where a probability is over one half."""
+    probabilities = 1 / (1 + np.exp(-logits))
+    return Outputs(logits.astype(np.float32), probabilities, logits > 0, probabilities.max(axis=1), np.zeros(len(logits), bool))
+
+
+@given(st.integers(0, 10_000), st.floats(0.0, 3.0))
+@settings(deadline=None)
+def test_what_changes_a_clear_label_of_several_has_moved_that_far(seed, noise):
+    rng = np.random.default_rng(seed)
+    logits = rng.normal(size=(100, 3))
+    trained, served = any_labels(logits), any_labels(logits + noise * rng.normal(size=logits.shape))
+    found = parity({"onnx-int8": lambda _: served}, range(100), lambda _: trained)["onnx-int8"]
+    assert proof.moved(trained, trained, learned=True) == 0.0
+    if found["wide_flips"]:
+        assert proof.moved(trained, served) >= 1.0
+        assert proof.moved(trained, served, learned=True) >= 1.0
+
+
 def test_a_form_may_have_moved_far_before_it_changes_a_clear_answer(outputs_of):
     logits = np.log([[0.8, 0.2], [0.54, 0.46]])
     served = np.log([[0.7, 0.3], [0.54, 0.46]])
@@ -167,3 +187,6 @@ def test_rows_that_are_known_by_heart_hide_no_way_of_the_logits(outputs_of):
     trained, served = np.array([[9.0, 0.0]]), np.array([[8.5, 0.0]])
     assert proof.moved(outputs_of(trained), outputs_of(served)) < 0.01
     assert proof.moved(outputs_of(trained), outputs_of(served), learned=True) == pytest.approx(0.5 / 2 / proof.CLOSE)
+    trained, served = any_labels(trained), any_labels(served)
+    assert proof.moved(trained, served) < 0.01
+    assert proof.moved(trained, served, learned=True) == pytest.approx(0.5 / 4 / (proof.CLOSE / 2))

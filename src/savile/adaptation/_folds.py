@@ -71,23 +71,18 @@ class Joined:
     """Models of folds, which become one: the mean of their weights."""
 
     def __init__(self) -> None:
-        self.sums: dict[str, Any] = {}
-        self.notes: list[dict[str, Any]] = []
+        from savile.models._soup import Mean
+
+        self.mean, self.notes = Mean(), list[dict[str, Any]]()
 
     def add(self, tensors: Mapping[str, Any], notes: dict[str, Any]) -> None:
         """One more, as it was `packed`, and its notes."""
-        weights = {name.removeprefix(WEIGHT): one for name, one in tensors.items() if name.startswith(WEIGHT)}
-        self.sums = {name: one.double() + self.sums.get(name, 0.0) for name, one in weights.items()}
+        self.mean.add({name.removeprefix(WEIGHT): one for name, one in tensors.items() if name.startswith(WEIGHT)})
         self.notes.append(notes)
 
     def into(self, network: Any) -> dict[str, Any]:
         """Leave the mean in a network with the same start; notes of all."""
-        import torch
-
-        with torch.no_grad():
-            for name, p in network.trainable():
-                p.copy_(self.sums[name] / len(self.notes))
-        network.eval()
+        self.mean.into(network)
         summed = {name: sum(one[name] for one in self.notes) for name in ("steps", "tokens")}
         seconds = round(sum(one["fit_seconds"] for one in self.notes), 2)
         memory = max(one["memory_mb"] for one in self.notes)

@@ -60,9 +60,8 @@ class Learner(Protocol):
     seed: int
     parents: tuple[str, ...]
 
-    @property
-    def joins(self) -> bool:
-        """Whether the models of the folds become the one that is kept, which then takes no fit of its own."""
+    def joins(self, folds: int) -> bool:
+        """Whether the models of so many folds become the one that is kept, which then takes no fit of its own."""
 
     def identity(self) -> dict[str, Any]:
         """Everything the result depends on beside the data."""
@@ -73,11 +72,11 @@ class Learner(Protocol):
     def fit(self, rows: Rows, checkpoint: Path) -> tuple[Any, dict[str, Any]]:
         """The fitted answerer, and notes; a killed run is gone on from at `checkpoint`."""
 
-    def kept(self, folder: Path, answered: Callable[[], _folds.Answered]) -> Any:
-        """The logits of a fold that `answered` gives, or those it gave a run that was killed since."""
+    def kept(self, folder: Path, answered: Callable[[], _folds.Answered], joins: bool = False) -> Any:
+        """The logits of a fold that `answered` gives, or those it gave a run that was killed since; what gave them `joins`."""
 
-    def last(self, rows: Rows, checkpoint: Path) -> tuple[Any, dict[str, Any]]:
-        """The answerer that is kept when all folds are answered, and notes."""
+    def last(self, rows: Rows, checkpoint: Path, joins: bool) -> tuple[Any, dict[str, Any]]:
+        """The answerer that is kept when all folds are answered, and notes; whether it is their models, joined."""
 
     def pace(self, answerer: Any, inputs: Inputs) -> dict[str, float]:
         """How long answering takes, of a network."""
@@ -125,7 +124,6 @@ class OwnLearner:
 
     base = base_digest = method = ""
     parents: tuple[str, ...] = ()
-    joins = False
 
     def __init__(self, data: Dataset, recipe: Recipe, family: str) -> None:
         self.plugin = catalogue.get("families", family)
@@ -171,11 +169,15 @@ class OwnLearner:
         """Nothing: it is quick."""
         return {}
 
-    def kept(self, folder: Path, answered: Callable[[], _folds.Answered]) -> Any:
+    def joins(self, folds: int) -> bool:
+        """No: one is fitted on all rows."""
+        return False
+
+    def kept(self, folder: Path, answered: Callable[[], _folds.Answered], joins: bool = False) -> Any:
         """The logits of a fold: quicker found again than kept."""
         return answered()[0]
 
-    def last(self, rows: Rows, checkpoint: Path) -> tuple[Any, dict[str, Any]]:
+    def last(self, rows: Rows, checkpoint: Path, joins: bool) -> tuple[Any, dict[str, Any]]:
         """Fitted on all rows."""
         return self.fit(rows, checkpoint)
 
@@ -324,31 +326,30 @@ class LoopLearner:
             return None
         return method.search(train, method.Settings(**self.method_settings), self.network, self.seed)
 
-    @property
-    def joins(self) -> bool:
-        """Whether the mean of the folds' models is kept: of a method whose runs end in one basin, on few rows."""
+    def joins(self, folds: int) -> bool:
+        """Whether the mean of the folds' models is kept: of a method whose runs end in one basin, each on most of the rows."""
         mean = getattr(catalogue.get("methods", self.method), "MEAN", False) and getattr(self.plugin, "SOFT", False)
-        return self.few and mean and self.head.loss not in (TOKEN, VECTOR)
+        return mean and folds == _folds.FOLDS and self.head.loss not in (TOKEN, VECTOR)
 
-    def kept(self, folder: Path, answered: Callable[[], _folds.Answered]) -> Any:
-        """The logits of a fold that `answered` gives, or those it gave a run that was killed since."""
+    def kept(self, folder: Path, answered: Callable[[], _folds.Answered], joins: bool = False) -> Any:
+        """The logits of a fold that `answered` gives, or those it gave a run that was killed since; what gave them `joins`."""
         from savile.models import _checkpoint
 
         found = _checkpoint.newest(folder)
         if found is None:
             logits, network, notes = answered()
-            tensors = _folds.packed(logits, network if self.joins else None)
+            tensors = _folds.packed(logits, network if joins else None)
             _checkpoint.save(folder, 0, tensors, {**dict.fromkeys(MOST, 0), **self.most, "notes": notes})
         else:
             tensors, state = found
             notes, self.most = state["notes"], {name: state[name] for name in MOST}
-        if self.joins:
+        if joins:
             self.folds.add(tensors, notes)
         return _folds.logits(tensors)
 
-    def last(self, rows: Rows, checkpoint: Path) -> tuple[Any, dict[str, Any]]:
+    def last(self, rows: Rows, checkpoint: Path, joins: bool) -> tuple[Any, dict[str, Any]]:
         """The mean of the folds' models, or one of all rows."""
-        if not self.joins:
+        if not joins:
             return self.fit(rows, checkpoint)
         network = self.network()
         return network, self.folds.into(network)

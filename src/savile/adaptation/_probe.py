@@ -32,7 +32,6 @@ HELD = 400  # rows that judge those two fits
 USUAL_FALL, LEAST_WRONG = 0.2, 0.005  # of errors with rows, as a power, and the share of errors that is as good as none
 WRITTEN = 50e6  # bytes a second that are made into files, digested and fsynced
 COPIES = 3.0  # times what is stored that is in memory while it is made
-PROBED = 5  # steps the training loop itself spends to learn what a step takes
 
 
 @dataclass(frozen=True)
@@ -187,7 +186,7 @@ class _Loop:
             seconds = self._folds(rows["train"], minutes)
         else:
             seconds = self._fit(rows["train"], rows["valid"], minutes) + (rows["valid"] + rows["calib"]) * rates.answer
-        fits = (_folds.FOLDS + (not self.candidate.joins) if on.few else 1) * self.candidate.fit_settings.runs
+        fits = (_folds.FOLDS + (not self.candidate.joins(_folds.FOLDS)) if on.few else 1) * self.candidate.fit_settings.runs
         return Cost(
             name=self.candidate.name,
             loop=True,
@@ -210,13 +209,19 @@ class _Loop:
         source = rates.answer if alone else rates.source
         once = self.candidate.sees_once and (minutes is None or most_rows(minutes, source, alone) >= rows)
         looking = self.load + rows * source if once else 0.0
-        last = not self.candidate.joins
+        last = not self.candidate.joins(folds)
         share = None if minutes is None else (minutes - looking / 60) / (folds + last)
-        fits = folds * self._fit(rows * (1 - 1 / folds), 0, share, once) + last * self._fit(rows, 0, share, once)
+        fits = self._fit(rows * (1 - 1 / folds), 0, share, once)
+        fits += (folds - 1) * self._fit(rows * (1 - 1 / folds), 0, share, once, probes=False)
+        fits += last * self._fit(rows, 0, share, once, probes=False)
         return looking + fits + (0.0 if once and alone else rows * rates.answer)
 
-    def _fit(self, rows: float, valid: float, minutes: float | None, seen: bool = False) -> float:
-        """Seconds of one call of the training loop; of rows whose way through frozen layers is `seen`."""
+    def _fit(self, rows: float, valid: float, minutes: float | None, seen: bool = False, probes: bool = True) -> float:
+        """Seconds of one call of the training loop; of rows whose way through frozen layers is `seen`.
+
+        The first call `probes` what a step takes; those that follow take as many steps.
+        """
+        from savile.models._fit import PROBE_SHARE, PROBE_STEPS
         from savile.models._probe import solving
         from savile.models._within import most_rows
 
@@ -231,11 +236,13 @@ class _Loop:
         epoch = math.ceil(rows * rates.steps_a_row / settings.accumulate)
         steps = settings.steps or max(1, settings.least_steps, round(settings.epochs * epoch))
         training = steps * rates.step * settings.accumulate
+        probing = 0.0
         if minutes is not None:
-            spent = ready + PROBED * rates.step
-            training = spent - ready + min(training, max(rates.step, minutes * 60 - spent))
+            timed = min(PROBE_STEPS, math.ceil(PROBE_SHARE * minutes * 60 / rates.step))
+            probing = (1 + timed) * rates.step
+            training = min(training, max(rates.step, minutes * 60 - ready - probing))
         judging = settings.evaluations * valid * rates.judge if valid else 0.0
-        return self.load + settings.runs * (ready + training + judging)
+        return self.load + settings.runs * (ready + training + judging) + probes * probing
 
 
 class _Own:

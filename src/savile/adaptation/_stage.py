@@ -55,7 +55,7 @@ class StageLearner(LoopLearner):
         earlier: the model to go on from.
     """
 
-    sees_once = joins = False  # every fold goes on from the earlier network, and so does the last
+    sees_once = False  # every fold goes on from the earlier network, and so does the last
 
     def __init__(self, data: Dataset, recipe: Recipe, earlier: Model) -> None:
         self.earlier, self.stages = earlier, tuple(data.settings["stages"])
@@ -69,6 +69,10 @@ class StageLearner(LoopLearner):
         if not {"steps", "least_steps"} & set(rest):
             self.fit_settings = replace(self.fit_settings, least_steps=LEAST_STEPS)
         self.name, self.parents = f"{self.method}, {self.keep}", (earlier.ref,)
+
+    def joins(self, folds: int) -> bool:
+        """No: the last goes on from the earlier network, too."""
+        return False
 
     def identity(self) -> dict[str, Any]:
         """Everything the result depends on beside the data."""

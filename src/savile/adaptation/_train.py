@@ -156,7 +156,8 @@ def _fit_few(parts: Parts, candidate: Learner, minutes: float | None, root: Path
     judged_folds = 1 if beside else folds
     clock, held = time.perf_counter(), []
     candidate.look(inputs, minutes, root)
-    fits = judged_folds + (not candidate.joins)
+    joins = candidate.joins(folds)
+    fits = judged_folds + (not joins)
     share = None if minutes is None else (minutes - (time.perf_counter() - clock) / 60) / fits
     for fold in range(judged_folds):
         inside, outside = np.flatnonzero(number != fold), np.flatnonzero((number == fold) & real)
@@ -166,8 +167,8 @@ def _fit_few(parts: Parts, candidate: Learner, minutes: float | None, root: Path
             answerer, notes = candidate.fit(parts.rows("train", inside, share), root / f"fold-{fold}")
             return candidate.predict(answerer, answers.take(inputs, outside)), answerer, notes
 
-        held.append(candidate.kept(root / f"answers-{fold}", answered))
-    answerer, notes = candidate.last(parts.rows("train", minutes=share), root / "all")
+        held.append(candidate.kept(root / f"answers-{fold}", answered, joins))
+    answerer, notes = candidate.last(parts.rows("train", minutes=share), root / "all", joins)
     if beside:
         held_out = Held(held[0], gold[(number == 0) & real])
         return answerer, held_out, held_out, {**notes, "chosen_on": "answers to a fifth of the training rows"}

@@ -26,11 +26,11 @@ def alike(layers: Sequence[nn.Module]) -> bool:
 
 
 def _make(layer: nn.Module) -> list[Any]:
-    shapes: list[Any] = [(name, tensor.shape) for name, tensor in layer.state_dict().items()]
+    make: list[Any] = [(name, tensor.shape) for name, tensor in layer.state_dict().items()]
     for name, module in layer.named_modules():
         said = {key: value for key, value in vars(module).items() if isinstance(value, PLAIN) and key not in OWN_NUMBER}
-        shapes.append((name, type(module), said))
-    return shapes
+        make.append((name, type(module), said))
+    return make
 
 
 @contextmanager

@@ -41,6 +41,11 @@ class Checked:
     trained: Outputs
     speed: Sequence[str]
 
+    @property
+    def learned(self) -> bool:
+        """Whether the model has learned from all of them."""
+        return not self.calib.stop
+
     @classmethod
     def of(cls, model: Model, data: Dataset, form: str) -> Checked:
         """The rows of a data set, answered once by the trained form; the test part is not read."""
@@ -96,7 +101,7 @@ def candidate(model: Model, form: str, engine: str, checked: Checked, limits: Ma
         "flips": proof["flips"],
         "rows": proof["n"],
         "agreement": 1.0 - proof["share"],
-        "moved": parity.moved(checked.trained, answers, learned=not checked.calib.stop),
+        "moved": parity.moved(checked.trained, answers, checked.learned),
         "drop": before - now,
         "size_mb": size_mb(model, form),
     }

@@ -101,24 +101,27 @@ def moved(trained: Outputs, served: Outputs, learned: bool = False) -> float:
     tells how far answers move. Both sides are calibrated alike. By label: the most that the best label loses on the second
     best, over `CLOSE`; with any number of labels the most that a probability moves, over half of that; of numbers over `FAR`.
 
-    Of one label, on rows that the model has `learned` from: it is sure of those, so that probabilities hide how far the logits
-    move; counted is what their way would be on an even call, where a gap of logits makes half as much in probability.
+    On rows that the model has `learned` from it is sure, so that probabilities hide how far the logits move; counted is what
+    their way would be on an even call: a gap of logits makes half as much there between two labels, and a quarter for a label
+    alone.
     """
     if is_number(trained):
         return float(np.abs(trained.logits - served.logits).max(initial=0.0)) / FAR
     if is_vector(trained):
         return float(_apart(trained, served).max(initial=0.0)) / FAR
     if trained.choice.ndim == 2:
-        return float(np.abs(trained.probabilities - served.probabilities).max(initial=0.0)) / (CLOSE / 2)
-    if isinstance(trained.probabilities, Tokens):
-        chosen = trained.probabilities.flat.argmax(axis=1)
-        tokens = np.arange(len(chosen))
-        lead = [_lead(outputs.probabilities.flat, chosen, tokens) for outputs in (trained, served)]
-        return float((lead[0] - lead[1]).max(initial=0.0)) / CLOSE
-    rows = np.arange(len(trained.choice))
-    seen = [np.log(np.maximum(one.probabilities, LEAST)) / 2 if learned else one.probabilities for one in (trained, served)]
-    lead = [_lead(one, trained.choice, rows) for one in seen]
-    return float((lead[0] - lead[1]).max(initial=0.0)) / CLOSE
+        alone = [_logs(one.probabilities) - _logs(1 - one.probabilities) for one in (trained, served)]
+        before, now = (one / 4 for one in alone) if learned else (trained.probabilities, served.probabilities)
+        return float(np.abs(before - now).max(initial=0.0)) / (CLOSE / 2)
+    tokens = isinstance(trained.probabilities, Tokens)
+    before, now = (one.probabilities.flat if tokens else one.probabilities for one in (trained, served))
+    chosen = before.argmax(axis=1) if tokens else trained.choice
+    before, now = (_logs(one) / 2 if learned else one for one in (before, now))
+    return float((_lead(before, chosen) - _lead(now, chosen)).max(initial=0.0)) / CLOSE
+
+
+def _logs(probabilities: np.ndarray) -> np.ndarray:
+    return np.asarray(np.log(np.maximum(probabilities, LEAST)))
 
 
 def _least_margins(probabilities: Tokens) -> np.ndarray:
@@ -129,9 +132,9 @@ def _least_margins(probabilities: Tokens) -> np.ndarray:
     return found
 
 
-def _lead(probabilities: np.ndarray, choice: np.ndarray, rows: np.ndarray) -> np.ndarray:
+def _lead(probabilities: np.ndarray, choice: np.ndarray) -> np.ndarray:
     """Probability of the chosen label minus the highest of the others, (n,)."""
-    others = probabilities.copy()
+    others, rows = probabilities.copy(), np.arange(len(choice))
     others[rows, choice] = -np.inf
     lead: np.ndarray = probabilities[rows, choice] - others.max(axis=1)
     return lead

@@ -163,18 +163,24 @@ class _Loop:
         return most
 
     def _probe(self) -> float:
-        """Seconds a step, from a few steps whose gradients are thrown away; from one when the budget is small."""
+        """Seconds a step of the usual size, from a few whose gradients are thrown away; from one when the budget is small."""
         batches = self._epoch(0)[: PROBE_STEPS + 1]
         self._backward(batches[0], 1)  # the first pass pays for kernel caches
-        started, timed, spent = time.perf_counter(), 0, 0.0
+        started, timed, spent = time.perf_counter(), list[int](), 0.0
         for batch in batches[1:] or batches:
             self._backward(batch, 1)
-            timed, spent = timed + 1, time.perf_counter() - started
+            timed.append(self._padded(batch))
+            spent = time.perf_counter() - started
             if spent > PROBE_SHARE * self.settings.minutes * 60:
                 break
         self.optimizer.zero_grad(set_to_none=True)
         self.tokens = 0
-        return spent / timed * self.settings.accumulate
+        usual = np.mean([self._padded(batch) for batch in self._epoch(0)])
+        return spent * float(usual) / sum(timed) * self.settings.accumulate
+
+    def _padded(self, batch: np.ndarray) -> int:
+        """Tokens that a batch takes time for."""
+        return len(batch) * int(self.rows.tokens.lengths[batch].max())
 
     def _train_mode(self) -> None:
         # dropout layers draw their masks even at probability 0, so without dropout the network stays in evaluation mode

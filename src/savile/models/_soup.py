@@ -6,7 +6,7 @@ together, at the price of one to serve (Wortsman et al., ICML 2022, "Model soups
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -34,8 +34,7 @@ def soup(network: TextEncoder, settings: FitSettings, checkpoint: Path | None, t
         checkpoint: folder of all runs; those that are done outlast a kill.
         train: trains the network as it is: settings and a folder for checkpoints -> what training did.
     """
-    start = {name: p.detach().clone() for name, p in network.trainable()}
-    mean = {name: torch.zeros_like(tensor, dtype=torch.float64) for name, tensor in start.items()}
+    start, mean = {name: p.detach().clone() for name, p in network.trainable()}, Mean()
     each = replace(settings, runs=1, minutes=settings.minutes / settings.runs)
     done: list[Fitted] = []
     for run in range(settings.runs):
@@ -43,11 +42,9 @@ def soup(network: TextEncoder, settings: FitSettings, checkpoint: Path | None, t
         folder = None if checkpoint is None else checkpoint / f"run-{run}"
         fitted = _again(network, folder) or _kept(network, folder, train(replace(each, seed=settings.seed + run), folder))
         each = replace(fitted.settings, seed=settings.seed)  # what the first run measured of a budget holds for all
-        for name, p in network.trainable():
-            mean[name] += p.detach().double() / settings.runs
+        mean.add(dict(network.trainable()))
         done.append(fitted)
-    _put(network, mean)
-    network.eval()
+    mean.into(network)
     return replace(
         done[-1],
         steps=sum(one.steps for one in done),
@@ -56,6 +53,24 @@ def soup(network: TextEncoder, settings: FitSettings, checkpoint: Path | None, t
         best=None,
         settings=replace(each, runs=settings.runs),
     )
+
+
+class Mean:
+    """The mean of the weights of networks with the same start, summed in float64."""
+
+    def __init__(self) -> None:
+        self.sums: dict[str, torch.Tensor] = {}
+        self.count = 0
+
+    def add(self, weights: Mapping[str, torch.Tensor]) -> None:
+        """Those of one more network, by name."""
+        self.sums = {name: one.detach().double() + self.sums.get(name, 0.0) for name, one in weights.items()}
+        self.count += 1
+
+    def into(self, network: TextEncoder) -> None:
+        """Leave the mean in one of the networks, ready to answer."""
+        _put(network, {name: one / self.count for name, one in self.sums.items()})
+        network.eval()
 
 
 def _again(network: TextEncoder, folder: Path | None) -> Fitted | None:

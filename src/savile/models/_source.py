@@ -168,9 +168,8 @@ def start(network: TextEncoder, pooled: torch.Tensor, targets: torch.Tensor, set
         start_at_class_means(network, pooled, targets)
         return
     features, outputs = F.normalize(pooled, dim=-1).cpu(), len(network.labels)
-    classes = network.loss == "cross_entropy" and not getattr(network, "pairs", False)
     strength = settings.strength or (
-        START_STRENGTH if classes else best_strength(features, targets, outputs, settings.seed, network.loss)
+        START_STRENGTH if _by_class(network) else best_strength(features, targets, outputs, settings.seed, network.loss)
     )
     weight, bias = convex_head(features, targets, outputs, strength, loss=network.loss)
     with torch.no_grad():
@@ -195,8 +194,12 @@ def needs_start(network: TextEncoder) -> bool:
         return False
     # a method whose habit is a linear head prepares it by itself
     asked = network.head.cosine or (bool(network.method) and catalogue.get("methods", network.method).HEAD == "cosine")
-    classes = network.loss == "cross_entropy" and not getattr(network, "pairs", False)
-    return (asked or not classes) and not bool(network.head.weight.any())
+    return (asked or not _by_class(network)) and not bool(network.head.weight.any())
+
+
+def _by_class(network: TextEncoder) -> bool:
+    """Whether rows are single texts with one label each."""
+    return network.loss == "cross_entropy" and not getattr(network, "pairs", False)
 
 
 def best_device() -> torch.device:
