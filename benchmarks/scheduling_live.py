@@ -1,9 +1,9 @@
 """H10: the simulator against 56 live jobs on Ray on this machine: makespan and mean completion; and the live log replayed.
 
 Jobs are numpy work in steps with checkpoints. Jobs that are not measured start Ray's workers. Then, just before each live run,
-a pilot of as many other jobs is timed: a line through steps and seconds is the estimate of a job, and what pilots took beyond it
-(gangs apart, for a gang is as late as its later pod) is drawn from for the truth of the simulations, whose mean over 20 draws
-is the figure. Beside it stands the simulation that is told what each job took: all that is left there is the simulator's own.
+as many other jobs are timed as pilots: a line through steps and seconds is the estimate of a job, and what pilots took beyond
+it (gangs apart, for a gang is as late as its later pod) is drawn from for the truth of the simulations, whose mean over 20
+draws is the figure. Beside it stands the simulation told what each job took: what is left there is the simulator's own.
 """
 
 import sys
