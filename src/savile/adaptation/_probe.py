@@ -22,7 +22,8 @@ from savile.base.contracts import Rows
 from savile.base.errors import SavileError
 from savile.base.records import Calibration, Dataset, canonical, digest
 
-ROWS, CHARACTERS, LEAST_ROWS = 256, 40_000, 32  # of the sample a network is tried on
+ROWS, STEP_ROWS = 256, 128  # of the sample a new head is tried on, and of one that steps are timed on
+CHARACTERS, LEAST_ROWS = 40_000, 32  # of either
 SIZES = (400, 1_600)  # rows of the two fits of a family that fits itself
 WARM = 64  # rows of a fit before the first that is timed
 PATIENCE = 2.0  # seconds a first fit may take before a second, larger one is left out
@@ -163,12 +164,13 @@ class _Loop:
         from savile.models._probe import probe
 
         candidate, texts, targets = self.candidate, self.parts.inputs["train"], self.parts.targets["train"]
-        chosen = _sample(lengths, candidate.seed)
         longest = np.argsort(-lengths, kind="stable")[: candidate.fit_settings.batch_rows]
         candidate.network()  # the first one pays for what is loaded once
         clock = time.perf_counter()
         network = candidate.network()
         load = time.perf_counter() - clock
+        alone = network.frozen_depth() == len(network.layers)  # a head is solved for, and its answers say how good it will be
+        chosen = _sample(lengths, ROWS if alone else STEP_ROWS, candidate.seed)
         rows, long = (([texts[i] for i in part], targets[part]) for part in (chosen, longest))
         rates, held = probe(network, rows, long, candidate.fit_settings, lambda asked: candidate.plugin.predict(network, asked))
         learning = float(sum(p.numel() * p.element_size() for _, p in network.trainable()))
@@ -358,9 +360,9 @@ def _power(tries: Sequence[Mapping[str, float]], what: str) -> float:
     return min(GROWING[what], max(FLATTEST, grown))
 
 
-def _sample(lengths: np.ndarray, seed: int) -> np.ndarray:
+def _sample(lengths: np.ndarray, most: int, seed: int) -> np.ndarray:
     """Row numbers of a sample: as many as have few characters in all."""
-    order = np.random.default_rng(seed).permutation(len(lengths))[:ROWS]
+    order = np.random.default_rng(seed).permutation(len(lengths))[:most]
     enough = int(np.searchsorted(np.cumsum(lengths[order]), CHARACTERS)) + 1
     return order[: max(LEAST_ROWS, enough)]
 

@@ -23,8 +23,8 @@ CHECKED = 1_000  # rows each form is held against
 GOLDEN = 1_000
 TUNED, UNSURE = 0.75, 0.03  # share of a head's errors that tuning leaves, and the points by which guesses are off
 # measured on two cores, as multiples of the seconds the trained form takes for a row in fp32; see docs/plan.md
-CHECKING, TIMING, CALIBRATING, SERVING = 3.0, 6.0, 1_500.0, 0.4
-EXPORT_SECONDS, EXPORT_PARAMETERS = 12.0, 4e-7  # of writing the forms: whatever the base, and a byte of its weights
+CHECKING, TIMING, CALIBRATING, SERVING = 4.4, 8.4, 550.0, 0.4
+EXPORT_SECONDS, EXPORT_PARAMETERS = 7.0, 6e-8  # of writing the forms: whatever the base, and a byte of its weights
 EXPORT_MEMORY, EXPORT_COPIES = 400e6, 12.0  # bytes while forms are written, and times the weights
 FORMS = 2.4  # times the weights that all forms take on disk
 MEASURING, MEASURED_ROW = 1.5, 6e-4  # seconds of figures and pages, and for a row
@@ -189,10 +189,15 @@ def _compress(chosen: Cost, rows: int) -> float:
 
 
 def _evaluate(chosen: Cost, test: int) -> float:
-    """Answering the test part with what serves, the proof that it answers as trained, and the figures."""
-    answering = test * chosen.answer * (SERVING if chosen.loop else 1.0)
-    proof = min(test, GOLDEN) * chosen.answer if chosen.loop else 0.0
-    return MEASURING + test * MEASURED_ROW + answering + proof
+    """Answering the test part with what serves, the proof that it answers as trained, reasons, and the figures."""
+    from savile.evaluation._why import ASKED_ROWS
+    from savile.models._reasons import MOST_PIECES
+
+    if not chosen.loop:
+        return MEASURING + test * (MEASURED_ROW + chosen.answer)
+    # reasons are found by asking again without each word
+    served = test + min(test, ASKED_ROWS) * min(MOST_PIECES, chosen.rates["tokens"])
+    return MEASURING + test * MEASURED_ROW + (served * SERVING + min(test, GOLDEN)) * chosen.answer
 
 
 def _baselines(costs: list[Cost]) -> list[Cost]:

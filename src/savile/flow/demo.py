@@ -26,7 +26,7 @@ def demo(app: str = "support", *, language: str = "en", minutes: float | None = 
     Args:
         app: which app's sample, as `savile names apps` lists them.
         language: en or zh.
-        minutes: how long training may take; default: what the app says, one minute for support.
+        minutes: how long training may take; default: what the app says.
         settings: dotted keys of the recipe and their values.
 
     Raises:
