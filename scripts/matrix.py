@@ -1,9 +1,13 @@
-"""Write docs/matrix.md, what combines with what, from the catalogue; tests/test_matrix.py runs every cell."""
+"""Write docs/matrix.md, what combines with what, from the catalogue; tests/test_matrix.py runs every cell.
+
+Ends with 1 when the page that was there said something that is no longer so.
+"""
 
 from __future__ import annotations
 
 import atexit
 import shutil
+import sys
 from dataclasses import asdict
 from functools import cache
 from pathlib import Path
@@ -157,5 +161,14 @@ def _tried(name: str, task: str) -> str:
     return ""
 
 
+def main() -> None:
+    """Write the page anew."""
+    before, now = PAGE.read_text(encoding="utf-8") if PAGE.exists() else "", page()
+    PAGE.write_text(now, encoding="utf-8")
+    gone = [line for line in before.splitlines() if line not in now.splitlines()]
+    if gone:
+        sys.exit("\n".join([f"{PAGE.name} is written anew; these lines of it were no longer so:", *gone]))
+
+
 if __name__ == "__main__":
-    PAGE.write_text(page(), encoding="utf-8")
+    main()

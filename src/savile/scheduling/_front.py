@@ -90,9 +90,9 @@ class Front:
         self.thread.join(STARTS_S)
 
     def _serve(self) -> None:
-        asyncio.set_event_loop(self.loop)
-        with suppress(SystemExit):  # which uvicorn raises when the port is taken
-            self.loop.run_until_complete(self.server.serve())
+        # SystemExit is what uvicorn raises when the port is taken; the runner ends what is still waited for, and the loop
+        with suppress(SystemExit), asyncio.Runner(loop_factory=lambda: self.loop) as runner:
+            runner.run(self.server.serve())
 
     def _added(self, replica: tuple[str, int]) -> None:
         self.free[replica] = 0
