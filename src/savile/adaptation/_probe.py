@@ -232,9 +232,9 @@ class _Loop:
         if minutes is not None:
             minutes /= settings.runs
             rows = min(rows, most_rows(minutes, source, not rates.step))
-        ready = (rows + valid) * source
         if not rates.step:
-            return self.load + ready + solving(rows, rates)
+            return self.load + rows * source + solving(rows, rates)
+        ready = (rows + valid) * source
         epoch = math.ceil(rows * rates.steps_a_row / settings.accumulate)
         steps = settings.steps or max(1, settings.least_steps, round(settings.epochs * epoch))
         training = steps * rates.step * settings.accumulate
