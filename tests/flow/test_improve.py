@@ -88,12 +88,16 @@ def test_an_update_that_forgets_more_than_its_budget_is_refused_and_says_what_to
 
 
 def test_a_second_update_goes_on_from_the_first_and_answers_for_every_stage(served, tmp_path):
-    savile.improve(corrections(tmp_path / "fixes.csv"), settings=QUICK)
+    store = Store.open()
+    first = savile.improve(corrections(tmp_path / "fixes.csv"), settings=QUICK)
     more = written(tmp_path / "more.csv", [(f"today hello parcel {i}", "order late") for i in range(60)] +
                    [(f"money back {i}", "refund") for i in range(20)])  # fmt: skip
     found = savile.improve(more, settings={**QUICK, "adapt.settings.keep.memory": 300})
     assert [check["name"] for check in found.json["gate"]["checks"]][:3] == ["keeps data", "keeps fixes", "learns more"]
-    lineage = Store.open().load(found.json["data"])
+    before, now = (store.load(one.json["model"]) for one in (first, found))
+    assert {"onnx-fp32", "onnx-int8"} <= set(before.forms)
+    assert set(now.forms) == {"torch", before.facts["served"]["form"]}  # the one that serves, and no other is made
+    lineage = store.load(found.json["data"])
     assert lineage.settings["stages"] == ["data", "fixes", "more"]
     assert set(np.unique(lineage.stages("train"))) == {0, 1, 2}
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
 from savile.base import catalogue
 from savile.base import recipe as recipes
-from savile.base.errors import InputError
+from savile.base.errors import InputError, RefusalError
 from savile.base.events import emit
 from savile.base.records import Dataset, Model, Release
 from savile.base.store import Store
@@ -56,7 +57,7 @@ def improve(
     from savile.data import appended
 
     grown = Store.open().save(appended(data, new))
-    updated = _line.compress(recipe, _line.adapt(recipe, grown), grown)
+    updated = _compressed(recipe, _line.adapt(recipe, grown), grown, _line.served(earlier)[0])
     form, engine = _line.served(updated)
     report = _line.update(recipe, updated, replace(grown, name=data.name), form, engine, earlier)
     return _decided(recipe, updated, report, grown, _modules(earlier, updated))
@@ -137,6 +138,19 @@ def _known(new: Dataset, earlier: Model) -> Dataset:
         do = "A new label changes what is asked: run again on all rows, or correct these labels."
         raise InputError(f"labels that {earlier.ref} knows", ", ".join(fresh[:5]), do)
     return new
+
+
+def _compressed(recipe: Recipe, updated: Model, data: Dataset, form: str | None) -> Model:
+    """The update in the form that serves now, which alone is made; in every form where that one may not serve."""
+    technique = catalogue.get("techniques", recipe.compress.technique)
+    chooses = "forms" in getattr(getattr(technique, "Settings", None), "__dataclass_fields__", ())
+    if form is not None and chooses and "forms" not in recipe.compress.settings:
+        settings = {**recipe.compress.settings, "forms": [form]}
+        with suppress(RefusalError):
+            found = _line.compress(replace(recipe, compress=replace(recipe.compress, settings=settings)), updated, data)
+            if _line.served(found)[0] == form:
+                return found
+    return _line.compress(recipe, updated, data)
 
 
 def _modules(earlier: Model, updated: Model) -> list[str]:
