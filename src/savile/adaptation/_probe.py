@@ -18,7 +18,6 @@ from savile.adaptation._held import Held
 from savile.adaptation._learners import TRIAL, Learner, LoopLearner, Recipe, learner
 from savile.adaptation._train import Parts, judged, units
 from savile.base import answers, catalogue, events, machine
-from savile.base.contracts import Rows
 from savile.base.errors import SavileError
 from savile.base.records import Calibration, Dataset, canonical, digest
 
@@ -259,18 +258,19 @@ class _Own:
         head = catalogue.get("tasks", data.task).head(len(data.labels))
         start = units(data, head)
         parts = Parts(data, candidate, start)
-        valid = parts.rows("valid") if len(data.parts.get("valid", ())) else None
         order = np.random.default_rng(candidate.seed).permutation(len(parts.gold["train"]))
         held = order[-min(HELD, len(order) // 3) :]
         order = order[: len(order) - len(held)]
         tries: list[dict[str, float]] = []
         scores: list[tuple[int, float]] = []
-        warm, _ = self._tried(parts.rows("train", order[:WARM], valid=valid))  # pays for what is loaded once
+        warm, _ = self._tried(parts, order[:WARM], WARM)  # pays for what is loaded once
+        most = max(2 * WARM, int(PATIENCE / warm["answer"]))  # rows that are read within patience
+        held = held[:most]
         clock, busy = time.perf_counter(), time.process_time()
-        for size in dict.fromkeys(min(size, len(order)) for size in SIZES):
+        for size in dict.fromkeys(min(size, len(order), most) for size in SIZES):
             if tries and tries[0]["seconds"] > PATIENCE:
                 break
-            took, answerer = self._tried(parts.rows("train", order[:size], valid=valid))
+            took, answerer = self._tried(parts, order[:size], most)
             tries.append(took)
             answered = Held(candidate.predict(answerer, answers.take(parts.inputs["train"], held)), parts.gold["train"][held])
             scores.append((size, _score(data, answered, start)))
@@ -281,8 +281,10 @@ class _Own:
         powers = {f"power_{name}": power for name, power in self.powers.items()}
         self.last = {**tries[-1], "busy": self.busy, **powers, **_curve(scores)}
 
-    def _tried(self, rows: Rows) -> tuple[dict[str, float], Any]:
-        """One fit: what it took, and what came of it."""
+    def _tried(self, parts: Parts, chosen: np.ndarray, most: int) -> tuple[dict[str, float], Any]:
+        """One fit on the chosen training rows, beside at most so many validation rows: what it took, and what came of it."""
+        judging = np.arange(min(most, len(parts.gold.get("valid", ()))))
+        rows = parts.rows("train", chosen, valid=parts.rows("valid", judging) if len(judging) else None)
         with machine.Watch() as watch, TemporaryDirectory() as scratch:
             clock, size = time.perf_counter(), len(rows.targets)
             answerer, _ = self.candidate.fit(rows, Path(scratch))
@@ -291,7 +293,12 @@ class _Own:
             answered = time.perf_counter()
         files = self.candidate.files(answerer).values()
         stored = sum(len(one) if isinstance(one, bytes) else one.stat().st_size for one in files)
-        took = {"rows": float(size), "seconds": fitted - clock, "answer": (answered - fitted) / size}
+        took = {
+            "rows": float(size),
+            "valid": float(len(judging)),
+            "seconds": fitted - clock,
+            "answer": (answered - fitted) / size,
+        }
         return {**took, "held": float(watch.most), "stored": float(stored)}, answerer
 
     def cost(self, on: Prober, minutes: float | None) -> Cost:
@@ -302,7 +309,8 @@ class _Own:
             inside, outside = rows["train"] * (1 - 1 / _folds.FOLDS), rows["train"] / _folds.FOLDS
             seconds = _folds.FOLDS * (self._at("seconds", inside) + outside * answer) + self._at("seconds", rows["train"])
         else:
-            seconds = self._at("seconds", rows["train"]) + (rows["valid"] + rows["calib"]) * answer
+            unread = max(0.0, rows["valid"] - self.last["valid"])
+            seconds = self._at("seconds", rows["train"]) + (rows["valid"] + rows["calib"] + unread) * answer
         learned = float(rows["train"])
         if minutes is not None and seconds > minutes * 60:  # rows are cut to fit
             learned *= (minutes * 60 / seconds) ** (1 / self.powers["seconds"])
