@@ -20,7 +20,7 @@ from savile.base.records import Dataset, Model
 EARLIER = "model@"  # what the name of a base begins with that is a stored model
 USUAL = "replay"
 GENTLER = 0.5  # share of a method's usual rate: what is there already has been learnt
-LEAST_STEPS = 96
+LEAST_STEPS, EPOCHS = 64, 2.0  # most rows of an epoch are known ones
 
 
 def learner(data: Dataset, recipe: Recipe) -> StageLearner:
@@ -68,6 +68,8 @@ class StageLearner(LoopLearner):
             self.fit_settings = replace(self.fit_settings, learning_rate=self.fit_settings.learning_rate * GENTLER)
         if not {"steps", "least_steps"} & set(rest):
             self.fit_settings = replace(self.fit_settings, least_steps=LEAST_STEPS)
+        if "epochs" not in rest:
+            self.fit_settings = replace(self.fit_settings, epochs=EPOCHS)
         self.name, self.parents = f"{self.method}, {self.keep}", (earlier.ref,)
 
     def joins(self, folds: int) -> bool:

@@ -21,8 +21,8 @@ class Settings:
         share: of the rows of an epoch that are old ones; those in memory are repeated where they are fewer.
     """
 
-    memory: int = 1000
-    share: float = 0.5
+    memory: int = 3000
+    share: float = 0.8
 
 
 def begin(network: Any, past: Past, new: Taught, settings: Settings) -> Taught:
@@ -32,7 +32,7 @@ def begin(network: Any, past: Past, new: Taught, settings: Settings) -> Taught:
         InputError: a share that leaves no room for one of the two.
     """
     if not 0 < settings.share < 1:
-        raise InputError("keep.share between 0 and 1", f"{settings.share:g}", "Name the share of old rows, such as 0.5.")
+        raise InputError("keep.share between 0 and 1", f"{settings.share:g}", "Name the share of old rows, such as 0.8.")
     texts, targets = past.memory
     if not len(texts):
         return new
