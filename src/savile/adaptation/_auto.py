@@ -52,10 +52,8 @@ def choose(data: Dataset, recipe: Recipe) -> Model:
             tried += _tried(data, candidate, budget, skipped)
     if not tried:  # what stood in the way of the plainest is told
         tried.append(train(data, candidates(data, recipe)[0]))
-    ranked = getattr(catalogue.get("tasks", data.task), "RANKED", False)
-    best = max(tried, key=_surest if table or ranked else _merit)
-    apart = table or ranked or data.task in ALONE or "fair" in recipe.settings
-    fused, why_not = (None, "") if apart else _fused(data, tried, recipe.settings.get("value"))
+    best = max(tried, key=_surest if table or ranked(data) else _merit)
+    fused, why_not = (None, "") if apart(data, recipe) else _fused(data, tried, recipe.settings.get("value"))
     skipped += [why_not] if why_not else []
     tried += [fused] if fused else []
     best = fused or best
@@ -75,6 +73,16 @@ def choose(data: Dataset, recipe: Recipe) -> Model:
 def of_tables(data: Dataset, recipe: Recipe) -> bool:
     """Whether only models of tables are tried: they are asked for, or there is no text to read."""
     return recipe.base == TABLES or "text" not in data.roles
+
+
+def ranked(data: Dataset) -> bool:
+    """Whether answers count by their order."""
+    return bool(getattr(catalogue.get("tasks", data.task), "RANKED", False))
+
+
+def apart(data: Dataset, recipe: Recipe) -> bool:
+    """Whether candidates never answer together: what they answer cannot be added up, or a policy has the last word."""
+    return of_tables(data, recipe) or ranked(data) or data.task in ALONE or "fair" in recipe.settings
 
 
 def _kinds(recipe: Recipe) -> list[Recipe]:

@@ -49,6 +49,7 @@ class Cost:
         weights: bytes of the whole network; 0 for other families.
         least: seconds it takes at the very least, however small the budget.
         score: how good it will likely be, from how a trial got better with rows; None where nothing was tried.
+        whole: the share of its training that the budget leaves.
         rates: what was measured, to be kept.
         key: what it is kept by.
     """
@@ -63,6 +64,7 @@ class Cost:
     weights: float = 0.0
     least: float = 0.0
     score: float | None = None
+    whole: float = 1.0
     rates: dict[str, float] = field(default_factory=dict)
     key: str = ""
 
@@ -183,10 +185,7 @@ class _Loop:
         from savile.models._within import LEAST
 
         rates, rows = self.rates, on.rows
-        if on.few:
-            seconds = self._folds(rows["train"], minutes)
-        else:
-            seconds = self._fit(rows["train"], rows["valid"], minutes) + (rows["valid"] + rows["calib"]) * rates.answer
+        seconds, boundless = (self._seconds(on, each) for each in (minutes, None))
         fits = (_folds.FOLDS + (not self.candidate.joins(_folds.FOLDS)) if on.few else 1) * self.candidate.fit_settings.runs
         return Cost(
             name=self.candidate.name,
@@ -197,10 +196,26 @@ class _Loop:
             disk=self.learning,
             answer=rates.answer,
             weights=rates.weights,
-            score=guessed(self.past, rows["train"]),
+            score=guessed(self.past, rows["train"] if on.few else self._learned(rows["train"], minutes)),
+            whole=min(1.0, seconds / boundless),
             least=fits * (self.load + rates.source * min(rows["train"], LEAST) + rates.step),
             rates=self.past,
         )
+
+    def _seconds(self, on: Prober, minutes: float | None) -> float:
+        """Seconds of fitting it and of answering what it is judged on."""
+        rows = on.rows
+        if on.few:
+            return self._folds(rows["train"], minutes)
+        return self._fit(rows["train"], rows["valid"], minutes) + (rows["valid"] + rows["calib"]) * self.rates.answer
+
+    def _learned(self, rows: float, minutes: float | None, seen: bool = False) -> float:
+        """Rows that one fit learns from."""
+        from savile.models._within import most_rows
+
+        source = 0.0 if seen else self.rates.source
+        within = None if minutes is None else minutes / self.candidate.fit_settings.runs
+        return rows if within is None else min(rows, most_rows(within, source, not self.rates.step))
 
     def _folds(self, rows: float, minutes: float | None) -> float:
         """Seconds of fitting and answering every fold, and of fitting all rows; what is frozen may be passed once for all."""
@@ -224,13 +239,10 @@ class _Loop:
         """
         from savile.models._fit import PROBE_SHARE, PROBE_STEPS
         from savile.models._probe import solving
-        from savile.models._within import most_rows
 
         rates, settings = self.rates, self.candidate.fit_settings
-        source = 0.0 if seen else rates.source
-        if minutes is not None:
-            minutes /= settings.runs
-            rows = min(rows, most_rows(minutes, source, not rates.step))
+        source, rows = 0.0 if seen else rates.source, self._learned(rows, minutes, seen)
+        minutes = None if minutes is None else minutes / settings.runs
         if not rates.step:
             return self.load + rows * source + solving(rows, rates)
         ready = (rows + valid) * source

@@ -22,6 +22,7 @@ STAGES = ("govern", "adapt", "compress", "evaluate")
 CHECKED = 1_000  # rows each form is held against
 GOLDEN = 1_000
 TUNED, UNSURE = 0.75, 0.03  # share of a head's errors that tuning leaves, and the points by which guesses are off
+EVEN_ROWS = 300  # judged rows on which keywords and a network are surely better together every second time
 # measured on two cores, as multiples of the seconds the trained form takes for a row in fp32; see docs/plan.md
 CHECKING, TIMING, CALIBRATING, SERVING = 4.4, 8.4, 550.0, 0.4
 EXPORT_SECONDS, EXPORT_PARAMETERS = 7.0, 6e-8  # of writing the forms: whatever the base, and a byte of its weights
@@ -107,20 +108,23 @@ def forecast(recipe: Recipe, data: Dataset, prober: Prober | None = None) -> For
 
     prober = prober or Prober(data)
     own = {**recipe.adapt.settings, **_line.value(recipe)}
-    tried = prober.costs(_asked(recipe, _line.base(recipe), recipe.adapt.method, own))
+    asked = _asked(recipe, _line.base(recipe), recipe.adapt.method, own)
+    tried = prober.costs(asked)
     network, alone, chance = _ends(tried)
+    together = _together(asked, data, tried, prober.few)
+    chance *= 1 - together
     rivals = _rivals(recipe, prober, {cost.key for cost in tried})
     rows = {part: len(data.parts.get(part, ())) for part in ("train", "valid", "calib", "test")}
     learned = sum(rows[part] for part in ("train", "valid", "calib"))
-    answered = _evaluate(network, rows["test"]), _evaluate(alone, rows["test"])
     compared = [*rivals, *tried]
     stages = {
         "govern": 0.0,
         "adapt": sum(one.seconds for one in tried),
         "compress": chance * _compress(network, learned),
         "evaluate": sum(one.seconds for one in rivals)
-        + chance * answered[0]
-        + (1 - chance) * answered[1]
+        + chance * _evaluate(network, rows["test"], SERVING)
+        + together * _evaluate(network, rows["test"])
+        + (1 - chance - together) * _evaluate(alone, rows["test"])
         + sum(rows["test"] * one.answer for one in _baselines(compared)),
     }
     figures = machine.resident() + stats.held(rows["test"])
@@ -164,18 +168,34 @@ def _rivals(recipe: Recipe, prober: Prober, tried: Set[str]) -> list[Cost]:
 def _ends(tried: list[Cost]) -> tuple[Cost, Cost, float]:
     """The best network, the best family without one, and the chance that `auto` keeps the network, which is then compressed.
 
-    A trial guesses how good each will be; a method that tunes is taken to leave `TUNED` of the errors of a new head.
+    A trial guesses how good each will be; a method that tunes is taken to leave `TUNED` of the errors of a new head, more of
+    them where the budget cuts it short.
     """
-    networks, others = [one for one in tried if one.loop], [one for one in tried if not one.loop]
+    networks, others = _kinds(tried)
     if not networks or not others:
         return tried[-1], tried[-1], 1.0 if networks else 0.0
     guesses = [one.score for one in networks if one.score is not None]
     rival = max((one.score for one in others if one.score is not None), default=None)
     if not guesses or rival is None:
         return networks[-1], others[-1], 0.5
-    wrong = (1 - max(guesses)) * (TUNED if len(networks) > len(guesses) else 1.0)
+    wrong = (1 - max(guesses)) * (1 - (1 - TUNED) * networks[-1].whole if len(networks) > len(guesses) else 1.0)
     ahead = (1 - wrong - rival) / UNSURE
     return networks[-1], others[-1], 1.0 / (1.0 + math.exp(-max(-30.0, min(30.0, ahead))))
+
+
+def _together(asked: Any, data: Dataset, tried: list[Cost], few: bool) -> float:
+    """The chance that `auto` lets keywords and a network answer together, which are not compressed."""
+    from savile.adaptation._auto import apart
+
+    if not all(_kinds(tried)) or apart(data, asked):
+        return 0.0
+    judged = sum(len(data.parts.get(part, ())) for part in (("train",) if few else ("valid", "calib")))
+    return judged / (judged + EVEN_ROWS)
+
+
+def _kinds(tried: list[Cost]) -> tuple[list[Cost], list[Cost]]:
+    """Networks, and families without one."""
+    return [one for one in tried if one.loop], [one for one in tried if not one.loop]
 
 
 def _compress(chosen: Cost, rows: int) -> float:
@@ -188,8 +208,14 @@ def _compress(chosen: Cost, rows: int) -> float:
     return EXPORT_SECONDS + EXPORT_PARAMETERS * chosen.weights + passes * chosen.answer
 
 
-def _evaluate(chosen: Cost, test: int) -> float:
-    """Answering the test part with what serves, the proof that it answers as trained, reasons, and the figures."""
+def _evaluate(chosen: Cost, test: int, serving: float = 1.0) -> float:
+    """Answering the test part, the proof that what serves answers as trained, reasons, and the figures.
+
+    Args:
+        chosen: what answers.
+        test: rows.
+        serving: share of the trained form's time that what serves takes; 1 where that serves.
+    """
     from savile.evaluation._why import ASKED_ROWS
     from savile.models._reasons import MOST_PIECES
 
@@ -197,7 +223,8 @@ def _evaluate(chosen: Cost, test: int) -> float:
         return MEASURING + test * (MEASURED_ROW + chosen.answer)
     # reasons are found by asking again without each word
     served = test + min(test, ASKED_ROWS) * min(MOST_PIECES, chosen.rates["tokens"])
-    return MEASURING + test * MEASURED_ROW + (served * SERVING + min(test, GOLDEN)) * chosen.answer
+    proven = min(test, GOLDEN) if serving < 1 else 0
+    return MEASURING + test * MEASURED_ROW + (served * serving + proven) * chosen.answer
 
 
 def _baselines(costs: list[Cost]) -> list[Cost]:
