@@ -94,7 +94,9 @@ def main():
             ran = run(policy(name), live)
             simulated = list(simulations(name, work, beyond))
             there = tuple(job for job, _ in work)
-            took = {there[spell.job].id: spell.end - spell.start for spell in ran.kernel.ledger.spells}
+            took = dict.fromkeys((job.id for job in there), 0.0)
+            for spell in ran.kernel.ledger.spells:  # of a job that gave way there are several
+                took[there[spell.job].id] += max(0.0, spell.end - spell.begins)
             told = run(policy(name), SimBackend(World(NODES, there, work_s=took))).figures
             for figure in ("makespan_s", "jct_mean_s"):
                 errors = [100 * (one[figure] / ran.figures[figure] - 1) for one in simulated]

@@ -100,8 +100,8 @@ def test_small_data_is_answered_out_of_fold_and_learned_whole(tiny, monkeypatch,
     assert model.facts["chosen_on"] == "out-of-fold answers to the training rows"
 
 
-def test_models_of_half_the_rows_join_nothing(tiny):
-    model = adapt(dataset(60, groups=3), tiny, "full", settings=QUICK)  # three folds: each model saw two thirds
+def test_models_of_too_few_rows_join_nothing(tiny):
+    model = adapt(dataset(60, groups=3), tiny, "full", settings=QUICK)  # a fold is a third of the rows, or more
     assert "folds_joined" not in model.facts
 
 

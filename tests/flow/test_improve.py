@@ -1,14 +1,18 @@
 """Improve: corrected rows become an update that keeps what was known, or are refused with the reason."""
 
 import csv
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 import savile
 import small_line
+from savile.base import recipe as recipes
 from savile.base.errors import InputError
 from savile.base.store import Store
+from savile.flow import _line
+from savile.flow import improve as word
 from savile.models import Predictor
 
 QUICK = {"adapt.settings.precision": "fp32", "adapt.settings.learning_rate": 3e-3, "adapt.settings.least_steps": 150}
@@ -125,3 +129,25 @@ def test_a_dry_run_writes_nothing(served, tmp_path):
     assert said["verdict"] == "dry_run"
     assert said["adapt"]["settings"]["keep"] == {"by": "ewc"}
     assert len(Store.open().list()) == count
+
+
+@pytest.mark.parametrize(
+    ("serves", "comes", "moved", "asked"),
+    [
+        ("onnx-int8", "onnx-int8", 0.4, [["onnx-int8"]]),
+        ("onnx-int8", "onnx-int8", 1.3, [["onnx-int8"], None]),
+        ("onnx-int8", "torch", 0.4, [["onnx-int8"], None]),
+        ("torch", "torch", 0.4, [None]),
+        (None, "onnx-int8", 0.4, [None]),
+    ],
+)
+def test_the_form_that_serves_is_made_and_others_where_it_may_hardly_serve(monkeypatch, serves, comes, moved, asked):
+    made = []
+
+    def compress(recipe, model, data):
+        made.append(recipe.compress.settings.get("forms"))
+        return SimpleNamespace(facts={"served": {"form": comes, "engine": ""}, "forms": {comes: {"moved": moved}}})
+
+    monkeypatch.setattr(_line, "compress", compress)
+    assert _line.served(word._compressed(recipes.make({}), None, None, serves))[0] == comes
+    assert made == asked

@@ -2,11 +2,12 @@
 
 import json
 import shutil
+from dataclasses import replace
 
 import pytest
 
 import savile
-from savile.adaptation._probe import Prober
+from savile.adaptation._probe import Cost, Prober
 from savile.base import machine
 from savile.base.errors import MachineError, RefusalError
 from savile.base.recipe import override
@@ -139,3 +140,36 @@ def test_the_baseline_of_a_table_is_planned_with_all_rows_whatever_the_budget(tm
 def test_stored_data_can_be_planned(tickets):
     data = savile.govern(tickets)
     assert word.plan(data.ref, quick=True, settings=LINEAR)["name"] == "tickets"
+
+
+def costs(head, words=0.9, whole=1.0):
+    """What trials of a keyword model, of a new head and of a tuned network could say."""
+    shared = {"busy": 1.0, "peak": 1e9, "disk": 1e6}
+    return [
+        Cost("linear", False, 2.0, answer=1e-4, score=words, **shared),
+        Cost("head", True, 20.0, answer=0.01, weights=1e8, score=head, **shared),
+        Cost("full", True, 60.0, answer=0.01, weights=1e8, whole=whole, **shared),
+    ]
+
+
+def test_a_network_is_the_likelier_the_better_its_trial_and_the_more_the_budget_leaves_of_it():
+    chances = [_forecast._ends(costs(*asked))[2] for asked in ((0.8,), (0.9,), (0.95,), (0.9, 0.9, 0.1))]
+    assert chances[0] < 0.2 < chances[1] < chances[2]
+    assert 0.5 < chances[3] < chances[1]
+
+
+def test_the_more_rows_judge_the_likelier_two_answer_together(tickets):
+    recipe, data = word._read(tickets, {}, {"settings": {}})
+    asked = _forecast._asked(recipe, "minilm", "auto", {})
+    rows = len(data.parts["train"])
+    assert _forecast._together(asked, data, costs(0.9), True) == rows / (rows + _forecast.EVEN_ROWS)
+    assert _forecast._together(asked, data, costs(0.9)[1:], True) == 0.0  # one kind alone
+    assert _forecast._together(replace(asked, settings={"fair": {"by": "age"}}), data, costs(0.9), True) == 0.0
+
+
+def test_reasons_and_the_proof_are_planned_where_a_network_answers():
+    words, _, tuned = costs(0.9)
+    assert _forecast._evaluate(words, 100, 20.0) == pytest.approx(_forecast.MEASURING + 100 * (_forecast.MEASURED_ROW + 1e-4))
+    plain = _forecast._evaluate(tuned, 100, 0.0)
+    assert _forecast._evaluate(tuned, 100, 20.0) - plain == pytest.approx(24 * 20 * 0.01)
+    assert _forecast._evaluate(tuned, 100, 0.0, 0.4) - plain == pytest.approx(100 * 0.4 * 0.01)  # 0.4 to answer, 1.0 to prove

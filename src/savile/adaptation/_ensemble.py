@@ -37,6 +37,8 @@ class EnsembleLearner(LoopLearner):
         InputError: the task has not one label a row, or there are too few or too many networks.
     """
 
+    joins = False  # what is kept has been taught by several already
+
     def __init__(self, data: Dataset, recipe: Recipe, family: str) -> None:
         own: Mapping[str, Any] = {name: recipe.settings[name] for name in NAMES if name in recipe.settings}
         rest = {name: value for name, value in recipe.settings.items() if name not in NAMES}
@@ -49,10 +51,6 @@ class EnsembleLearner(LoopLearner):
             received = f"{self.members} networks, a share of {self.teach:g}"
             raise InputError(f"{LEAST} to {MOST} networks, and a share from 0 to 1", received, "Correct adapt.settings.")
         self.name = f"{self.method}, ensemble of {self.members}"
-
-    def joins(self, folds: int) -> bool:
-        """No: what is kept has been taught by several already."""
-        return False
 
     def identity(self) -> dict[str, Any]:
         """Everything the result depends on beside the data."""

@@ -11,6 +11,7 @@ from savile.base import answers, outputs
 from savile.base.records import Dataset
 
 FOLDS = 5
+MOST_JUDGED = 0.3  # of the rows, in one fold, for the models of all folds to be of one kind
 Answered = tuple[Any, Any, dict[str, Any]]  # logits of the rows of a fold, what answered them, and notes
 LOGITS, WEIGHT = "logits", "weight/"  # what names of tensors of a fold begin with
 
@@ -51,6 +52,11 @@ def assign(targets: np.ndarray, together: np.ndarray, seed: int) -> np.ndarray:
     number = np.empty(len(targets), dtype=np.int64)
     number[order] = (place % max(2, min(FOLDS, len(first))))[unit]
     return number
+
+
+def most_rows(number: np.ndarray) -> bool:
+    """Whether each fold, of rows (n,), leaves most rows to learn from: where rows belong together one may take half of them."""
+    return bool(np.bincount(number).max() <= MOST_JUDGED * len(number))
 
 
 def packed(logits: Any, network: Any = None) -> dict[str, Any]:

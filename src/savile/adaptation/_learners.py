@@ -60,8 +60,9 @@ class Learner(Protocol):
     seed: int
     parents: tuple[str, ...]
 
-    def joins(self, folds: int) -> bool:
-        """Whether the models of so many folds become the one that is kept, which then takes no fit of its own."""
+    @property
+    def joins(self) -> bool:
+        """Whether the models of folds that leave most rows become the one that is kept, which then takes no fit of its own."""
 
     def identity(self) -> dict[str, Any]:
         """Everything the result depends on beside the data."""
@@ -124,6 +125,7 @@ class OwnLearner:
 
     base = base_digest = method = ""
     parents: tuple[str, ...] = ()
+    joins = False
 
     def __init__(self, data: Dataset, recipe: Recipe, family: str) -> None:
         self.plugin = catalogue.get("families", family)
@@ -168,10 +170,6 @@ class OwnLearner:
     def pace(self, answerer: Any, inputs: Inputs) -> dict[str, float]:
         """Nothing: it is quick."""
         return {}
-
-    def joins(self, folds: int) -> bool:
-        """No: one is fitted on all rows."""
-        return False
 
     def kept(self, folder: Path, answered: Callable[[], _folds.Answered], joins: bool = False) -> Any:
         """The logits of a fold: quicker found again than kept."""
@@ -326,10 +324,11 @@ class LoopLearner:
             return None
         return method.search(train, method.Settings(**self.method_settings), self.network, self.seed)
 
-    def joins(self, folds: int) -> bool:
-        """Whether the mean of the folds' models is kept: of a method whose runs end in one basin, each on most of the rows."""
+    @property
+    def joins(self) -> bool:
+        """Whether the mean of the folds' models may be kept: of a method whose runs end in one basin."""
         mean = getattr(catalogue.get("methods", self.method), "MEAN", False) and getattr(self.plugin, "SOFT", False)
-        return mean and folds == _folds.FOLDS and self.head.loss not in (TOKEN, VECTOR)
+        return mean and self.head.loss not in (TOKEN, VECTOR)
 
     def kept(self, folder: Path, answered: Callable[[], _folds.Answered], joins: bool = False) -> Any:
         """The logits of a fold that `answered` gives, or those it gave a run that was killed since; what gave them `joins`."""

@@ -18,6 +18,7 @@ from savile.adaptation._held import Held
 from savile.adaptation._learners import TRIAL, Learner, LoopLearner, Recipe, learner
 from savile.adaptation._train import Parts, judged, units
 from savile.base import answers, catalogue, events, machine
+from savile.base.contracts import Rows
 from savile.base.errors import SavileError
 from savile.base.records import Calibration, Dataset, canonical, digest
 
@@ -49,7 +50,7 @@ class Cost:
         weights: bytes of the whole network; 0 for other families.
         least: seconds it takes at the very least, however small the budget.
         score: how good it will likely be, from how a trial got better with rows; None where nothing was tried.
-        whole: the share of its training that the budget leaves.
+        whole: its seconds, as a share of what it would take without a budget.
         rates: what was measured, to be kept.
         key: what it is kept by.
     """
@@ -186,7 +187,7 @@ class _Loop:
 
         rates, rows = self.rates, on.rows
         seconds, boundless = (self._seconds(on, each) for each in (minutes, None))
-        fits = (_folds.FOLDS + (not self.candidate.joins(_folds.FOLDS)) if on.few else 1) * self.candidate.fit_settings.runs
+        fits = (_folds.FOLDS + (not self.candidate.joins) if on.few else 1) * self.candidate.fit_settings.runs
         return Cost(
             name=self.candidate.name,
             loop=True,
@@ -225,7 +226,7 @@ class _Loop:
         source = rates.answer if alone else rates.source
         once = self.candidate.sees_once and (minutes is None or most_rows(minutes, source, alone) >= rows)
         looking = self.load + rows * source if once else 0.0
-        last = not self.candidate.joins(folds)
+        last = not self.candidate.joins
         share = None if minutes is None else (minutes - looking / 60) / (folds + last)
         fits = self._fit(rows * (1 - 1 / folds), 0, share, once)
         fits += (folds - 1) * self._fit(rows * (1 - 1 / folds), 0, share, once, probes=False)
@@ -251,7 +252,7 @@ class _Loop:
         training = steps * rates.step * settings.accumulate
         probing = 0.0
         if minutes is not None:
-            timed = min(PROBE_STEPS, math.ceil(PROBE_SHARE * minutes * 60 / rates.step))
+            timed = max(1, min(PROBE_STEPS, math.ceil(PROBE_SHARE * minutes * 60 / rates.step)))
             probing = (1 + timed) * rates.step
             training = min(training, max(rates.step, minutes * 60 - ready - probing))
         judging = settings.evaluations * valid * rates.judge if valid else 0.0
@@ -270,19 +271,20 @@ class _Own:
         head = catalogue.get("tasks", data.task).head(len(data.labels))
         start = units(data, head)
         parts = Parts(data, candidate, start)
+        valid = parts.rows("valid") if len(data.parts.get("valid", ())) else None
         order = np.random.default_rng(candidate.seed).permutation(len(parts.gold["train"]))
         held = order[-min(HELD, len(order) // 3) :]
         order = order[: len(order) - len(held)]
         tries: list[dict[str, float]] = []
         scores: list[tuple[int, float]] = []
-        warm, _ = self._tried(parts, order[:WARM], WARM)  # pays for what is loaded once
+        warm, _ = self._tried(parts.rows("train", order[:WARM], valid=valid))  # pays for what is loaded once
         most = max(2 * WARM, int(PATIENCE / warm["answer"]))  # rows that are read within patience
-        held = held[:most]
+        held, slow = held[:most], most < SIZES[0]
         clock, busy = time.perf_counter(), time.process_time()
-        for size in dict.fromkeys(min(size, len(order), most) for size in SIZES):
-            if tries and tries[0]["seconds"] > PATIENCE:
+        for size in dict.fromkeys(min(size, len(order), most) for size in ((most // 2, most) if slow else SIZES)):
+            if tries and not slow and tries[0]["seconds"] > PATIENCE:
                 break
-            took, answerer = self._tried(parts, order[:size], most)
+            took, answerer = self._tried(parts.rows("train", order[:size], valid=valid))
             tries.append(took)
             answered = Held(candidate.predict(answerer, answers.take(parts.inputs["train"], held)), parts.gold["train"][held])
             scores.append((size, _score(data, answered, start)))
@@ -293,10 +295,8 @@ class _Own:
         powers = {f"power_{name}": power for name, power in self.powers.items()}
         self.last = {**tries[-1], "busy": self.busy, **powers, **_curve(scores)}
 
-    def _tried(self, parts: Parts, chosen: np.ndarray, most: int) -> tuple[dict[str, float], Any]:
-        """One fit on the chosen training rows, beside at most so many validation rows: what it took, and what came of it."""
-        judging = np.arange(min(most, len(parts.gold.get("valid", ()))))
-        rows = parts.rows("train", chosen, valid=parts.rows("valid", judging) if len(judging) else None)
+    def _tried(self, rows: Rows) -> tuple[dict[str, float], Any]:
+        """One fit: what it took, and what came of it."""
         with machine.Watch() as watch, TemporaryDirectory() as scratch:
             clock, size = time.perf_counter(), len(rows.targets)
             answerer, _ = self.candidate.fit(rows, Path(scratch))
@@ -305,12 +305,7 @@ class _Own:
             answered = time.perf_counter()
         files = self.candidate.files(answerer).values()
         stored = sum(len(one) if isinstance(one, bytes) else one.stat().st_size for one in files)
-        took = {
-            "rows": float(size),
-            "valid": float(len(judging)),
-            "seconds": fitted - clock,
-            "answer": (answered - fitted) / size,
-        }
+        took = {"rows": float(size), "seconds": fitted - clock, "answer": (answered - fitted) / size}
         return {**took, "held": float(watch.most), "stored": float(stored)}, answerer
 
     def cost(self, on: Prober, minutes: float | None) -> Cost:
@@ -321,8 +316,7 @@ class _Own:
             inside, outside = rows["train"] * (1 - 1 / _folds.FOLDS), rows["train"] / _folds.FOLDS
             seconds = _folds.FOLDS * (self._at("seconds", inside) + outside * answer) + self._at("seconds", rows["train"])
         else:
-            unread = max(0.0, rows["valid"] - self.last["valid"])
-            seconds = self._at("seconds", rows["train"]) + (rows["valid"] + rows["calib"] + unread) * answer
+            seconds = self._at("seconds", rows["train"]) + (rows["valid"] + rows["calib"]) * answer
         learned = float(rows["train"])
         if minutes is not None and seconds > minutes * 60:  # rows are cut to fit
             learned *= (minutes * 60 / seconds) ** (1 / self.powers["seconds"])
@@ -338,7 +332,7 @@ class _Own:
             disk=stored,
             answer=answer,
             least=self._at("seconds", min(rows["train"], TRIAL)),
-            score=guessed(self.last, rows["train"]),
+            score=guessed(self.last, learned),
             rates=self.last,
         )
 

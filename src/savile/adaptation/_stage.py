@@ -20,7 +20,7 @@ from savile.base.records import Dataset, Model
 EARLIER = "model@"  # what the name of a base begins with that is a stored model
 USUAL = "replay"
 GENTLER = 0.5  # share of a method's usual rate: what is there already has been learnt
-LEAST_STEPS, EPOCHS = 64, 2.0  # most rows of an epoch are known ones
+LEAST_STEPS = 96
 
 
 def learner(data: Dataset, recipe: Recipe) -> StageLearner:
@@ -55,7 +55,7 @@ class StageLearner(LoopLearner):
         earlier: the model to go on from.
     """
 
-    sees_once = False  # every fold goes on from the earlier network, and so does the last
+    sees_once = joins = False  # every fold goes on from the earlier network, and so does the last
 
     def __init__(self, data: Dataset, recipe: Recipe, earlier: Model) -> None:
         self.earlier, self.stages = earlier, tuple(data.settings["stages"])
@@ -66,15 +66,10 @@ class StageLearner(LoopLearner):
         super().__init__(data, replace(recipe, base=earlier.base, method=made["method"], settings=settings), earlier.family)
         if "learning_rate" not in rest:
             self.fit_settings = replace(self.fit_settings, learning_rate=self.fit_settings.learning_rate * GENTLER)
-        if not {"steps", "least_steps"} & set(rest):
-            self.fit_settings = replace(self.fit_settings, least_steps=LEAST_STEPS)
-        if "epochs" not in rest:
-            self.fit_settings = replace(self.fit_settings, epochs=EPOCHS)
+        habits = {"least_steps": LEAST_STEPS, **getattr(catalogue.get("keepers", self.keep), "FIT", {})}
+        asked = {*rest, "least_steps"} if "steps" in rest else {*rest}
+        self.fit_settings = replace(self.fit_settings, **{name: habits[name] for name in habits.keys() - asked})
         self.name, self.parents = f"{self.method}, {self.keep}", (earlier.ref,)
-
-    def joins(self, folds: int) -> bool:
-        """No: the last goes on from the earlier network, too."""
-        return False
 
     def identity(self) -> dict[str, Any]:
         """Everything the result depends on beside the data."""

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from savile.base import machine, stats
+from savile.base import catalogue, machine, stats
 from savile.base.errors import SavileError
 from savile.base.recipe import Recipe
 from savile.base.records import Dataset
@@ -19,14 +19,16 @@ if TYPE_CHECKING:
 MB = 1e6
 SHOWN = ("candidate", "seconds")
 STAGES = ("govern", "adapt", "compress", "evaluate")
+READ = 200  # texts whose pieces are counted
 CHECKED = 1_000  # rows each form is held against
 GOLDEN = 1_000
 TUNED, UNSURE = 0.75, 0.03  # share of a head's errors that tuning leaves, and the points by which guesses are off
+RARE = 0.05  # a chance that is not reckoned with
 EVEN_ROWS = 300  # judged rows on which keywords and a network are surely better together every second time
-# measured on two cores, as multiples of the seconds the trained form takes for a row in fp32; see docs/plan.md
+# measured on one core, as multiples of the seconds the trained form takes for a row in fp32
 CHECKING, TIMING, CALIBRATING, SERVING = 4.4, 8.4, 550.0, 0.4
 EXPORT_SECONDS, EXPORT_PARAMETERS = 7.0, 6e-8  # of writing the forms: whatever the base, and a byte of its weights
-EXPORT_MEMORY, EXPORT_COPIES = 400e6, 12.0  # bytes while forms are written, and times the weights
+EXPORT_MEMORY, EXPORT_COPIES = 400e6, 6.0  # bytes while forms are written, and times the weights
 FORMS = 2.4  # times the weights that all forms take on disk
 MEASURING, MEASURED_ROW = 1.5, 6e-4  # seconds of figures and pages, and for a row
 PAGES = 3e6  # bytes
@@ -116,22 +118,23 @@ def forecast(recipe: Recipe, data: Dataset, prober: Prober | None = None) -> For
     rivals = _rivals(recipe, prober, {cost.key for cost in tried})
     rows = {part: len(data.parts.get(part, ())) for part in ("train", "valid", "calib", "test")}
     learned = sum(rows[part] for part in ("train", "valid", "calib"))
-    compared = [*rivals, *tried]
+    compared, pieces = [*rivals, *tried], _pieces(data)
     stages = {
         "govern": 0.0,
         "adapt": sum(one.seconds for one in tried),
         "compress": chance * _compress(network, learned),
         "evaluate": sum(one.seconds for one in rivals)
-        + chance * _evaluate(network, rows["test"], SERVING)
-        + together * _evaluate(network, rows["test"])
-        + (1 - chance - together) * _evaluate(alone, rows["test"])
+        + chance * _evaluate(network, rows["test"], pieces, SERVING)
+        + together * _evaluate(network, rows["test"], pieces)
+        + (1 - chance - together) * _evaluate(alone, rows["test"], pieces)
         + sum(rows["test"] * one.answer for one in _baselines(compared)),
     }
     figures = machine.resident() + stats.held(rows["test"])
     tried_peak = max(float(machine.peak()), figures, *(one.peak for one in compared))
     exporting = max(tried_peak, machine.resident() + EXPORT_MEMORY + EXPORT_COPIES * network.weights)
-    peak = chance * exporting + (1 - chance) * tried_peak
-    disk = PAGES + sum(one.disk for one in compared) + chance * FORMS * network.weights
+    exports = chance > RARE  # of memory and disk the most counts, for a run that lacks them is lost
+    peak = exporting if exports else tried_peak
+    disk = PAGES + sum(one.disk for one in compared) + exports * FORMS * network.weights
     busy = sum(one.busy * one.seconds for one in tried) / max(1e-9, sum(one.seconds for one in tried))
     said = [
         {"candidate": one.name, "seconds": round(one.seconds, 1), "key": one.key, "rates": one.rates}
@@ -208,23 +211,34 @@ def _compress(chosen: Cost, rows: int) -> float:
     return EXPORT_SECONDS + EXPORT_PARAMETERS * chosen.weights + passes * chosen.answer
 
 
-def _evaluate(chosen: Cost, test: int, serving: float = 1.0) -> float:
+def _evaluate(chosen: Cost, test: int, pieces: float, serving: float = 1.0) -> float:
     """Answering the test part, the proof that what serves answers as trained, reasons, and the figures.
 
     Args:
         chosen: what answers.
         test: rows.
+        pieces: of a text that are left out in turn to see what decides.
         serving: share of the trained form's time that what serves takes; 1 where that serves.
     """
     from savile.evaluation._why import ASKED_ROWS
-    from savile.models._reasons import MOST_PIECES
 
     if not chosen.loop:
         return MEASURING + test * (MEASURED_ROW + chosen.answer)
-    # reasons are found by asking again without each word
-    served = test + min(test, ASKED_ROWS) * min(MOST_PIECES, chosen.rates["tokens"])
+    served = test + min(test, ASKED_ROWS) * pieces
     proven = min(test, GOLDEN) if serving < 1 else 0
     return MEASURING + test * MEASURED_ROW + (served * serving + proven) * chosen.answer
+
+
+def _pieces(data: Dataset) -> float:
+    """How many times a network is asked for the reasons of one answer: once without each piece of the text."""
+    from savile.models._reasons import pieces_of
+    from savile.models._spans import TOKEN
+    from savile.models._vectors import VECTOR
+
+    if "text" not in data.roles or catalogue.get("tasks", data.task).head(1).loss in (TOKEN, VECTOR):
+        return 0.0
+    texts = data.texts("train")
+    return sum(len(pieces_of(text)) for text in texts[:READ]) / max(1, len(texts[:READ]))
 
 
 def _baselines(costs: list[Cost]) -> list[Cost]:

@@ -141,14 +141,13 @@ def _known(new: Dataset, earlier: Model) -> Dataset:
 
 
 def _compressed(recipe: Recipe, updated: Model, data: Dataset, form: str | None) -> Model:
-    """The update in the form that serves now, which alone is made; in every form where that one may not serve."""
-    technique = catalogue.get("techniques", recipe.compress.technique)
-    chooses = "forms" in getattr(getattr(technique, "Settings", None), "__dataclass_fields__", ())
-    if form is not None and chooses and "forms" not in recipe.compress.settings:
+    """The update in the form that serves now, which alone is made; in every form where that one may not serve, or hardly."""
+    made = getattr(catalogue.get("techniques", recipe.compress.technique), "FORMS", ())
+    if form in made and "forms" not in recipe.compress.settings:
         settings = {**recipe.compress.settings, "forms": [form]}
         with suppress(RefusalError):
             found = _line.compress(replace(recipe, compress=replace(recipe.compress, settings=settings)), updated, data)
-            if _line.served(found)[0] == form:
+            if _line.served(found)[0] == form and found.facts["forms"][form]["moved"] < 1.0:
                 return found
     return _line.compress(recipe, updated, data)
 

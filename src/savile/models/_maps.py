@@ -14,10 +14,12 @@ from typing import Any
 
 import numpy as np
 
+from savile.base import answers
 from savile.base.records import Calibration
 
 FOLDS = 5
 LEAST_ROWS = 100  # below this there is only the temperature
+COMPARED_ROWS, MOST_ROWS = 4_000, 20_000  # rows that maps are compared on, and that the best of them is fitted on
 MOST_LABELS = 30  # with more labels than this two numbers each are too many for a vector
 SHRINK = 4.0  # rows that the belief in plain temperature weighs, for each number of a vector
 
@@ -29,15 +31,25 @@ def choose(logits: np.ndarray, gold: np.ndarray) -> Calibration:
         logits: (n, labels).
         gold: label index of each row, int64 (n,).
     """
-    plain = temperature(logits, gold)
     if len(gold) < LEAST_ROWS:
-        return plain
+        return temperature(logits, gold)
+    best = _best(*_some(logits, gold, COMPARED_ROWS))
+    return _kinds(logits.shape[1])[best](*_some(logits, gold, MOST_ROWS))
+
+
+def _some(logits: np.ndarray, gold: np.ndarray, most: int) -> tuple[np.ndarray, np.ndarray]:
+    """At most so many rows, each label with its share."""
+    rows = answers.drawn(gold, most, 0) if len(gold) > most else np.arange(len(gold))
+    return logits[rows], gold[rows]
+
+
+def _best(logits: np.ndarray, gold: np.ndarray) -> str:
+    """The kind of map with the lowest cross-validated log loss, or the temperature where none is surely better."""
     losses = {kind: surprise(fit, logits, gold) for kind, fit in _kinds(logits.shape[1]).items()}
     usual = losses["temperature"]
     best = min(losses, key=lambda kind: float(losses[kind].mean()))
     gain = usual - losses[best]
-    sure = best != "temperature" and gain.mean() > gain.std() / np.sqrt(len(gain))
-    return _kinds(logits.shape[1])[best](logits, gold) if sure else plain
+    return best if best != "temperature" and gain.mean() > gain.std() / np.sqrt(len(gain)) else "temperature"
 
 
 def again(fitted: Calibration) -> Callable[[np.ndarray, np.ndarray], Calibration]:

@@ -16,6 +16,8 @@ class Keeper(Protocol):
 
     Attributes:
         Settings: frozen dataclass; ``memory`` among its fields asks for so many rows of earlier stages.
+
+    Optional: ``FIT``, settings of the training loop that suit it.
     """
 
     Settings: type

@@ -11,6 +11,8 @@ from savile.adaptation._keeping._past import Past, Taught, together
 from savile.base import answers
 from savile.base.errors import InputError
 
+FIT: dict[str, Any] = {"epochs": 2.0, "least_steps": 64}  # most rows of an epoch are known ones
+
 
 @dataclass(frozen=True)
 class Settings:
