@@ -278,7 +278,7 @@ class _Own:
         tries: list[dict[str, float]] = []
         scores: list[tuple[int, float]] = []
         warm, _ = self._tried(parts.rows("train", order[:WARM], valid=valid))  # pays for what is loaded once
-        most = max(2 * WARM, int(PATIENCE / warm["answer"]))  # rows that are read within patience
+        most = max(2 * WARM, int(PATIENCE / max(warm["answer"], 1e-9)))  # rows that are read within patience
         held, slow = held[:most], most < SIZES[0]
         clock, busy = time.perf_counter(), time.process_time()
         for size in dict.fromkeys(min(size, len(order), most) for size in ((most // 2, most) if slow else SIZES)):
