@@ -163,7 +163,7 @@ def _tried(name: str, task: str) -> str:
 
 def main() -> None:
     """Write the page anew."""
-    before, now = PAGE.read_text(encoding="utf-8") if PAGE.exists() else "", page()
+    before, now = PAGE.read_text(encoding="utf-8"), page()
     PAGE.write_text(now, encoding="utf-8")
     gone = [line for line in before.splitlines() if line not in now.splitlines()]
     if gone:

@@ -54,8 +54,8 @@ def assign(targets: np.ndarray, together: np.ndarray, seed: int) -> np.ndarray:
     return number
 
 
-def most_rows(number: np.ndarray) -> bool:
-    """Whether each fold, of rows (n,), leaves most rows to learn from: where rows belong together one may take half of them."""
+def leave_most(number: np.ndarray) -> bool:
+    """Whether folds, int64 (n,), each leave most rows to learn from: where rows belong together one may take half of them."""
     return bool(np.bincount(number).max() <= MOST_JUDGED * len(number))
 
 

@@ -214,9 +214,10 @@ class _Loop:
         """Rows that one fit learns from."""
         from savile.models._within import most_rows
 
+        if minutes is None:
+            return rows
         source = 0.0 if seen else self.rates.source
-        within = None if minutes is None else minutes / self.candidate.fit_settings.runs
-        return rows if within is None else min(rows, most_rows(within, source, not self.rates.step))
+        return min(rows, most_rows(minutes / self.candidate.fit_settings.runs, source, not self.rates.step))
 
     def _folds(self, rows: float, minutes: float | None) -> float:
         """Seconds of fitting and answering every fold, and of fitting all rows; what is frozen may be passed once for all."""
@@ -228,8 +229,8 @@ class _Loop:
         looking = self.load + rows * source if once else 0.0
         last = not self.candidate.joins
         share = None if minutes is None else (minutes - looking / 60) / (folds + last)
-        fits = self._fit(rows * (1 - 1 / folds), 0, share, once)
-        fits += (folds - 1) * self._fit(rows * (1 - 1 / folds), 0, share, once, probes=False)
+        inside = rows * (1 - 1 / folds)
+        fits = self._fit(inside, 0, share, once) + (folds - 1) * self._fit(inside, 0, share, once, probes=False)
         fits += last * self._fit(rows, 0, share, once, probes=False)
         return looking + fits + (0.0 if once and alone else rows * rates.answer)
 

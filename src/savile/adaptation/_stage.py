@@ -67,6 +67,7 @@ class StageLearner(LoopLearner):
         if "learning_rate" not in rest:
             self.fit_settings = replace(self.fit_settings, learning_rate=self.fit_settings.learning_rate * GENTLER)
         habits = {"least_steps": LEAST_STEPS, **getattr(catalogue.get("keepers", self.keep), "FIT", {})}
+        # of steps that are asked for there is no least number
         asked = {*rest, "least_steps"} if "steps" in rest else {*rest}
         self.fit_settings = replace(self.fit_settings, **{name: habits[name] for name in habits.keys() - asked})
         self.name, self.parents = f"{self.method}, {self.keep}", (earlier.ref,)

@@ -156,7 +156,7 @@ def _fit_few(parts: Parts, candidate: Learner, minutes: float | None, root: Path
     judged_folds = 1 if beside else folds
     clock, held = time.perf_counter(), []
     candidate.look(inputs, minutes, root)
-    joins = candidate.joins and _folds.most_rows(number)
+    joins = candidate.joins and _folds.leave_most(number)
     fits = judged_folds + (not joins)
     share = None if minutes is None else (minutes - (time.perf_counter() - clock) / 60) / fits
     for fold in range(judged_folds):

@@ -110,13 +110,15 @@ def moved(trained: Outputs, served: Outputs, learned: bool = False) -> float:
     if is_vector(trained):
         return float(_apart(trained, served).max(initial=0.0)) / FAR
     if trained.choice.ndim == 2:
-        alone = [_logs(one.probabilities) - _logs(1 - one.probabilities) for one in (trained, served)]
-        before, now = (one / 4 for one in alone) if learned else (trained.probabilities, served.probabilities)
+        before, now = trained.probabilities, served.probabilities
+        if learned:
+            before, now = ((_logs(one) - _logs(1 - one)) / 4 for one in (before, now))
         return float(np.abs(before - now).max(initial=0.0)) / (CLOSE / 2)
     tokens = isinstance(trained.probabilities, Tokens)
     before, now = (one.probabilities.flat if tokens else one.probabilities for one in (trained, served))
     chosen = before.argmax(axis=1) if tokens else trained.choice
-    before, now = (_logs(one) / 2 if learned else one for one in (before, now))
+    if learned:
+        before, now = _logs(before) / 2, _logs(now) / 2
     return float((_lead(before, chosen) - _lead(now, chosen)).max(initial=0.0)) / CLOSE
 
 

@@ -174,7 +174,7 @@ def _ends(tried: list[Cost]) -> tuple[Cost, Cost, float]:
     A trial guesses how good each will be; a method that tunes is taken to leave `TUNED` of the errors of a new head, more of
     them where the budget cuts it short.
     """
-    networks, others = _kinds(tried)
+    networks, others = _divided(tried)
     if not networks or not others:
         return tried[-1], tried[-1], 1.0 if networks else 0.0
     guesses = [one.score for one in networks if one.score is not None]
@@ -190,13 +190,13 @@ def _together(asked: Any, data: Dataset, tried: list[Cost], few: bool) -> float:
     """The chance that `auto` lets keywords and a network answer together, which are not compressed."""
     from savile.adaptation._auto import apart
 
-    if not all(_kinds(tried)) or apart(data, asked):
+    if not all(_divided(tried)) or apart(data, asked):
         return 0.0
     judged = sum(len(data.parts.get(part, ())) for part in (("train",) if few else ("valid", "calib")))
     return judged / (judged + EVEN_ROWS)
 
 
-def _kinds(tried: list[Cost]) -> tuple[list[Cost], list[Cost]]:
+def _divided(tried: list[Cost]) -> tuple[list[Cost], list[Cost]]:
     """Networks, and families without one."""
     return [one for one in tried if one.loop], [one for one in tried if not one.loop]
 
