@@ -15,6 +15,9 @@ BENCHMARKS := $(if $(NAME),$(wildcard benchmarks/*_$(NAME).py),$(sort $(wildcard
 
 export HF_HUB_OFFLINE := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+# an empty value: what is imported is kept compiled, also where the surroundings say not to (importing torch and transformers
+# takes more than twice as long otherwise, in each of the many processes that tests and examples begin)
+export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: install demo test check types style bench docs
 
