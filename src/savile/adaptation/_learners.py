@@ -20,7 +20,7 @@ from savile.base.records import Dataset, canonical, digest
 from savile.models._spans import TOKEN
 from savile.models._vectors import VECTOR
 
-TRIAL, TRIAL_READY = 400, 0.7  # rows of a small fit that is timed, and the share of a budget the whole one may plan with
+FEW, TRIAL, TRIAL_READY = 100, 400, 0.7  # rows of small fits that are timed, and the share of a budget to plan with
 TIMED = 8  # texts that are answered to see how long one takes
 BESIDE = ("value", "fair")  # settings of what is done with answers
 MOST = ("most_steps", "most_rows")  # what a budget comes to
@@ -156,16 +156,24 @@ class OwnLearner:
         if rows.minutes is None or len(rows.targets) <= TRIAL:
             return rows
         if not self.most_rows:
-            clock = time.perf_counter()
-            self.plugin.fit(_some(rows, TRIAL, self.seed), self.task, self.settings)
-            allowed = rows.minutes * 60 * TRIAL_READY
-            self.most_rows = max(TRIAL, int(TRIAL * allowed / (time.perf_counter() - clock)))
+            self.most_rows = self._affordable(rows, rows.minutes * 60 * TRIAL_READY)
         if self.most_rows >= len(rows.targets):
             return rows
         few = _some(rows, self.most_rows, self.seed)
         text = f"{len(few.targets):,} of {len(rows.targets):,} rows are learned from by {self.family}: no more fit the budget."
         events.emit("note", text=text)
         return few
+
+    def _affordable(self, rows: Rows, seconds: float) -> int:
+        """How many rows may be learned from in so many seconds: from a fit of few, and of more where that is quick."""
+        most = 0
+        for size in (FEW, TRIAL):
+            clock = time.perf_counter()
+            self.plugin.fit(_some(rows, size, self.seed), self.task, self.settings)
+            most = max(size, int(size * seconds / (time.perf_counter() - clock)))
+            if most < TRIAL:
+                break
+        return most
 
     def pace(self, answerer: Any, inputs: Inputs) -> dict[str, float]:
         """Nothing: it is quick."""

@@ -1,4 +1,4 @@
-"""What a candidate would take, from a short measured trial of it: a few real steps, or two small fits."""
+"""What a candidate would take, from a short measured trial of it: a few real steps, or a few small fits."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from savile.base.records import Calibration, Dataset, canonical, digest
 
 ROWS, STEP_ROWS = 256, 128  # of the sample a new head is tried on, and of one that steps are timed on
 CHARACTERS, LEAST_ROWS = 40_000, 32  # of either
-SIZES = (400, 1_600)  # rows of the two fits of a family that fits itself
+SIZES = (400, 1_600, 6_400)  # rows of the fits of a family that fits itself
 WARM = 64  # rows of a fit before the first that is timed
-PATIENCE = 2.0  # seconds a first fit may take before a second, larger one is left out
+PATIENCE = 2.0  # seconds that rows of a trial may be read; a further, larger fit may take twice as long
 GROWING = {"seconds": 1.3, "held": 1.0, "stored": 1.0}  # what grows with rows, and the largest power of them it grows with
 FLATTEST = 0.3
-HELD = 400  # rows that judge those two fits
+HELD = 400  # rows that judge those fits
 USUAL_FALL, LEAST_WRONG = 0.2, 0.005  # of errors with rows, as a power, and the share of errors that is as good as none
 WRITTEN = 50e6  # bytes a second that are made into files, digested and fsynced
 COPIES = 3.0  # times what is stored that is in memory while it is made
@@ -261,7 +261,7 @@ class _Loop:
 
 
 class _Own:
-    """A family that fits itself, fitted twice on few rows, now or in the past."""
+    """A family that fits itself, fitted on few rows and on more, now or in the past."""
 
     def __init__(self, data: Dataset, candidate: Learner, past: Mapping[str, float] | None) -> None:
         self.candidate = candidate
@@ -283,7 +283,7 @@ class _Own:
         held, slow = held[:most], most < SIZES[0]
         clock, busy = time.perf_counter(), time.process_time()
         for size in dict.fromkeys(min(size, len(order), most) for size in ((most // 2, most) if slow else SIZES)):
-            if tries and not slow and tries[0]["seconds"] > PATIENCE:
+            if tries and not slow and tries[-1]["seconds"] * size / tries[-1]["rows"] > 2 * PATIENCE:
                 break
             took, answerer = self._tried(parts.rows("train", order[:size], valid=valid))
             tries.append(took)
@@ -370,7 +370,7 @@ def _power(tries: Sequence[Mapping[str, float]], what: str) -> float:
     """How what was measured grows with rows, as a power of them; in proportion where only one fit was tried."""
     if len(tries) < 2 or min(one[what] for one in tries) <= 0:
         return 1.0
-    first, last = tries
+    first, last = tries[-2:]
     grown = math.log(last[what] / first[what]) / math.log(last["rows"] / first["rows"])
     return min(GROWING[what], max(FLATTEST, grown))
 

@@ -113,16 +113,21 @@ def peak() -> int:
     return most if sys.platform == "darwin" else most * 1024
 
 
+def trim() -> None:
+    """Hand freed memory that the allocator keeps back to the system, where the C library can."""
+    handed = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
+    if handed is not None:
+        handed(0)
+
+
 class Watch:
     """Context manager: the most memory beyond what was held at its start, bytes in `most`, looked at 500 times a second.
 
-    What the allocator keeps of freed memory is handed back first where it can be, or the block would take it unseen.
+    What the allocator keeps of freed memory is handed back first, or the block would take it unseen.
     """
 
     def __enter__(self) -> Watch:
-        trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
-        if trim is not None:
-            trim(0)
+        trim()
         self._start, self.most, self._over = resident(), 0, threading.Event()
         self._thread = threading.Thread(target=self._look, daemon=True)
         self._thread.start()

@@ -32,7 +32,8 @@ class Meter:
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
-        """Count what happens in the block to a stage."""
+        """Count what happens in the block to a stage, which does not begin with what earlier ones left behind."""
+        machine.trim()
         clock = time.perf_counter()
         try:
             with listening(self._hear):

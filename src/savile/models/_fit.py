@@ -13,7 +13,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from savile.base import catalogue
+from savile.base import catalogue, machine
 from savile.base.errors import InputError
 from savile.base.events import emit
 from savile.models import _checkpoint, _robust
@@ -28,6 +28,7 @@ from savile.models._vectors import VECTOR
 from savile.models._within import within
 
 PROBE_STEPS, PROBE_SHARE = 4, 0.05  # steps that are timed, and the share of a budget after which no more are
+TRIM_STEPS = 20  # batches of unlike lengths leave gaps that are never filled: memory would double within a few hundred steps
 OTHER_MASKS = 2**32 + 15  # what each worker's seed of dropout is apart from the last one's
 
 
@@ -216,6 +217,8 @@ class _Loop:
             self.average.update(self.step + 1, self.total)
         self.optimizer.zero_grad(set_to_none=True)
         self.step += 1
+        if self.step % TRIM_STEPS == 0:
+            machine.trim()
         emit("progress", stage="train", done=self.step, total=self.total, loss=round(self.loss, 4))
 
     def _tell(self, moment: str) -> None:
