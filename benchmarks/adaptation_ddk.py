@@ -1,9 +1,9 @@
 """A small student taught by a stored model in ten domains: rows drawn where it is furthest behind (DDK), or alike.
 
-clinc150's in-scope rows. The teacher is minilm tuned in full on 50 rows a class. The student is minilm under a small LoRA, taught by
-`adapt.settings.teacher` on other rows, of which some domains have many and some few: from 50 a class down to 5, in an order drawn by
-seed. Three students take the same number of steps: rows drawn alike, domains drawn alike, and by DDK. Judged on all 4,500 test rows: in
-each domain, the perplexity of the student's label over that of the teacher's, and the worst domain's.
+clinc150's in-scope rows. The teacher is minilm tuned in full on 50 rows a class. The student is minilm under a small LoRA,
+taught by `adapt.settings.teacher` on other rows, of which some domains have many and some few: from 50 a class down to 5, in an
+order drawn by seed. Three students take the same number of steps: rows drawn alike, domains drawn alike, and by DDK. Judged on
+all 4,500 test rows: in each domain, the perplexity of the student's label over that of the teacher's, and the worst domain's.
 
     python benchmarks/adaptation_ddk.py
 """
