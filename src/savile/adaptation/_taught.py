@@ -72,9 +72,12 @@ class TaughtLearner(LoopLearner):
         named = [self.teacher.model] if isinstance(self.teacher.model, str) else list(self.teacher.model)
         self.teachers: list[Model] = [Store.open().load(one) for one in named]
         for one in self.teachers:
-            if (one.task, one.labels) != (data.task, data.labels):
-                received = f"{one.ref} of the task {one.task}, {len(one.labels)} labels"
-                raise InputError("a teacher of the data's task and labels", received, "Adapt one to the same labels.")
+            reads = catalogue.get("families", one.family).reads
+            if (one.task, one.labels, reads) != (data.task, data.labels, self.reads):
+                received = f"{one.ref} of the task {one.task}, {len(one.labels)} labels, which reads a {reads}"
+                raise InputError(
+                    "a teacher of the data's task and labels that reads texts", received, "Adapt one to the same rows."
+                )
         self.parents = tuple(one.ref for one in self.teachers)
         self.domains, self.place = domains(data, self.teacher.column)
         self.name = f"{self.method}, taught by {', '.join(self.parents)}"
@@ -91,7 +94,7 @@ class TaughtLearner(LoopLearner):
         weight = self.trusted(said, gold)
         self.judge = self.judging(rows, said, gold)
         network, notes = super().fit(replace(rows, targets=weight * said + (1 - weight) * hard), checkpoint)
-        if network.keeper is not None:
+        if network.keeper is not None and network.keeper.shares.any():  # workers keep theirs to themselves
             notes["drawn"] = dict(zip(self.domains, network.keeper.shares.round(4).tolist(), strict=True))
         network.keeper = None
         return network, {**notes, "trust": round(float(weight.mean()), 4)}
