@@ -61,7 +61,8 @@ def adapt(
         settings: settings of the method and of the training loop by name, and ``value`` (of an item answered ``right``,
             ``wrong`` or by a ``person``), which sets the threshold below which a person is asked. Of a stored model also
             ``keep``: the way it keeps what it knew, or a mapping of ``by`` and that way's settings. ``documents``, a file or
-            folder that the base reads first, and how: ``reading``. ``ensemble``: how many networks teach the one that is kept.
+            folder that the base reads first, and how: ``reading``. ``ensemble``: how many networks teach the one that is kept;
+            ``teacher``: a stored model that does, or a mapping of ``model``, ``column``, ``smooth`` and ``most``.
         seed: of shuffling, folds and dropout.
 
     Raises:

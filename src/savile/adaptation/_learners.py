@@ -98,12 +98,12 @@ def learner(data: Dataset, recipe: Recipe) -> Learner:
     """
     name = family_of(recipe.base)
     family = catalogue.get("families", name)
-    kind: type[OwnLearner] | type[LoopLearner] = OwnLearner if family.trains == "own" else LoopLearner
-    if "ensemble" in recipe.settings and family.trains == "loop":
-        from savile.adaptation._ensemble import EnsembleLearner
+    if family.trains == "own":
+        return OwnLearner(data, recipe, name)
+    from savile.adaptation import _ensemble, _taught
 
-        return EnsembleLearner(data, recipe, name)
-    return kind(data, recipe, name)
+    taught: dict[str, type[LoopLearner]] = {"ensemble": _ensemble.EnsembleLearner, _taught.NAME: _taught.TaughtLearner}
+    return next((one for setting, one in taught.items() if setting in recipe.settings), LoopLearner)(data, recipe, name)
 
 
 def family_of(base: str) -> str:

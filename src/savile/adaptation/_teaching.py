@@ -7,7 +7,7 @@ likely it holds it to be.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -48,7 +48,7 @@ class Sampler:
 
     def update(self, student: np.ndarray, teacher: np.ndarray) -> np.ndarray:
         """New shares from the loss of a token, natural logarithm, of student and teacher in each domain, (d,) both."""
-        ratio = np.minimum(np.exp(np.asarray(student) - np.asarray(teacher)), MOST_RATIO)
+        ratio = np.exp(np.minimum(np.asarray(student) - np.asarray(teacher), np.log(MOST_RATIO)))
         behind = self.shares * np.exp(ratio - ratio.max())
         self.shares = self.smooth * behind / behind.sum() + (1 - self.smooth) / len(self.members)
         return self.shares
@@ -77,30 +77,6 @@ def trust(teacher: torch.Tensor, targets: torch.Tensor | None, most: float = 1.0
     return most * torch.minimum(sure.clamp(0, 1), right)
 
 
-def taught_loss(
-    student: torch.Tensor,
-    teacher: torch.Tensor,
-    targets: torch.Tensor | None,
-    weight: torch.Tensor,
-    temperature: float = 1.0,
-) -> torch.Tensor:
-    """Mean over rows of the teacher's part, weighted, and of the label's part, which has the rest.
-
-    Args:
-        student: logits, (n, labels).
-        teacher: probabilities at `temperature`, (n, labels).
-        targets: int64 (n,); without them the teacher is all there is.
-        weight: of the teacher, (n,), or one number.
-        temperature: both are softened by it.
-    """
-    import torch.nn.functional as F
-
-    soft = -(teacher * (student / temperature).log_softmax(1)).sum(1) * temperature**2
-    if targets is None:
-        return (weight * soft).mean()
-    return (weight * soft + (1 - weight) * F.cross_entropy(student, targets, reduction="none")).mean()
-
-
 def many(teachers: Sequence[torch.Tensor], skill: np.ndarray) -> torch.Tensor:
     """Several teachers as one: probabilities (n, labels) each, weighted by their skill in each row's domain, (teachers, n)."""
     import torch
@@ -108,17 +84,3 @@ def many(teachers: Sequence[torch.Tensor], skill: np.ndarray) -> torch.Tensor:
     weights = torch.from_numpy(skill / skill.sum(axis=0, keepdims=True)).to(teachers[0].dtype)
     mixed: torch.Tensor = torch.stack(list(teachers)).mul(weights[:, :, None]).sum(0)
     return mixed
-
-
-Measure = Callable[[], tuple[np.ndarray, np.ndarray]]
-
-
-def drawn(sampler: Sampler, rows: int, every: int, measure: Measure) -> Callable[[int], np.ndarray]:
-    """What `savile.models._fit_language.fit_language` takes as `draw`: shares are renewed after so many steps by `measure`."""
-
-    def draw(step: int) -> np.ndarray:
-        if step and step % every == 0:
-            sampler.update(*measure())
-        return sampler.draw(step, rows)
-
-    return draw

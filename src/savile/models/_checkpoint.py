@@ -53,6 +53,11 @@ def newest(root: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]] | None:
     return None
 
 
+def under(tensors: Mapping[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:
+    """The tensors whose names begin so, by the rest of their names."""
+    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+
+
 def settle(root: Path | None, name: str, measure: Callable[[], int]) -> int:
     """A number that is measured once for a run, and found again by the run that goes on from it.
 

@@ -79,6 +79,7 @@ def fit(
     try:
         with lightened(precision(settings, network.device)):
             train, settings = within(network, train, settings, checkpoint)
+            getattr(getattr(network, "keeper", None), "meet", lambda *_: None)(train[0], settings.seed)
             rows = Source(network, train, settings)
             if rows.depth == len(network.layers):
                 return _fit_head(network, rows, settings, started)
@@ -111,7 +112,8 @@ class _Loop:
         self.best_weights: dict[str, torch.Tensor] = {}
         self.average = None if settings.average == "last" else _robust.Average(self.named, settings)
         self.method: Any = catalogue.get("methods", network.method) if network.method else None
-        self.watching = [one for one in (self.method, getattr(network, "keeper", None)) if one is not None]
+        watching = {"method": self.method, "keeper": getattr(network, "keeper", None)}
+        self.watching = {name: one for name, one in watching.items() if one is not None}
 
     def run(self, checkpoint: Path | None, started: float) -> Fitted:
         """Train to the last step or to the end of patience, and restore the best weights."""
@@ -204,6 +206,8 @@ class _Loop:
             group["lr"] = settings.learning_rate * rate(settings, self.step, self.total)
         self._tell("begin_step")
         chosen = self.batches[index * settings.accumulate : (index + 1) * settings.accumulate]
+        for one in self.watching.values():
+            chosen = one.draw(self.step, chosen) if hasattr(one, "draw") else chosen
         self.loss = self.team.mean(sum(self._backward(batch, len(chosen)) for batch in chosen))
         if not math.isfinite(self.loss):
             do = f"Lower the learning rate ({settings.learning_rate:g})."
@@ -223,7 +227,7 @@ class _Loop:
 
     def _tell(self, moment: str) -> None:
         """Let a method, and what keeps earlier knowledge, have their way with this step, counted from 1."""
-        for one in self.watching:
+        for one in self.watching.values():
             act = getattr(one, moment, None)
             if act is not None:
                 act(self.network, self.step + 1, self.total)
@@ -231,7 +235,7 @@ class _Loop:
     def _backward(self, batch: np.ndarray, share: int) -> float:
         def loss_of(disturb: _robust.Disturb | None) -> torch.Tensor:
             loss = self._loss(batch, disturb)
-            for one in self.watching:
+            for one in self.watching.values():
                 if hasattr(one, "penalty"):
                     loss = loss + one.penalty(self.network)
             return loss / share
@@ -287,8 +291,9 @@ class _Loop:
             tensors |= {f"state/{name}/{key}": value for key, value in self.optimizer.state[p].items()}
         if self.average is not None:
             tensors |= {f"average/{name}": tensor for name, tensor in self.average.kept.items()}
-        if hasattr(self.method, "memory"):
-            tensors |= {f"method/{name}": tensor for name, tensor in self.method.memory(self.network).items()}
+        for name, one in self.watching.items():
+            kept = one.memory(self.network) if hasattr(one, "memory") else {}
+            tensors |= {f"{name}/{key}": tensor for key, tensor in kept.items()}
         state = {name: getattr(self, name) for name in ("tokens", "stale", "total", "history", "best")}
         state["best_key"] = None if self.best is None else list(self.best_key)  # JSON has no infinity
         if self.team.rank == 0:
@@ -302,15 +307,14 @@ class _Loop:
         tensors, state = found
         self._restore({name: tensors[f"weight/{name}"] for name in self.named})
         for name, p in self.named.items():
-            prefix = f"state/{name}/"
-            kept = {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
+            kept = _checkpoint.under(tensors, f"state/{name}/")
             self.optimizer.state[p] = {k: v.to(p.device) for k, v in kept.items()}
-        self.best_weights = {k.removeprefix("best/"): v for k, v in tensors.items() if k.startswith("best/")}
+        self.best_weights = _checkpoint.under(tensors, "best/")
         if self.average is not None:
             self.average.kept = {name: tensors[f"average/{name}"].to(p.device) for name, p in self.named.items()}
-        if hasattr(self.method, "remember"):
-            kept = {k.removeprefix("method/"): v for k, v in tensors.items() if k.startswith("method/")}
-            self.method.remember(self.network, kept)
+        for name, one in self.watching.items():
+            if hasattr(one, "remember"):
+                one.remember(self.network, _checkpoint.under(tensors, f"{name}/"))
         self.best_key = tuple(state.pop("best_key") or self.best_key)
         for name, value in state.items():
             setattr(self, name, value)
