@@ -185,10 +185,10 @@ class Composer:
             ),
             "X": lambda: (self.rng.choice(words.PRODUCTS), ""),
             "J": lambda: (self.rng.choice(lists.JOBS), ""),
-            "w": lambda: (self.rng.choice(lists.ORDINARY), ""),
+            "w": lambda: (self.plain(lists.ORDINARY), ""),
             "W": lambda: (" ".join(self.rng.choice(lists.ORDINARY).capitalize() for _ in range(self.rng.randint(1, 3))), ""),
             "a": lambda: (self.rng.choice(templates.ADJECTIVES), ""),
-            "l": lambda: (self.rng.choice(words.LOWER), ""),
+            "l": lambda: (self.plain(words.LOWER), ""),
             "U": lambda: (self.rng.choice(words.LOWER).upper(), ""),
             "n": lambda: (str(self.rng.randint(2, 2030)), ""),
             "N": lambda: (f"{self.rng.randint(200, 999)}-{self.rng.randint(200, 999)}-{self.rng.randint(1000, 9999)}", ""),
@@ -196,7 +196,13 @@ class Composer:
         pieces = self._filled(self.template(), fill)
         while self.chance(0.3):
             pieces += [(self.one(" ", "\n", " ", " - "), ""), *self._filled(self.template(), fill)]
-        return [(text.lower(), label) for text, label in pieces] if self.chance(0.04) else pieces
+        return [(text.lower(), label) for text, label in pieces] if self.chance(0.02) else pieces
+
+    def plain(self, usual: list[str]) -> str:
+        """A word in lower case that names nothing, though nobody may know it, or it may be somebody's name elsewhere."""
+        if self.chance(0.4):
+            return self.one(self.coined(2, 4), lists.FIRST, lists.LAST, lists.TOWNS).lower()
+        return self.rng.choice(usual)
 
     def template(self) -> str:
         """An English sentence with places to fill: one that was written, or a subject with what it did to whom."""
