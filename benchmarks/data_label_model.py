@@ -4,7 +4,7 @@
 
 The functions are words and phrases (`_functions`). Judged are rows that at least one speaks of; where votes are tied the
 majority is right by chance. `known` has 100 rows with their right label, which are not judged: they are learnt from and decide
-whether the model is used at all. Three seeds draw 3,000 rows, folds and known rows.
+where the models answer. Three seeds draw 3,000 rows, folds and known rows.
 """
 
 from __future__ import annotations

@@ -28,7 +28,8 @@ def label(path, **settings):
 def test_rows_are_labelled_and_the_table_tells_of_conflicts(home, write):
     found = label(write({"text": texts()}))
     outcome = found.settings["steps"]["functions"]
-    assert outcome["method"] == "model"
+    assert outcome["guard"]["by"] == "votes"
+    assert outcome["guard"]["model"] >= outcome["guard"]["majority"] > 0.8
     said = dict(zip(found.column("text"), found.column("label"), strict=True))
     assert np.mean([right(text) == name for text, name in said.items()]) > 0.95
     functions = {one["name"]: one for one in outcome["functions"]}
@@ -104,3 +105,42 @@ def test_the_majority_is_kept_where_known_rows_say_it_is_better():
     found = _label_model.fit(votes, views, 2, known)
     assert found.method == "majority"
     assert (found.chance.argmax(axis=1) == np.where(known >= 0, true, _votes.counts(votes, 2).argmax(axis=1))).all()
+
+
+def phrases(seed=0):
+    """600 texts of a topic's words, and what the topic is."""
+    rng, words = np.random.default_rng(seed), [[f"{letter}{i}" for i in range(12)] for letter in "xy"]
+    true = rng.integers(2, size=600)
+    return [" ".join([*rng.choice(words[topic], 5), *rng.choice(words[1 - topic], 1)]) for topic in true], true
+
+
+def test_models_answer_where_they_foretell_votes_left_out_better_than_the_majority():
+    rows, true = phrases()
+    rng, none = np.random.default_rng(1), np.full(600, -1)
+    said = np.where(rng.random((600, 6)) < 0.75, true[:, None], 1 - true[:, None])
+    votes = np.where(rng.random((600, 6)) < 0.4, said, -1)
+    found, voted = _label_model.fit(votes, _held_out.of_texts(rows, none, 2, ""), 2, none), _votes.counts(votes, 2)
+    assert (found.method, found.guard.by) == ("model", "votes")
+    assert found.guard.model > found.guard.majority
+    tied = (votes >= 0).any(axis=1) & (voted[:, 0] == voted[:, 1])
+    assert (found.chance.argmax(axis=1) == true)[tied].mean() > 0.85
+    assert (found.chance.argmax(axis=1) == true).mean() > 0.9 > (voted.argmax(axis=1) == true).mean()
+
+
+def test_words_that_functions_look_at_are_left_out_of_the_quiet_view():
+    rows, _ = phrases()
+    votes = np.array([[0 if "x0" in row.split() else -1, 1 if "y0" in row.split() else -1] for row in rows])
+    view = _held_out.of_texts(rows, np.full(600, -1), 2, "")[0]
+    quiet = _label_model._quiet(view, votes)
+    held = [row for row in range(600) if "x0" in rows[row].split()]
+    assert quiet.rows.shape[1] < view.rows.shape[1]
+    assert quiet.rows[held].sum() < view.rows[held].sum()
+    assert _label_model._quiet(_held_out.View("minilm", np.zeros((600, 3)), view.learn), votes) is None
+
+
+def test_functions_of_one_label_are_left_out_in_turn():
+    votes = np.array([[0, 0, 0, 1, 1, -1], [0, 0, -1, 1, 1, 1]])
+    groups = _label_model._groups(votes, 2, seed=0)
+    assert sorted(np.concatenate(groups).tolist()) == list(range(6))
+    assert [len(group) for group in groups] == [2, 2, 2]
+    assert all({0, 1, 2} & set(group.tolist()) and {3, 4, 5} & set(group.tolist()) for group in groups)

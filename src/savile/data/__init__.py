@@ -48,7 +48,7 @@ __all__ = [
     "without",
 ]
 
-EDITION = 6  # of the steps: raised when the same file would come out otherwise
+EDITION = 7  # of the steps: raised when the same file would come out otherwise
 
 
 @dataclass(frozen=True)

@@ -3,18 +3,22 @@
 Functions that copy each other, or that all miss the same rows, confirm themselves where they are weighed by how they agree.
 So nothing is weighed here: the majority of the votes is a first, noisy label, small models learn from it, and each row is
 answered by models of the other folds, which know its text and not its votes. What many rows say of its words outvotes the few
-functions that happened to fire on it. Rows with a tie, or without any vote, get an answer as well. Rows with a known label
-are learnt from as they are; where there are enough of them they decide first: unless models without them are right on more of
-them than the majority is, the majority it is, and the models only decide between labels with as many votes.
+functions that happened to fire on it; rows without any vote get an answer as well. Rows with a known label are learnt from as
+they are.
+
+Whether the models answer where the votes are clear is judged by what neither has seen: by rows with a known label where there
+are enough of them, else by the votes of functions that are left out, a few at a time, from the majority and from what the
+models learn. Unless the models are right more often, the majority it is there. A tie is decided by those models together with
+others that do not read the words the functions look at, for in a tie these say both.
 
 Denoising weak labels by a held-out end model: Ratner et al., VLDB 2018 (section 5); smoothing votes by what rows are like:
-Chen et al., UAI 2022.
+Chen et al., UAI 2022; two views of a row that know nothing of each other: Blum and Mitchell, COLT 1998.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -25,6 +29,18 @@ FOLDS = 5
 GUARD = 20  # rows with a known label and votes from which they decide
 FEW = 50  # rows with a clear vote below which there is nothing to learn from but votes
 PRIOR = 10.0  # votes that every function is taken to have cast before, as right as all are on average
+GROUPS = 3  # functions are left out in so many groups, or in two
+TOLD, DRAWN = 0.75, 3.0  # share of a word's rows that a function speaks of, from which it looks at it; rows it is drawn by
+
+
+@dataclass(frozen=True)
+class Guard:
+    """What decided between models and majority: known labels or votes left out, how many, and how often each was right."""
+
+    by: str = "labels"
+    rows: int = 0
+    model: float = 0.0
+    majority: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -34,14 +50,14 @@ class Labelled:
     Attributes:
         chance: of each label, (n, L).
         precision: share of each function's votes that are right, as far as the labels tell, (m,).
-        method: ``model`` or ``majority``.
-        guard: rows with a known label and votes, and how often the model and the majority were right on them.
+        method: ``model`` or ``majority``, where the votes are clear.
+        guard: what decided that.
     """
 
     chance: np.ndarray
     precision: np.ndarray
     method: str
-    guard: tuple[int, float, float] = (0, 0.0, 0.0)
+    guard: Guard = Guard()
 
 
 def fit(votes: np.ndarray, views: Sequence[View], classes: int, known: np.ndarray, seed: int = 0) -> Labelled:
@@ -54,24 +70,82 @@ def fit(votes: np.ndarray, views: Sequence[View], classes: int, known: np.ndarra
         known: label number of rows somebody labelled, -1 for the others, int64 (n,).
         seed: of the folds.
     """
-    plain = _votes.majority(_votes.counts(votes, classes))
+    voted = _votes.majority(_votes.counts(votes, classes))
+    plain = voted.copy()
     plain[known >= 0] = np.eye(classes)[known[known >= 0]]
-    clear = plain.max(axis=1) == 1.0
-    if clear.sum() < FEW or len(np.unique(plain[clear].argmax(axis=1))) < 2:
+    if not _learnable(plain):
         return Labelled(plain, precision(votes, plain), "majority")
-    voted, guard = _votes.majority(_votes.counts(votes, classes)), (0, 0.0, 0.0)
-    judged_on = np.flatnonzero((votes >= 0).any(axis=1) & (known >= 0))
-    if len(judged_on) >= GUARD and ((voted.max(axis=1) == 1.0).sum() >= FEW):
-        chance = _held(voted, views, seed)
-        right, usual = (float((one[judged_on].argmax(axis=1) == known[judged_on]).mean()) for one in (chance, voted * chance))
-        guard = (len(judged_on), right, usual)
-        if right <= usual:
-            chance = plain * _held(plain, views, seed)  # of labels with as many votes the likelier one
-            chance /= chance.sum(axis=1, keepdims=True)
-            return Labelled(chance, precision(votes, chance), "majority", guard)
-    chance = _held(plain, views, seed)
-    chance[known >= 0] = plain[known >= 0]
-    return Labelled(chance, precision(votes, chance), "model", guard)
+    guard = _by_labels(votes, voted, views, known, seed) or _by_votes(votes, views, classes, seed)
+    models = _held(plain, views, seed)
+    clear = (plain.max(axis=1) == 1.0) & ((known >= 0) | (guard.model <= guard.majority))
+    chance = np.where(clear[:, None], plain, models)
+    tied = np.flatnonzero((voted.max(axis=1) < 1.0) & (votes >= 0).any(axis=1) & (known < 0))
+    others = [quiet for view in views if (quiet := _quiet(view, votes)) is not None]
+    if len(tied):
+        chance[tied] = voted[tied] * models[tied] * (_held(plain, others, seed)[tied] if others else 1.0)
+        chance[tied] /= chance[tied].sum(axis=1, keepdims=True)
+    return Labelled(chance, precision(votes, chance), "model" if guard.model > guard.majority else "majority", guard)
+
+
+def _learnable(plain: np.ndarray) -> bool:
+    """Whether enough rows have a clear label, and not all the same."""
+    clear = plain.max(axis=1) == 1.0
+    return int(clear.sum()) >= FEW and len(np.unique(plain[clear].argmax(axis=1))) > 1
+
+
+def _by_labels(votes: np.ndarray, voted: np.ndarray, views: Sequence[View], known: np.ndarray, seed: int) -> Guard | None:
+    """How often models that learnt from votes alone, and the majority, are right on rows with a known label; None if few."""
+    rows = np.flatnonzero((votes >= 0).any(axis=1) & (known >= 0))
+    if len(rows) < GUARD or not _learnable(voted):
+        return None
+    models = _held(voted, views, seed)
+    model, majority = (float((one[rows].argmax(axis=1) == known[rows]).mean()) for one in (models, voted * models))
+    return Guard("labels", len(rows), model, majority)
+
+
+def _by_votes(votes: np.ndarray, views: Sequence[View], classes: int, seed: int) -> Guard:
+    """How often models, and the majority where it is clear, say what functions say that neither of them has heard."""
+    total = Guard("votes")
+    for group in _groups(votes, classes, seed):
+        others = votes.copy()
+        others[:, group] = -1
+        voted = _votes.majority(_votes.counts(others, classes))
+        if not _learnable(voted):
+            continue
+        answer = _held(voted, views, seed).argmax(axis=1)
+        rows, which = np.nonzero((votes[:, group] >= 0) & (voted.max(axis=1) == 1.0)[:, None])
+        said = votes[rows, group[which]]
+        model, majority = (answer[rows] == said).sum(), (voted[rows].argmax(axis=1) == said).sum()
+        total = replace(
+            total, rows=total.rows + len(rows), model=total.model + float(model), majority=total.majority + float(majority)
+        )
+    count = max(total.rows, 1)
+    return replace(total, model=total.model / count, majority=total.majority / count)
+
+
+def _groups(votes: np.ndarray, classes: int, seed: int) -> list[np.ndarray]:
+    """Numbers of functions that are left out together: those that mostly say one label are dealt out evenly."""
+    mostly = np.array([np.bincount(one[one >= 0], minlength=classes).argmax() for one in votes.T])
+    few = int(np.bincount(mostly, minlength=classes)[np.unique(mostly)].min())
+    count, group = min(max(few, 2), GROUPS), np.zeros(votes.shape[1], dtype=np.int64)
+    for label in np.unique(mostly):
+        which = np.random.default_rng((seed, int(label))).permutation(np.flatnonzero(mostly == label))
+        group[which] = np.arange(len(which)) % count
+    return [np.flatnonzero(group == number) for number in range(count) if (group == number).any()]
+
+
+def _quiet(view: View, votes: np.ndarray) -> View | None:
+    """A view of words without those that a function looks at; None of another view.
+
+    A function looks at what stands nearly only in rows that it speaks of.
+    """
+    if view.name != "words":
+        return None
+    there, spoken = view.rows.copy(), (votes >= 0).astype(np.float64)
+    there.data = np.ones_like(there.data)
+    count = np.asarray(there.sum(axis=0)).ravel()[:, None]
+    share = (there.T @ spoken + DRAWN * spoken.mean(axis=0)) / (count + DRAWN)
+    return replace(view, rows=view.rows[:, np.flatnonzero((share < TOLD).all(axis=1))])
 
 
 def _held(plain: np.ndarray, views: Sequence[View], seed: int) -> np.ndarray:

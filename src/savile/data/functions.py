@@ -8,7 +8,7 @@ how often each function speaks, meets others and contradicts them; rows that non
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -78,7 +78,8 @@ def apply(draft: Draft, settings: Settings) -> Draft:
     found = _put_together([texts[row] for row in open_rows], votes[open_rows], labels, known[open_rows], settings)
     chance = np.zeros((len(texts), len(labels)))
     chance[open_rows] = found.chance
-    covered = (votes >= 0).any(axis=1) | ((settings.uncovered == "model") & (found.method == "model"))
+    answered = chance.max(axis=1) > chance.sum(axis=1) / len(labels) + 1e-9
+    covered = (votes >= 0).any(axis=1) | ((settings.uncovered == "model") & answered)
     covered &= np.array([bool(text.strip()) for text in texts])
     outcome = _outcome(votes[open_rows], labels, settings, found, known[open_rows])
     tell(outcome)
@@ -110,7 +111,8 @@ def _lines(outcome: Mapping[str, Any]) -> list[list[str]]:
 def verdict(outcome: Mapping[str, Any]) -> str:
     """The same in a sentence."""
     rows, model, usual = outcome["guard"]["rows"], outcome["guard"]["model"], outcome["guard"]["majority"]
-    judged = f"; on {rows} rows with a known label it is right in {model:.1%}, the majority in {usual:.1%}" if rows else ""
+    on = "rows with a known label" if outcome["guard"]["by"] == "labels" else "votes left out"
+    judged = f"; on {rows:,} {on} models are right in {model:.1%}, the majority in {usual:.1%}" if rows else ""
     how = "models that did not see the row" if outcome["method"] == "model" else "the majority of the votes"
     return (
         f"{len(outcome['functions'])} functions speak of {outcome['covered']:.1%} of {outcome['rows']:,} rows and contradict "
@@ -174,7 +176,7 @@ def _outcome(
         "covered": round(float(cast.any(axis=1).mean()), 4),
         "conflicts": round(float(disputed.mean()), 4),
         "method": found.method,
-        "guard": dict(zip(("rows", "model", "majority"), found.guard, strict=True)),
+        "guard": asdict(found.guard),
         "functions": [
             {
                 "name": name,
