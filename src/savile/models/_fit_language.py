@@ -22,16 +22,22 @@ Draw = Callable[[int], np.ndarray | None]
 
 
 def fit_language(
-    network: Any, lengths: np.ndarray, loss: Loss, settings: FitSettings | None = None, draw: Draw | None = None
+    network: Any,
+    lengths: np.ndarray,
+    loss: Loss,
+    settings: FitSettings | None = None,
+    draw: Draw | None = None,
+    by: np.ndarray | None = None,
 ) -> Fitted:
     """Train whatever in a language model requires a gradient.
 
     Args:
         network: a `savile.models._decoder.TextDecoder` with a method attached.
-        lengths: tokens of each row, int64 (n,), by which rows are brought together.
+        lengths: tokens of each row, int64 (n,), by which rows are brought together unless `by` says otherwise.
         loss: row numbers -> mean loss.
         settings: how; validation, patience and budget play no part.
         draw: step -> the rows of that step, instead of passes over all of them; None where the pass is to be followed.
+        by: what rows are brought together by, int64 (n,): lengths that say nothing of what is learned.
 
     Raises:
         InputError: nothing to learn from, nothing that learns, or a loss that is no number.
@@ -48,7 +54,7 @@ def fit_language(
 
     def epoch(number: int) -> list[np.ndarray]:
         rng = np.random.default_rng([settings.seed, number])
-        return shuffled_batches(lengths, settings.batch_rows, settings.batch_tokens, rng)
+        return shuffled_batches(lengths, settings.batch_rows, settings.batch_tokens, rng, by)
 
     batches = epoch(0)
     per_epoch = len(batches)
