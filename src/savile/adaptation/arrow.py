@@ -56,7 +56,7 @@ HEAD: Literal["cosine", "linear"] = "linear"
 KEEPS = False  # what is heard has learned something
 FIT: dict[str, Any] = {}
 FIT_SMALL: dict[str, Any] = {}
-SEEN = 2000  # texts that say what tokens have in common
+SEEN = 1000  # texts that say what tokens have in common
 SHRINK = 0.05  # of their covariance towards a round one
 
 
@@ -158,8 +158,8 @@ def _moments(network: TextEncoder, texts: list[str]) -> list[tuple[str, torch.Te
     sums: dict[Routed, list[Any]] = {experts: [0, 0.0, 0.0] for _, experts in _experts.each(network)}
 
     def note(experts: Routed, x: torch.Tensor, real: torch.Tensor, _rows: torch.Tensor) -> None:
-        tokens, held = x[real].double(), sums[experts]
-        sums[experts] = [held[0] + len(tokens), held[1] + tokens.sum(0), held[2] + tokens.T @ tokens]
+        tokens, held = x[real], sums[experts]
+        sums[experts] = [held[0] + len(tokens), held[1] + tokens.sum(0).double(), held[2] + (tokens.T @ tokens).double()]
 
     _watch(network, texts, note)
     found = []
