@@ -238,7 +238,7 @@ def test_arrow_answers_as_that_of_peft(members, base):
     encoder.attach(
         network,
         "arrow",
-        {"adapters": [member.ref for member in members], "top": 2, "temperature": 0.7, "prototypes": "singular"},
+        {"adapters": [member.ref for member in members], "top": 2, "router_temperature": 0.7, "prototypes": "singular"},
     )
     _, experts = next(iter(_experts.each(network)))
     names = [f"task_{number}" for number in range(len(members))]
@@ -301,8 +301,9 @@ def test_arrow_hears_the_adapter_of_a_text_most(made, base):
     refs, data = made
     found = {}
     for prototypes in ("learned", "singular"):
-        chosen = {"adapters": refs, "top": 2, "prototypes": prototypes, "precision": "fp32"}
+        chosen = {"adapters": refs, "top": 2, "router_temperature": 0.5, "prototypes": prototypes, "precision": "fp32"}
         network = encoder.load(adapt(data, base, "arrow", settings=chosen))
+        assert network.method_settings["router_temperature"] == 0.5  # not that of the loop, which would go by "temperature"
         shares = arrow.recovered(network, list(data.texts("test")))
         assert torch.allclose(shares.sum(1), torch.ones(len(shares)), atol=1e-5)
         found[prototypes] = float((shares.argmax(1).numpy() == data.stages("test")).mean())

@@ -40,14 +40,14 @@ class Settings:
     Attributes:
         adapters: models or releases of the method ``lora`` on the same base.
         top: adapters that a token hears.
-        temperature: of the softmax; a low one hears the nearest almost alone.
+        router_temperature: of the softmax; a low one hears the nearest almost alone.
         prototypes: ``learned``, or ``singular`` as in the paper.
         plan: names, ranks and layers, which are written here once the adapters were read.
     """
 
     adapters: tuple[str, ...] = ()
     top: int = 3
-    temperature: float = 1.0
+    router_temperature: float = 1.0
     prototypes: Prototypes = "learned"
     plan: dict[str, Any] = field(default_factory=dict)
 
@@ -125,12 +125,12 @@ def attach(network: TextEncoder, settings: Settings) -> None:
     plan = Plan(**settings.plan) if settings.plan else Plan.of([one.name for one in members], [one.updates for one in members])
     if settings.prototypes not in get_args(Prototypes):
         raise InputError(f"prototypes among {', '.join(get_args(Prototypes))}", str(settings.prototypes), "Name one of these.")
-    if not 1 <= settings.top <= len(plan.names) or settings.temperature <= 0:
-        received = f"top {settings.top} at temperature {settings.temperature:g}"
+    if not 1 <= settings.top <= len(plan.names) or settings.router_temperature <= 0:
+        received = f"top {settings.top} at temperature {settings.router_temperature:g}"
         raise InputError(f"1 to {len(plan.names)} adapters to hear, at a temperature above 0", received, "Correct it.")
 
     def gate(experts: Routed, x: torch.Tensor) -> torch.Tensor:
-        return heard(experts, x, settings.top, settings.temperature)
+        return heard(experts, x, settings.top, settings.router_temperature)
 
     _experts.hang(network, plan, gate, Routed)
     _experts.fill(network, [one.updates for one in members])
@@ -193,7 +193,7 @@ def recovered(network: TextEncoder, texts: list[str]) -> torch.Tensor:
     found = torch.zeros(len(texts), len(settings.plan["names"]))
 
     def note(experts: Routed, x: torch.Tensor, real: torch.Tensor, rows: torch.Tensor) -> None:
-        share = heard(experts, x, settings.top, settings.temperature) * real.unsqueeze(-1)
+        share = heard(experts, x, settings.top, settings.router_temperature) * real.unsqueeze(-1)
         found[rows] += share.sum(1) / real.sum(1, keepdim=True)
 
     _watch(network, texts, note)
