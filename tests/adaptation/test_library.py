@@ -235,7 +235,11 @@ def test_arrow_answers_as_that_of_peft(members, base):
     from peft.tuners.lora.arrow import ArrowLoraLinearLayer
 
     network = encoder.create(base, ("a", "b"), cosine=False)
-    encoder.attach(network, "arrow", {"adapters": [member.ref for member in members], "top": 2, "temperature": 0.7})
+    encoder.attach(
+        network,
+        "arrow",
+        {"adapters": [member.ref for member in members], "top": 2, "router_temperature": 0.7, "prototypes": "singular"},
+    )
     _, experts = next(iter(_experts.each(network)))
     names = [f"task_{number}" for number in range(len(members))]
     config = ArrowConfig(top_k=2, router_temperature=0.7, rng_seed=0)
@@ -257,7 +261,55 @@ def test_arrow_answers_as_that_of_peft(members, base):
     for number, member in enumerate(members):
         a, b = next(update for name, update in member.updates.items() if name == next(_experts.each(network))[0])
         first = torch.linalg.svd(b @ a).Vh[0]
-        assert float((first @ experts.prototypes[number]).abs()) == pytest.approx(1.0, abs=1e-4)
+        assert float((first @ experts.prototypes[number, 0]).abs()) == pytest.approx(1.0, abs=1e-4)
+
+
+def test_what_an_adapter_learned_is_what_its_start_did_not_have(members, base):
+    network = encoder.create(base, ("a", "b"))
+    torch.manual_seed(0)
+    encoder.attach(network, "lora", {"rank": 4, "alpha": 8})
+    for name, (a, _) in members[0].updates.items():
+        start = network.trunk.get_submodule(name).lora_A["default"].weight.detach()
+        near = float(torch.nn.functional.cosine_similarity(a.flatten(), start.flatten(), dim=0)) > _library.NEAR
+        assert torch.equal(members[0].learned[name], a - start if near else a)
+    a = torch.randn(2, 500)
+    elsewhere = _library._learned({"x": (a, a.T), "y": (a, a.T)}, {"x": torch.randn(2, 500), "y": a + 0.1})
+    assert torch.equal(elsewhere["x"], a)
+    assert torch.allclose(elsewhere["y"], torch.full((2, 500), -0.1), atol=1e-6)
+
+
+def test_prototypes_lie_where_an_adapter_was_shown_tokens_and_others_were_not():
+    dice = torch.Generator().manual_seed(0)
+    own = torch.linalg.qr(torch.randn(12, 12, generator=dice))[0][:4].unflatten(0, (2, 2))  # two directions of each task
+    common = torch.full((12,), 3.0)
+
+    def tokens(task, count=200):
+        return common + torch.randn(count, 2, generator=dice) @ own[task] + 0.1 * torch.randn(count, 12, generator=dice)
+
+    seen = torch.cat([tokens(0), tokens(1)])
+    experts = arrow.Routed(torch.nn.Linear(12, 3), (3, 2))
+    # rows that training adds are sums of tokens, and of what all of them share
+    added = [torch.randn(rank, 2, generator=dice) @ own[task] + common for task, rank in ((0, 3), (1, 2))]
+    experts.learn(added, seen.mean(0), torch.cov(seen.T))
+    for task in range(2):
+        assert float((experts.scores(tokens(task)[None])[0].argmax(1) == task).float().mean()) > 0.9
+    experts.learn([added[0], None], seen.mean(0), torch.cov(seen.T))
+    assert (experts.scores(seen[None])[..., 1] == 0).all()
+
+
+def test_arrow_hears_the_adapter_of_a_text_most(made, base):
+    refs, data = made
+    found = {}
+    for prototypes in ("learned", "singular"):
+        chosen = {"adapters": refs, "top": 2, "router_temperature": 0.5, "prototypes": prototypes, "precision": "fp32"}
+        network = encoder.load(adapt(data, base, "arrow", settings=chosen))
+        assert network.method_settings["router_temperature"] == 0.5  # not that of the loop, which would go by "temperature"
+        shares = arrow.recovered(network, list(data.texts("test")))
+        assert torch.allclose(shares.sum(1), torch.ones(len(shares)), atol=1e-5)
+        found[prototypes] = float((shares.argmax(1).numpy() == data.stages("test")).mean())
+    assert found["learned"] > max(0.6, found["singular"])  # a base of random weights tells tasks apart by their words alone
+    with pytest.raises(InputError, match="learned, singular"):
+        encoder.attach(encoder.create(base, ("a", "b")), "arrow", {"adapters": refs, "prototypes": "trained"})
 
 
 def test_the_router_knows_whose_a_text_is_and_leaves_what_is_strange_to_the_base(made, base):

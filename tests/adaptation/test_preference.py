@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from savile import testing
+from savile.adaptation import _preference
 from savile.adaptation._preference import (
     Judged,
     Preference,
@@ -103,6 +104,15 @@ def test_words_of_control_steer_the_length(base):
     wanted = [1, 2, 3, 4] * 3
     got = writer.reply([controlled(f"card {i}", {"words": n}) for i, n in enumerate(wanted)], 16)
     assert spearmanr(wanted, [len(one.split()) for one in got]).statistic > 0.5
+
+
+def test_a_batch_holds_answers_of_every_length(base, monkeypatch):
+    """Batches of one length would teach that length to every prompt in turn."""
+    seen, plain = [], _preference.answer_loss
+    monkeypatch.setattr(_preference, "answer_loss", lambda *given: (seen.append(given[2]), plain(*given))[1])
+    rows = [(f"card {i}", " ".join(["thank"] * (1 + i % 4))) for i in range(8)] * 4
+    learn_answers(Writer(base), rows, {"steps": 2, "batch_rows": 16})
+    assert all(len({len(rows[i][1]) for i in chosen}) == 4 for chosen in seen)
 
 
 def test_what_cannot_be_learned_from_is_said(base, tmp_path):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +22,7 @@ FACTOR = re.compile(r"(?:base_model\.model\.)?(?P<layer>.+)\.lora_(?P<side>[AB])
 PLAIN = ("lora", "autolora")  # methods that leave W + scale * B A and nothing else
 MOST_CLUSTERS = 10
 RESTARTS = 10
+NEAR = 0.5  # cosine of an A and the start it was trained from; two starts have none
 
 Update = tuple["torch.Tensor", "torch.Tensor"]  # A (r, in) and B (out, r), the scale in B
 
@@ -35,6 +36,7 @@ class Member:
         name: of the data it was trained on.
         labels: what it answers.
         updates: name of a linear layer in the trunk -> A and B.
+        learned: name of a layer -> what training added to A, which does not start at zero (r, in).
         head: weight (C, d) and bias (C,) over embeddings of unit length.
     """
 
@@ -43,6 +45,7 @@ class Member:
     labels: tuple[str, ...]
     updates: Mapping[str, Update]
     head: tuple[torch.Tensor, torch.Tensor]
+    learned: Mapping[str, torch.Tensor] = field(default_factory=dict)
 
     @property
     def rank(self) -> int:
@@ -113,7 +116,9 @@ def _member(ref: str, sha256: str, base: str) -> Member:
     if source is None or "weight" not in head or not model.labels:
         raise InputError("a model with a head of labels", f"{ref}, which answers in words", "Adapt it with an encoder.")
     name = next((store.get(one).body["name"] for one in model.parents if one.startswith("data@")), ref)
-    return Member(ref, str(name), model.labels, _updates(load_file(source), made), _linear(head))
+    updates = _updates(load_file(source), made)
+    learned = _learned(updates, _start(base, model.family, json.dumps(made), model.settings["fit"]["seed"]))
+    return Member(ref, str(name), model.labels, updates, _linear(head), learned)
 
 
 def _updates(tensors: Mapping[str, torch.Tensor], made: Mapping[str, Any]) -> dict[str, Update]:
@@ -124,6 +129,32 @@ def _updates(tensors: Mapping[str, torch.Tensor], made: Mapping[str, Any]) -> di
         if match:
             sides.setdefault(match["layer"], {})[match["side"]] = tensor.float()
     return {layer: (one["A"], one["B"] * _scale(made, len(one["A"]))) for layer, one in sorted(sides.items())}
+
+
+def _learned(updates: Mapping[str, Update], start: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """What training added to each A; all of A where it did not start there."""
+    import torch.nn.functional as F
+
+    def near(a: torch.Tensor, first: torch.Tensor) -> bool:
+        return a.shape == first.shape and float(F.cosine_similarity(a.flatten(), first.flatten(), dim=0)) > NEAR
+
+    return {name: a - start[name] if name in start and near(a, start[name]) else a for name, (a, _) in updates.items()}
+
+
+@lru_cache(maxsize=8)
+def _start(base: str, family: str, made: str, seed: int) -> dict[str, torch.Tensor]:
+    """A of each layer before the first step: the seed of a model makes it again."""
+    import torch
+
+    from savile.base import catalogue
+
+    plugin = catalogue.get("families", family)
+    network = plugin.create(base, ("one", "other"))
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        plugin.attach(network, "lora", json.loads(made))
+    named = ((FACTOR.fullmatch(name), p.detach()) for name, p in network.trunk.named_parameters())
+    return {match["layer"]: p for match, p in named if match and match["side"] == "A"}
 
 
 def _scale(made: Mapping[str, Any], rank: int) -> float:

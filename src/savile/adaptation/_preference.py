@@ -90,11 +90,11 @@ def prefer(writer: Writer, rows: Sequence[Preference] | Sequence[Judged], settin
     kind = {type(row) for row in rows}
     if len(kind) != 1:
         raise InputError("preferences, or judgements, at least one", f"{len(rows)} rows of {len(kind)} kinds", "Give one kind.")
-    loss, lengths = (_paired if kind == {Preference} else _single)(writer, list(rows), settings)  # type: ignore[arg-type]
-    return fit_language(writer.network, lengths, loss, FitSettings(**settings.fit))
+    loss, *lengths = (_paired if kind == {Preference} else _single)(writer, list(rows), settings)  # type: ignore[arg-type]
+    return fit_language(writer.network, lengths[0], loss, FitSettings(**settings.fit), by=lengths[1])
 
 
-def _paired(writer: Writer, rows: Sequence[Preference], settings: PreferenceSettings) -> tuple[Any, np.ndarray]:
+def _paired(writer: Writer, rows: Sequence[Preference], settings: PreferenceSettings) -> tuple[Any, np.ndarray, np.ndarray]:
     import torch
 
     weights = _weights(rows, settings)
@@ -106,7 +106,7 @@ def _paired(writer: Writer, rows: Sequence[Preference], settings: PreferenceSett
         moved = [writer.logprobs(side, chosen)[0].sum(1) - was[chosen] for side, was in zip(sides, before, strict=True)]
         return pair_loss(moved[0], moved[1], settings.beta, weights, margins[chosen])
 
-    return loss, sides[0].lengths + sides[1].lengths
+    return loss, sides[0].lengths + sides[1].lengths, sides[0].prompts.lengths
 
 
 def pair_loss(
@@ -128,7 +128,7 @@ def pair_loss(
     return -torch.nn.functional.logsigmoid(wanted / weights[0]).mean()
 
 
-def _single(writer: Writer, rows: Sequence[Judged], settings: PreferenceSettings) -> tuple[Any, np.ndarray]:
+def _single(writer: Writer, rows: Sequence[Judged], settings: PreferenceSettings) -> tuple[Any, np.ndarray, np.ndarray]:
     import torch
 
     prompts, answers = [row.prompt for row in rows], [row.answer for row in rows]
@@ -144,7 +144,7 @@ def _single(writer: Writer, rows: Sequence[Judged], settings: PreferenceSettings
             drift = settings.beta * (writer.logprobs(other, chosen)[0].sum(1) - before_other[chosen]).mean().clamp(min=0)
         return judged_loss(moved, drift, good[chosen], (settings.good, settings.bad))
 
-    return loss, own.lengths
+    return loss, own.lengths, own.prompts.lengths
 
 
 def judged_loss(moved: torch.Tensor, drift: torch.Tensor, good: torch.Tensor, weights: tuple[float, float]) -> torch.Tensor:
@@ -187,7 +187,10 @@ def learn_answers(writer: Writer, rows: Sequence[tuple[str, str]], fit: Mapping[
 
     written = writer.rows([prompt for prompt, _ in rows], [answer for _, answer in rows])
     chosen = FitSettings(**{"learning_rate": 1e-3, "epochs": 2.0, "batch_rows": 16, **(fit or {})})
-    return fit_language(writer.network, written.lengths, lambda some: answer_loss(writer, written, some), chosen)
+    # batches of answers of one length would teach that length to every prompt in turn: prompts alone bring rows together
+    return fit_language(
+        writer.network, written.lengths, lambda some: answer_loss(writer, written, some), chosen, by=written.prompts.lengths
+    )
 
 
 def answer_loss(writer: Writer, written: Written, rows: np.ndarray) -> torch.Tensor:

@@ -19,28 +19,34 @@ from savile.models._source import precision
 
 Loss = Callable[[np.ndarray], torch.Tensor]
 Draw = Callable[[int], np.ndarray | None]
+NAMES = {torch.bfloat16: "bf16", torch.float32: "fp32"}
 
 
 def fit_language(
-    network: Any, lengths: np.ndarray, loss: Loss, settings: FitSettings | None = None, draw: Draw | None = None
+    network: Any,
+    lengths: np.ndarray,
+    loss: Loss,
+    settings: FitSettings | None = None,
+    draw: Draw | None = None,
+    by: np.ndarray | None = None,
 ) -> Fitted:
     """Train whatever in a language model requires a gradient.
 
     Args:
         network: a `savile.models._decoder.TextDecoder` with a method attached.
-        lengths: tokens of each row, int64 (n,), by which rows are brought together.
+        lengths: tokens of each row, int64 (n,), by which rows are brought together unless `by` says otherwise.
         loss: row numbers -> mean loss.
         settings: how; validation, patience and budget play no part.
         draw: step -> the rows of that step, instead of passes over all of them; None where the pass is to be followed.
+        by: what rows are brought together by, int64 (n,): lengths that say nothing of what is learned.
 
     Raises:
         InputError: nothing to learn from, nothing that learns, or a loss that is no number.
     """
-    settings = settings or FitSettings()
-    named = dict(network.trainable())
+    settings, named = settings or FitSettings(), dict(network.trainable())
     if not len(lengths) or not named:
-        do = "Give rows, and attach a method."
-        raise InputError("rows to learn from and something that learns", f"{len(lengths)} rows, {len(named)} tensors", do)
+        received = f"{len(lengths)} rows, {len(named)} tensors"
+        raise InputError("rows to learn from and something that learns", received, "Give rows, and attach a method.")
     started, device, tokens = time.perf_counter(), network.device, 0
     kind, optimizer = precision(settings, device), _optimizer(named, settings)
     network.set_dropout(settings.dropout)
@@ -48,10 +54,9 @@ def fit_language(
 
     def epoch(number: int) -> list[np.ndarray]:
         rng = np.random.default_rng([settings.seed, number])
-        return shuffled_batches(lengths, settings.batch_rows, settings.batch_tokens, rng)
+        return shuffled_batches(lengths, settings.batch_rows, settings.batch_tokens, rng, by)
 
-    batches = epoch(0)
-    per_epoch = len(batches)
+    per_epoch = len(batches := epoch(0))
     total = settings.steps or max(1, settings.least_steps, round(settings.epochs * per_epoch))
     history: list[dict[str, Any]] = []
     with network.lightened(kind):
@@ -76,5 +81,4 @@ def fit_language(
             history.append({"step": step + 1, "loss": float(value.detach()), "seconds": time.perf_counter() - started})
             emit("progress", stage="train", done=step + 1, total=total, loss=round(float(value.detach()), 4))
     network.eval()
-    name = "bf16" if kind == torch.bfloat16 else "fp32"
-    return Fitted(total, time.perf_counter() - started, tuple(history), None, tokens, name, settings)
+    return Fitted(total, time.perf_counter() - started, tuple(history), None, tokens, NAMES[kind], settings)

@@ -72,14 +72,20 @@ class HiddenRows:
         return self.flat[torch.from_numpy(index).to(device)], torch.from_numpy(mask.astype(np.int64)).to(device)
 
 
-def shuffled_batches(lengths: np.ndarray, rows: int, tokens: int, rng: np.random.Generator) -> list[np.ndarray]:
-    """One epoch of batches in random order, rows of like length together, each within its budget of rows and padded tokens."""
+def shuffled_batches(
+    lengths: np.ndarray, rows: int, tokens: int, rng: np.random.Generator, by: np.ndarray | None = None
+) -> list[np.ndarray]:
+    """One epoch of batches in random order, rows of like length together, each within its budget of rows and padded tokens.
+
+    With `by`, numbers (n,), rows that are alike in those are brought together instead.
+    """
+    near = lengths if by is None else by
     order = rng.permutation(len(lengths))
     window = rows * SORTED_WINDOW
     batches: list[np.ndarray] = []
     for start in range(0, len(order), window):
         part = order[start : start + window]
-        batches.extend(_cut(part[np.argsort(lengths[part], kind="stable")], lengths, rows, tokens))
+        batches.extend(_cut(part[np.argsort(near[part], kind="stable")], lengths, rows, tokens))
     return [batches[i] for i in rng.permutation(len(batches))]
 
 
