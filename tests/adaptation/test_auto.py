@@ -1,12 +1,16 @@
 """What auto tries: the base of the language, candidates with scores and intervals, two of them together when that is better."""
 
+import types
+from pathlib import Path
+
 import numpy as np
 import pyarrow as pa
 import pytest
 from easy_data import dataset
 
-from savile.adaptation import _held, adapt
+from savile.adaptation import _held, _learners, adapt
 from savile.adaptation._auto import language_base
+from savile.base.contracts import Rows
 from savile.base.events import listening
 from savile.base.records import Dataset
 from savile.base.store import Store
@@ -53,4 +57,21 @@ def test_a_family_that_fits_itself_takes_as_many_rows_as_the_budget_allows(home)
     notes = []
     with listening(lambda event: notes.append(event.facts.get("text", ""))):
         adapt(dataset(900, held=60), model="linear", minutes=1e-6)
-    assert any("of 900 rows are learned from by linear" in note for note in notes)
+    assert "99 of 900 rows are learned from by linear: no more fit the budget." in notes
+
+
+def test_a_slow_fit_is_tried_on_few_rows_and_a_quick_one_on_more(monkeypatch):
+    clock, fitted = [0.0], []
+
+    def fit(rows, *_):
+        fitted.append(len(rows.targets))
+        clock[0] += 0.1 * len(rows.targets)
+
+    monkeypatch.setattr(_learners.time, "perf_counter", lambda: clock[0])
+    data = dataset(900, held=60)
+    for minutes, tried in ((0.5, [99, 210]), (5.0, [99, 399, 900])):
+        one = _learners.learner(data, _learners.Recipe("linear", "", {}, 0, minutes))
+        one.plugin = types.SimpleNamespace(fit=fit)
+        one.fit(Rows(list(data.texts("train")), data.targets("train"), data.labels, minutes=minutes), Path())
+        assert fitted == tried
+        fitted.clear()

@@ -103,3 +103,13 @@ def test_a_watch_sees_memory_that_is_gone_again_at_its_end():
         time.sleep(0.05)
         del held
     assert 60e6 < watch.most < 90e6
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux says what is held")
+def test_freed_memory_is_handed_back_though_a_block_above_it_is_held():
+    held = [bytes(10_000) for _ in range(20_000)]  # below what is mapped apart: all in one heap
+    before, top = machine.resident(), held[-1]
+    del held
+    machine.trim()
+    assert machine.resident() < before - 100e6
+    assert len(top) == 10_000
