@@ -171,42 +171,6 @@ Exchange rates in {C}
 Where do I find the {X} app?
 Staff friendly, {l} clean, {l} expensive.""".split("\n")
 
-SUBJECTS = (
-    "{P}",
-    "{P}",
-    "{F}",
-    "{F}",
-    "{L}",
-    "{T} {L}",
-    "{T} {P}",
-    "{O}",
-    "{F} and {F}",
-    "{P} of {O}",
-    "The {l} of {P}",
-    "My {l} {F}",
-)
-VERBS = """called|emailed|met|thanked|asked|told|saw|heard|paid|visited|joined|left|likes|knows|helped|blamed|invited|replaced|followed
-spoke to|shouted at|wrote to|laughed at|worked with|looked for|waited for|agreed with|lives with|talked about|complained about|stayed with
-is the {l} of|was the {l} of|is from|is known to|is better than|was hired by|was fired by|was given to|was sent to|is married to
-gave the {l} to|had given the {l} to|sent a {a} {l} to|bought the {l} from|got the {l} from|signed the {l} with|played for|sang for
-will meet|will call|should ask|can help|did not answer|never told|has not paid|wants to see|would like to meet|just met|often visits"""
-VERBS = VERBS.replace("\n", "|").split("|")
-ENDINGS = """|.|.|.|!|?| again.| today.| on {D}.| in {C}.| at {A}.| about the {l}.| because the {l} was {a}.| before {D}, as promised.
-| and left.| and {F}.| for the {l}, he said.| when the {l} was {n} years old.| (the {a} one).| with the {w} {w}, but the {w} was {a}."""
-ENDINGS = ENDINGS.replace("\n", "").split("|")
-SAID = (
-    "{F}: {w} {w} {w}?", "{F}: The {l} is {a}.", '{F}: "{W} are {a}."', "Why is {F} so {a}?", "{F} is very {a}.", "Is {F} {a}?",
-    "{P} is a {a} {l}.", "The {L} {l} is {a}.", "The {a} {l} by {P} was {a}.", "{W}: {w} {w} of the {l}", "{W} and {W} are {a}.",
-    "{P}\n{J}\n{O}\n{A}", "{P}, {J} at {O}, said: the {l} is {a}.", "I work as {J} for {O}.", "{W} {n}: {w} {w} {w} {w}.",
-    "The {W} of {D} says that the {l} is {a}.", "{W}, {W} & {W}", "{F}, {F}, {F}, {F} and {F}.", "He just saw {F}, {F} and {L}.",
-    "{O} is a {a} {l} company", "{O}'s {l}", "according to the {O} website", "{O}, {O} and {O} are {l} makers.", "{P}'s {l}",
-    "In {C} they have a {a} {l}.", "{C} was {a}!", "It is {A}.", "Where: {A}\nWhen: {D}", "> {P}\n> {O}\n> {A}", "{P}\n\n{A}",
-    "{P}\n{C}\n{C}", "{O}\n\n{A}\n{N}", "The {O} office is at {A}.", "{P}\n{O}\n{A}\nPhone: {N}\nFax: {N}", "Will {A} do?",
-    "{C}, {D}", "A {W} is no {W}.", "the {n} {w} of {w}", "{n}{n}-{n} {w}", "{N}", "Act {n} of the {W} {W}", "- {P}", "{P},",
-)  # fmt: skip
-ADJECTIVES = """late early good bad happy angry rude kind slow quick new old broken expensive cheap wrong right ready quiet loud sad famous
-reliable friendly impulsive patient careful absent busy strange simple local national public famous proud jealous tired""".split()
-
 CHINESE = """您好，我是{P}。
 我叫{P}，想查询{l}。
 {P}您好，您的{l}已到。

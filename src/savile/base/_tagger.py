@@ -2,9 +2,7 @@
 
 Words and numbers are tokens, Chinese, Japanese and Korean characters one by one. The names of features are hashed (CRC-32) to
 20 bits. `savile.models._linear_tags` fits such models; one for names, addresses and organisations in English and Chinese ships
-as ``tagger.safetensors``, fitted on text composed for it (``scripts/make_tagger.py``), its weights in eight bits. Which lists a
-word is in, of names of people, towns and countries and of ordinary words, are features of it, too: little text tells what being
-in a list means. The lists ship as hashes in ``tagger_lists.safetensors``.
+as ``tagger.safetensors``, fitted on text composed for it (``scripts/make_tagger.py``), its weights in eight bits.
 """
 
 from __future__ import annotations
@@ -12,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import pairwise
@@ -28,7 +26,6 @@ TOKENS = re.compile(rf"[{WIDE}]|[^\W\d_{WIDE}]+|\d+|[^\w\s]|_")
 BITS = 20
 SURE = 0.7  # how probable the least sure token of a span must be
 SHIPPED = Path(__file__).with_name("tagger.safetensors")
-LISTS = Path(__file__).with_name("tagger_lists.safetensors")
 LINES = re.compile(r"\n")
 
 
@@ -110,33 +107,6 @@ def shipped() -> Tagger:
     return Tagger(found["columns"].astype(np.int64), found["weight"] * found["scale"], found["bias"], labels)
 
 
-def packed(lists: Mapping[str, Sequence[str]]) -> bytes:
-    """The file of lists, by a letter each: hashes of their words, uint32 (k,), and which lists each is in, uint8 (k,)."""
-    from safetensors.numpy import save
-
-    found: dict[int, int] = {}
-    for place, names in enumerate(lists.values()):
-        for word in {word.lower() for name in names for word in TOKENS.findall(name)}:
-            if len(word) > 1:
-                number = zlib.crc32(word.encode())
-                found[number] = found.get(number, 0) | 1 << place
-    order = sorted(found)
-    tensors = {"words": np.array(order, dtype=np.uint32), "lists": np.array([found[one] for one in order], dtype=np.uint8)}
-    written: bytes = save(tensors, {"letters": "".join(lists)})
-    return written
-
-
-@cache
-def listed() -> dict[int, str]:
-    """The letters of the lists that a word is in, by its hash."""
-    from safetensors import safe_open
-
-    with safe_open(LISTS, "numpy") as file:
-        words, lists, letters = file.get_tensor("words"), file.get_tensor("lists"), file.metadata()["letters"]
-    names = ["".join(letter for place, letter in enumerate(letters) if mark >> place & 1) for mark in range(1 << len(letters))]
-    return {word: names[mark] for word, mark in zip(words.tolist(), lists.tolist(), strict=True)}
-
-
 def features(text: str, where: Sequence[tuple[int, int]]) -> Iterator[list[str]]:
     """The names of each token's features."""
     words = [text[start:end].lower() for start, end in where]
@@ -144,8 +114,6 @@ def features(text: str, where: Sequence[tuple[int, int]]) -> Iterator[list[str]]
     breaks = [LINES.search(text, end, start) is not None for (_, end), (start, _) in pairwise(where)]
     lines = [True, *breaks, True]
     padded, around = ["", "", "", *words, "", "", ""], ["", "", *shapes, "", ""]
-    known = listed()
-    letters = ["", "", *(known.get(zlib.crc32(word.encode()), "") for word in words), "", ""]
     for i, word in enumerate(words):
         w = padded[i : i + 7]
         s = around[i : i + 5]
@@ -155,13 +123,6 @@ def features(text: str, where: Sequence[tuple[int, int]]) -> Iterator[list[str]]
         found += [f"l{lines[i]}{lines[i + 1]} {s[2]}", f"g{s[0]} {s[1]} {s[2]}", f"h{s[2]} {s[3]} {s[4]}"]
         if len(word) > 1:
             found += [f"p{word[:2]}", f"q{word[:3]}", f"x{word[-2:]}", f"y{word[-3:]}"]
-        k = letters[i : i + 5]
-        if k[2]:
-            found += [f"A{k[2]}", f"B{k[2]} {s[2]}", f"C{w[2]} {k[2]} {s[2]}", f"D{k[2]} {s[2]} {w[4]}"]
-        if k[1] or k[2]:
-            found += [f"E{k[1]} {s[1]} {k[2]} {s[2]}", f"F{k[0]} {s[0]} {k[1]} {s[1]} {s[2]}"]
-        if k[2] or k[3]:
-            found += [f"G{k[2]} {s[2]} {k[3]} {s[3]}", f"H{s[2]} {k[3]} {s[3]} {k[4]} {s[4]}"]
         yield found
 
 

@@ -111,7 +111,7 @@ def _tagger_id() -> str:
     """The name of the tagger that ships: what it finds is part of what is served."""
     from savile.base import _tagger
 
-    return hashlib.sha256(_tagger.SHIPPED.read_bytes() + _tagger.LISTS.read_bytes()).hexdigest()[:12]
+    return hashlib.sha256(_tagger.SHIPPED.read_bytes()).hexdigest()[:12]
 
 
 def _names(text: str, presidio: bool) -> list[Span]:

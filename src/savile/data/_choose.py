@@ -2,9 +2,9 @@
 2024).
 
 With x_j for checks, u_i for caught bad rows and w_k for good rows that fail: least sum x, then least sum w, subject to
-sum u >= alpha B and sum w <= tau G. A greedy set for the same goal is made first (Chvatal 1979), and where it meets both
-limits its false failures bound ours, so the result is never larger than the greedy one and never fails more good rows. Checks
-whose failures another one's cover at no higher price are left out beforehand, which costs nothing of the optimum.
+sum u >= alpha B and sum w <= tau G. A greedy set is made first, and where it meets both limits its false failures bound ours,
+so the result is never larger than the greedy one and never fails more good rows. Checks whose failures another one's cover at
+no higher price are left out beforehand, which costs nothing of the optimum.
 """
 
 from __future__ import annotations
@@ -69,10 +69,7 @@ def smallest(fails: np.ndarray, good: np.ndarray, alpha: float, tau: float) -> C
 
 
 def greedy(fails: np.ndarray, good: np.ndarray, alpha: float, tau: float) -> list[int] | None:
-    """Take the check that catches most new bad rows and, of such, fails fewest new good ones, until enough are caught.
-
-    None where the limits let it catch no more before that.
-    """
+    """Take the check that catches most new bad rows for each new good row it fails, until enough are caught; None if never."""
     bad, well = fails[~good], fails[good]
     caught, failed = np.zeros(len(bad), dtype=bool), np.zeros(len(well), dtype=bool)
     chosen: list[int] = []
@@ -81,7 +78,7 @@ def greedy(fails: np.ndarray, good: np.ndarray, alpha: float, tau: float) -> lis
         fits = (gain > 0) & (failed.sum() + price <= tau * len(well) + 1e-9)
         if not fits.any():
             return None
-        best = int(np.lexsort((price, np.where(fits, -gain, 1)))[0])
+        best = int(np.argmax(np.where(fits, gain / (1.0 + price), -1.0)))
         chosen.append(best)
         caught |= bad[:, best]
         failed |= well[:, best]
