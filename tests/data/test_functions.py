@@ -144,3 +144,24 @@ def test_functions_of_one_label_are_left_out_in_turn():
     assert sorted(np.concatenate(groups).tolist()) == list(range(6))
     assert [len(group) for group in groups] == [2, 2, 2]
     assert all({0, 1, 2} & set(group.tolist()) and {3, 4, 5} & set(group.tolist()) for group in groups)
+
+
+def test_a_function_that_speaks_of_every_row_looks_at_no_word():
+    rows, true = phrases()
+    rng, none = np.random.default_rng(1), np.full(600, -1)
+    said = np.where(rng.random((600, 5)) < 0.75, true[:, None], 1 - true[:, None])
+    votes = np.where(rng.random((600, 5)) < 0.4, said, -1)
+    votes[:, 4] = said[:, 4]  # such as a model
+    views = _held_out.of_texts(rows, none, 2, "")
+    assert _label_model._quiet(views[0], votes).rows.shape[1] > 0
+    assert (_label_model.fit(votes, views, 2, none).chance.argmax(axis=1) == true).mean() > 0.9
+
+
+def test_few_votes_left_out_decide_nothing():
+    rows, true = phrases()
+    votes = np.full((600, 3), -1)
+    votes[:, 0] = true
+    votes[:5, 1:] = true[:5, None]
+    guard = _label_model._by_votes(votes, _held_out.of_texts(rows, np.full(600, -1), 2, ""), 2, seed=0)
+    assert guard.rows < 20
+    assert guard.model == guard.majority == 0.0

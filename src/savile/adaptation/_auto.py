@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 
 from savile.adaptation import _held
+from savile.adaptation._asked import BESIDE
 from savile.adaptation._folds import few
-from savile.adaptation._learners import BESIDE, Recipe, family_of
+from savile.adaptation._learners import Recipe, family_of
 from savile.adaptation._train import EDITION, Usage, judged, recalled, train, units
 from savile.base import catalogue, events, media
 from savile.base.errors import SavileError

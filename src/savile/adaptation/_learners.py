@@ -4,25 +4,25 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 
 from savile.adaptation import _folds
+from savile.adaptation._asked import Shape, reads_pairs, split
 from savile.adaptation._documents import known_facts
 from savile.adaptation._library import settled
 from savile.base import answers, catalogue, events, machine
 from savile.base.contracts import HeadSpec, Inputs, Rows
-from savile.base.errors import InputError, UnknownNameError
+from savile.base.errors import InputError
 from savile.base.records import Dataset, canonical, digest
 from savile.models._spans import TOKEN
 from savile.models._vectors import VECTOR
 
 FEW, TRIAL, TRIAL_READY = 100, 400, 0.7  # rows of small fits that are timed, and the share of a budget to plan with
 TIMED = 8  # texts that are answered to see how long one takes
-BESIDE = ("value", "fair")  # settings of what is done with answers
 MOST = ("most_steps", "most_rows")  # what a budget comes to
 
 
@@ -167,11 +167,11 @@ class OwnLearner:
     def _affordable(self, rows: Rows, seconds: float) -> int:
         """How many rows may be learned from in so many seconds: from a fit of few, and of more where that is quick."""
         most = 0
-        for size in (FEW, TRIAL):
+        for size in (FEW, FEW, TRIAL):  # the first pays for what is loaded once
             clock = time.perf_counter()
             self.plugin.fit(_some(rows, size, self.seed), self.task, self.settings)
-            most = max(size, int(size * seconds / (time.perf_counter() - clock)))
-            if most < TRIAL:
+            most, before = max(size, int(size * seconds / (time.perf_counter() - clock))), most
+            if before and most < TRIAL:
                 break
         return most
 
@@ -370,39 +370,3 @@ class LoopLearner:
     def files(self, answerer: Any) -> Any:
         """What is stored."""
         return self.plugin.save(answerer)
-
-
-def reads_pairs(plugin: Any, family: str, task: str) -> bool:
-    """Whether rows are of two texts.
-
-    Raises:
-        InputError: they are, and the family reads one.
-    """
-    pairs: bool = getattr(catalogue.get("tasks", task), "PAIRS", False)
-    if pairs and not getattr(plugin, "PAIRS", False):
-        do = "Use minilm, use-m, a BERT-like base of your own, or linear."
-        raise InputError(f"a family that reads two texts, for the task {task}", f"{family}, which does not", do)
-    return pairs
-
-
-@dataclass(frozen=True)
-class Shape:
-    """Settings of the network itself: texts are cut to `max_length` tokens, and read with the `facts` of a file (see
-    `_documents`) on the things they name.
-    """
-
-    max_length: int = 256
-    facts: str = ""
-
-
-def split(settings: Mapping[str, Any], kinds: Mapping[str, type]) -> tuple[dict[str, dict[str, Any]], Any]:
-    """Settings by the kind that has a field of that name, and ``value``."""
-    owner = {field.name: kind for kind in kinds for field in fields(kinds[kind])}
-    found: dict[str, dict[str, Any]] = {kind: {} for kind in kinds}
-    for name, setting in settings.items():
-        if name in BESIDE:
-            continue
-        if name not in owner:
-            raise UnknownNameError("setting", name, [*owner, *BESIDE])
-        found[owner[name]][name] = setting
-    return found, settings.get("value")

@@ -16,6 +16,7 @@ WATTS = 10.0  # a busy server core with its share of memory and cooling; real on
 CPUINFO, MEMINFO, STATUS = Path("/proc/cpuinfo"), Path("/proc/meminfo"), Path("/proc/self/status")
 CGROUP, GPUS = Path("/sys/fs/cgroup"), Path("/proc/driver/nvidia/gpus")
 UNLIMITED = 1 << 60  # what control groups of the first kind write for no limit is more than this
+TRIMMED = 20  # steps of a loop after which freed memory is handed back
 PACKAGES = ("numpy", "torch", "transformers", "openvino", "onnxruntime", "scikit-learn")
 # what decides which precision is fast: Intel SDM names as the Linux kernel writes them
 FLAGS = (
@@ -113,8 +114,13 @@ def peak() -> int:
     return most if sys.platform == "darwin" else most * 1024
 
 
-def trim() -> None:
-    """Hand freed memory that the allocator keeps back to the system, where the C library can."""
+def trim(step: int = 0) -> None:
+    """Hand freed memory that the allocator keeps back to the system, if the C library can; of a loop, once in `TRIMMED` steps.
+
+    Batches of unlike lengths leave gaps that are never filled: memory would double within a few hundred steps.
+    """
+    if step % TRIMMED:
+        return
     handed = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
     if handed is not None:
         handed(0)

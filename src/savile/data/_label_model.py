@@ -26,10 +26,11 @@ from savile.data import _held_out, _noise, _votes
 from savile.data._held_out import View
 
 FOLDS = 5
-GUARD = 20  # rows with a known label and votes from which they decide
+GUARD = 20  # rows with a known label, or votes left out, from which they decide
 FEW = 50  # rows with a clear vote below which there is nothing to learn from but votes
 PRIOR = 10.0  # votes that every function is taken to have cast before, as right as all are on average
 GROUPS = 3  # functions are left out in so many groups, or in two
+MOST = 0.5  # share of all rows
 TOLD, DRAWN = 0.75, 3.0  # share of a word's rows that a function speaks of, from which it looks at it; rows it is drawn by
 
 
@@ -104,7 +105,10 @@ def _by_labels(votes: np.ndarray, voted: np.ndarray, views: Sequence[View], know
 
 
 def _by_votes(votes: np.ndarray, views: Sequence[View], classes: int, seed: int) -> Guard:
-    """How often models, and the majority where it is clear, say what functions say that neither of them has heard."""
+    """How often models, and the majority where it is clear, say what functions say that neither of them has heard.
+
+    From few such votes nothing is told, and the majority stands.
+    """
     total = Guard("votes")
     for group in _groups(votes, classes, seed):
         others = votes.copy()
@@ -119,8 +123,9 @@ def _by_votes(votes: np.ndarray, views: Sequence[View], classes: int, seed: int)
         total = replace(
             total, rows=total.rows + len(rows), model=total.model + float(model), majority=total.majority + float(majority)
         )
-    count = max(total.rows, 1)
-    return replace(total, model=total.model / count, majority=total.majority / count)
+    if total.rows < GUARD:
+        return Guard("votes", total.rows)
+    return replace(total, model=total.model / total.rows, majority=total.majority / total.rows)
 
 
 def _groups(votes: np.ndarray, classes: int, seed: int) -> list[np.ndarray]:
@@ -135,17 +140,19 @@ def _groups(votes: np.ndarray, classes: int, seed: int) -> list[np.ndarray]:
 
 
 def _quiet(view: View, votes: np.ndarray) -> View | None:
-    """A view of words without those that a function looks at; None of another view.
+    """A view of words without those that a function looks at; None of another view, and where no word is left.
 
-    A function looks at what stands nearly only in rows that it speaks of.
+    A function looks at what stands nearly only in rows that it speaks of; one that speaks of most rows looks at no word.
     """
     if view.name != "words":
         return None
     there, spoken = view.rows.copy(), (votes >= 0).astype(np.float64)
+    spoken = spoken[:, spoken.mean(axis=0) < MOST]
     there.data = np.ones_like(there.data)
     count = np.asarray(there.sum(axis=0)).ravel()[:, None]
     share = (there.T @ spoken + DRAWN * spoken.mean(axis=0)) / (count + DRAWN)
-    return replace(view, rows=view.rows[:, np.flatnonzero((share < TOLD).all(axis=1))])
+    left = np.flatnonzero((share < TOLD).all(axis=1))
+    return replace(view, rows=view.rows[:, left]) if len(left) else None
 
 
 def _held(plain: np.ndarray, views: Sequence[View], seed: int) -> np.ndarray:

@@ -22,13 +22,12 @@ from savile.models._network import TextEncoder
 from savile.models._rows import shuffled_batches
 from savile.models._settings import FitSettings, Fitted
 from savile.models._soup import soup
-from savile.models._source import Rows, Score, Source, best_device, precision
+from savile.models._source import NAMES, Rows, Score, Source, best_device, precision
 from savile.models._team import Team, team
 from savile.models._vectors import VECTOR
 from savile.models._within import within
 
 PROBE_STEPS, PROBE_SHARE = 4, 0.05  # steps that are timed, and the share of a budget after which no more are
-TRIM_STEPS = 20  # batches of unlike lengths leave gaps that are never filled: memory would double within a few hundred steps
 OTHER_MASKS = 2**32 + 15  # what each worker's seed of dropout is apart from the last one's
 
 
@@ -143,7 +142,7 @@ class _Loop:
             tuple(self.history),
             self.best,
             self.tokens,
-            "bf16" if self.rows.precision == torch.bfloat16 else "fp32",
+            NAMES[self.rows.precision],
             replace(self.settings, steps=self.total, most_steps=self.most, minutes=0.0),
         )
 
@@ -221,8 +220,7 @@ class _Loop:
             self.average.update(self.step + 1, self.total)
         self.optimizer.zero_grad(set_to_none=True)
         self.step += 1
-        if self.step % TRIM_STEPS == 0:
-            machine.trim()
+        machine.trim(self.step)
         emit("progress", stage="train", done=self.step, total=self.total, loss=round(self.loss, 4))
 
     def _tell(self, moment: str) -> None:
@@ -340,8 +338,7 @@ def _fit_head(network: TextEncoder, rows: Source, settings: FitSettings, started
         network.head.bias.copy_(bias)
     network.eval()
     seconds, tokens = time.perf_counter() - started, int(rows.tokens.lengths.sum())
-    name = "bf16" if rows.precision == torch.bfloat16 else "fp32"
-    return Fitted(1, seconds, tokens=tokens, precision=name, settings=replace(settings, strength=strength))
+    return Fitted(1, seconds, tokens=tokens, precision=NAMES[rows.precision], settings=replace(settings, strength=strength))
 
 
 def rate(settings: FitSettings, step: int, total: int) -> float:

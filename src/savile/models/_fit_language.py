@@ -10,16 +10,16 @@ from typing import Any
 import numpy as np
 import torch
 
+from savile.base import machine
 from savile.base.errors import InputError
 from savile.base.events import emit
 from savile.models._fit import _optimizer, rate
 from savile.models._rows import autocast, shuffled_batches
 from savile.models._settings import FitSettings, Fitted
-from savile.models._source import precision
+from savile.models._source import NAMES, precision
 
 Loss = Callable[[np.ndarray], torch.Tensor]
 Draw = Callable[[int], np.ndarray | None]
-NAMES = {torch.bfloat16: "bf16", torch.float32: "fp32"}
 
 
 def fit_language(
@@ -73,10 +73,10 @@ def fit_language(
             value.backward()  # type: ignore[no-untyped-call]
             if not math.isfinite(float(value.detach())):
                 raise InputError("a loss that is a number", f"{float(value)} at step {step + 1}", "Lower the learning rate.")
-            if settings.clip:
-                torch.nn.utils.clip_grad_norm_(named.values(), settings.clip)
+            torch.nn.utils.clip_grad_norm_(named.values(), settings.clip or math.inf)
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
+            machine.trim(step)
             tokens += int(lengths[rows].sum())
             history.append({"step": step + 1, "loss": float(value.detach()), "seconds": time.perf_counter() - started})
             emit("progress", stage="train", done=step + 1, total=total, loss=round(float(value.detach()), 4))

@@ -23,6 +23,7 @@ from savile.models._vectors import VECTOR
 Rows = tuple[Sequence[str], np.ndarray]
 Score = Callable[[Any, Any], float]
 
+NAMES = {torch.bfloat16: "bf16", torch.float32: "fp32"}  # of the types of matrix products
 START_STRENGTH = 3.0  # inverse L2 penalty of a head that training goes on from
 
 
