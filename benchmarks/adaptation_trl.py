@@ -2,13 +2,13 @@
 
 clinc150, 20 training rows a class, 3,000 rows; judged on three validation rows a class. Both sides start from the same unpacked
 smollm2, read the same tokens (the chat template around message and intent; only the intent and the token that ends it are
-learned) and train the same LoRA with the same batch size, peak rate and shape of schedule in bf16 on one core; the Trainer's
-ends after one epoch, ours, `savile.adaptation.learn_answers`, after 1.25. The Trainer has bf16 weights, which were faster here
-than fp32 ones, no gradient checkpoints, rows by length and fused AdamW; `settings` times others. Batch size and rate were not
-chosen for it: larger batches take less time a row, in fewer steps.
+learned) and train the same LoRA for one epoch with the same batch size, peak rate and schedule in bf16 on one core; ours is
+`savile.adaptation.learn_answers`. The Trainer has bf16 weights, eager attention, fused AdamW, no gradient checkpoints and
+batches of 32, the fastest settings a row of those that `settings` times. It runs twice, with rows by length and in random
+order; the figure is that of the order ours gains less on. The peak rate was not chosen for either side.
 
-Seconds are the process's own, building the network and tokenising included, for the machine is shared. What ours has learned
-is kept at several moments, outside the clock; one plain transformers network judges what both have learned.
+Seconds are the process's own, building the network and tokenising included; seconds of the wall stand beside them. What ours
+has learned is kept at several moments, outside the clock; one plain transformers network judges what all have learned.
 
     python benchmarks/adaptation_trl.py settings   milliseconds a row, by settings of the Trainer
     python benchmarks/adaptation_trl.py            the figure; goes on where it was stopped
@@ -33,16 +33,17 @@ from adaptation_decoder import A_CLASS, rows
 
 KEPT = HERE / ".cache" / "trl"
 JUDGED = 3  # rows a class
-SHARED = {"learning_rate": 1e-3, "batch": 16, "warmup": 0.1, "rank": 8, "alpha": 16, "weight_decay": 0.01, "seed": 0}
-EPOCHS, MARKS = 1.25, 10  # of ours, and how often it is kept
+SHARED = {"learning_rate": 1e-3, "batch": 32, "warmup": 0.1, "rank": 8, "alpha": 16, "weight_decay": 0.01, "seed": 0}
+MARKS = 10  # how often ours is kept
+ORDERS = ("group_by_length", "random")  # of the Trainer
 STEPS = 8  # that `settings` times
 TRIED: dict[str, dict[str, Any]] = {
     "fp32 weights": {"dtype": "float32"},
     "bf16 weights": {},
-    "eager attention": {"attention": "eager"},
+    "fused attention": {"attention": "sdpa"},
     "random order": {"train_sampling_strategy": "random"},
     "batches of 8": {"per_device_train_batch_size": 8},
-    "batches of 32": {"per_device_train_batch_size": 32},
+    "batches of 16": {"per_device_train_batch_size": 16},
     "padding-free": {"padding_free": True, "max_length": None},
     "packed": {"packing": True, "max_length": 512, "per_device_train_batch_size": 1},
 }
@@ -50,21 +51,26 @@ Adapter = dict[str, Any]
 
 
 def main() -> None:
-    found = {side: run(side)["kept"] for side in ("theirs", "ours")}
-    curves = {side: [[cpu, wall, judged(Path(path))] for cpu, wall, path in kept] for side, kept in found.items()}
-    peer, _, target = curves["theirs"][-1]
-    reached = next((cpu for cpu, _, loss in curves["ours"] if loss <= target), None)
-    ratio = peer / reached if reached else None
+    ours, peers = curve("ours"), {order: curve("theirs", train_sampling_strategy=order)[-1] for order in ORDERS}
+    reached = {order: next((at for at in ours if at[2] <= loss), None) for order, (*_, loss) in peers.items()}
+    times = {order: peers[order][0] / at[0] if at else 0.0 for order, at in reached.items()}
+    by_wall = {order: peers[order][1] / at[1] if at else 0.0 for order, at in reached.items()}
+    least = min(times, key=lambda order: times[order])
     report(
         "smollm2_time_to_trl_loss",
-        ratio or 0.0,
+        times[least],
         "times faster",
         bar=1.5,
-        baseline="trl.SFTTrainer, one epoch, processor seconds",
-        baseline_value=peer,
-        ratio=ratio,
-        runs={"loss to reach": target, "processor and wall seconds, loss": curves},
+        baseline=f"trl.SFTTrainer, one epoch, {least}, processor seconds",
+        baseline_value=peers[least][0],
+        ratio=times[least],
+        runs={"times": times, "by the wall": by_wall, "processor and wall seconds, loss": {"ours": ours, **peers}},
     )
+
+
+def curve(side: str, **what: Any) -> list[list[float]]:
+    """Of each moment kept: seconds of the process, of the wall, and the loss."""
+    return [[cpu, wall, judged(Path(path))] for cpu, wall, path in run(side, **what)["kept"]]
 
 
 def run(side: str, **what: Any) -> dict[str, Any]:
@@ -78,7 +84,7 @@ def run(side: str, **what: Any) -> dict[str, Any]:
         found: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
         return found
 
-    return cached({"benchmark": "trl", "side": side, "epochs": EPOCHS, **SHARED, **what}, measure)
+    return cached({"benchmark": "trl", "side": side, **SHARED, **what}, measure)
 
 
 class Clock:
@@ -131,7 +137,7 @@ def ours(what: Mapping[str, Any]) -> Clock:
     lora = {"rank": SHARED["rank"], "alpha": SHARED["alpha"]}
     writer = Writer("smollm2", "lora", lora, instruction=INSTRUCTION)
     names = ("learning_rate", "warmup", "weight_decay", "seed")
-    fit = {**{name: SHARED[name] for name in names}, "batch_rows": SHARED["batch"], "epochs": EPOCHS}
+    fit = {**{name: SHARED[name] for name in names}, "batch_rows": SHARED["batch"], "epochs": 1.0}
 
     def listen(event: events.Event) -> None:
         if event.kind == "progress":
@@ -159,7 +165,7 @@ def theirs(what: Mapping[str, Any]) -> Clock:
     given = dict(what)
     clock, steps = Clock(), list[tuple[float, float]]()
     torch.manual_seed(SHARED["seed"])  # of where LoRA starts
-    tokenizer, network = _base(given.pop("dtype", "bfloat16"), given.pop("attention", "sdpa"))
+    tokenizer, network = _base(given.pop("dtype", "bfloat16"), given.pop("attention", "eager"))
     data = Dataset.from_dict({"prompt": [_asked(tokenizer, text) for text in texts], "completion": intents})
     with tempfile.TemporaryDirectory() as out:
         told: dict[str, Any] = {
@@ -172,7 +178,7 @@ def theirs(what: Mapping[str, Any]) -> Clock:
             "bf16": True,
             "gradient_checkpointing": False,
             "optim": "adamw_torch_fused",
-            "train_sampling_strategy": "group_by_length",
+            "train_sampling_strategy": ORDERS[0],
             "save_strategy": "no",
             "logging_strategy": "no",
             "report_to": [],
@@ -189,7 +195,7 @@ def theirs(what: Mapping[str, Any]) -> Clock:
             callbacks=[Last()],
         )
         trainer.train()
-    clock.keep("theirs", trainer.model)
+    clock.keep(f"theirs-{trainer.args.train_sampling_strategy}", trainer.model)
     taken = float(np.median(np.diff([cpu for cpu, _ in steps])[1:])) / trainer.args.per_device_train_batch_size
     clock.pace = 1000 * taken * len(trainer.train_dataset) / len(texts)
     return clock
