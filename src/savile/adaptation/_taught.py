@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 
-from savile.adaptation import _folds
 from savile.adaptation._keeping._past import Taught, batches
 from savile.adaptation._learners import LoopLearner, Recipe
 from savile.adaptation._library import settled
