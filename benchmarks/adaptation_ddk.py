@@ -49,7 +49,7 @@ def main() -> None:
     for way in ("rows alike", "domains alike"):
         for what, held, slack in (("worst_domain", "below", 1.0), ("mean", "at_most_1_percent_above", 1.01)):
             peer, value = (statistics.mean(found[what][one]) for one in (way, "ddk"))
-            pairs = zip(found[what]["ddk"], found[what][way], strict=True)
+            difference = [ours - theirs for ours, theirs in zip(found[what]["ddk"], found[what][way], strict=True)]
             report(
                 f"ddk_{what}_perplexity_ratio_{held}_{way.replace(' ', '_')}",
                 value,
@@ -59,7 +59,7 @@ def main() -> None:
                 baseline=way,
                 baseline_value=peer,
                 seeds=list(SEEDS),
-                runs={**{one: found[what][one] for one in (way, "ddk")}, "difference": [ours - theirs for ours, theirs in pairs]},
+                runs={**{one: found[what][one] for one in (way, "ddk")}, "difference": difference},
             )
     right = {way: [one[way]["accuracy"] for one in runs] for way in WAYS}
     more = {"teacher": [one["teacher"] for one in runs], "drawn": [one["ddk"]["drawn"] for one in runs]}
