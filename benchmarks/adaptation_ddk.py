@@ -4,6 +4,8 @@ clinc150's in-scope rows. The teacher is minilm tuned in full on 50 rows a class
 taught by `adapt.settings.teacher` on other rows, of which some domains have many and some few: from 50 a class down to 5, in an
 order drawn by seed. Three students take the same number of steps: rows drawn alike, domains drawn alike, and by DDK. Judged on
 all 4,500 test rows: in each domain, the perplexity of the student's label over that of the teacher's, and the worst domain's.
+DDK must beat both others in the worst domain, and in the mean of domains be no worse than 1 % behind either. ``difference`` is
+that of each seed, DDK's ratio less the other's: three seeds do not establish a gain of a size that changes from seed to seed.
 
     python benchmarks/adaptation_ddk.py
 """
@@ -45,10 +47,11 @@ def main() -> None:
         "mean": {way: [statistics.mean(one) for one in ratios] for way, ratios in each.items()},
     }
     for way in ("rows alike", "domains alike"):
-        for what, slack in (("worst_domain", 1.0), ("mean", 1.01)):
+        for what, held, slack in (("worst_domain", "below", 1.0), ("mean", "at_most_1_percent_above", 1.01)):
             peer, value = (statistics.mean(found[what][one]) for one in (way, "ddk"))
+            difference = [ours - theirs for ours, theirs in zip(found[what]["ddk"], found[what][way], strict=True)]
             report(
-                f"ddk_{what}_perplexity_ratio_against_{way.replace(' ', '_')}",
+                f"ddk_{what}_perplexity_ratio_{held}_{way.replace(' ', '_')}",
                 value,
                 "times the teacher's",
                 bar=peer * slack,
@@ -56,7 +59,7 @@ def main() -> None:
                 baseline=way,
                 baseline_value=peer,
                 seeds=list(SEEDS),
-                runs={one: found[what][one] for one in (way, "ddk")},
+                runs={**{one: found[what][one] for one in (way, "ddk")}, "difference": difference},
             )
     right = {way: [one[way]["accuracy"] for one in runs] for way in WAYS}
     more = {"teacher": [one["teacher"] for one in runs], "drawn": [one["ddk"]["drawn"] for one in runs]}

@@ -16,6 +16,7 @@ from savile import testing
 from savile.adaptation import _experts, _growth, _library, _merging, adapt, arrow, domains
 from savile.base import catalogue
 from savile.base.errors import InputError
+from savile.base.events import listening
 from savile.base.records import Dataset
 from savile.base.store import Store
 from savile.data import appended
@@ -268,14 +269,24 @@ def test_what_an_adapter_learned_is_what_its_start_did_not_have(members, base):
     network = encoder.create(base, ("a", "b"))
     torch.manual_seed(0)
     encoder.attach(network, "lora", {"rank": 4, "alpha": 8})
+    state, said = torch.get_rng_state(), []
+    _library._start.cache_clear()
+    with listening(said.append):
+        learned = _library.learned(members[0], locate(base))
+    assert torch.equal(torch.get_rng_state(), state)
+    assert not said
     for name, (a, _) in members[0].updates.items():
         start = network.trunk.get_submodule(name).lora_A["default"].weight.detach()
         near = float(torch.nn.functional.cosine_similarity(a.flatten(), start.flatten(), dim=0)) > _library.NEAR
-        assert torch.equal(members[0].learned[name], a - start if near else a)
+        assert torch.equal(learned[name], a - start if near else a)
     a = torch.randn(2, 500)
     elsewhere = _library._learned({"x": (a, a.T), "y": (a, a.T)}, {"x": torch.randn(2, 500), "y": a + 0.1})
     assert torch.equal(elsewhere["x"], a)
     assert torch.allclose(elsewhere["y"], torch.full((2, 500), -0.1), atol=1e-6)
+    strange = replace(members[0], updates={name: (torch.randn_like(a), b) for name, (a, b) in members[0].updates.items()})
+    with listening(said.append):
+        assert all(torch.equal(one, strange.updates[name][0]) for name, one in _library.learned(strange, locate(base)).items())
+    assert "No start of" in said[-1].facts["text"]
 
 
 def test_prototypes_lie_where_an_adapter_was_shown_tokens_and_others_were_not():
@@ -295,6 +306,14 @@ def test_prototypes_lie_where_an_adapter_was_shown_tokens_and_others_were_not():
         assert float((experts.scores(tokens(task)[None])[0].argmax(1) == task).float().mean()) > 0.9
     experts.learn([added[0], None], seen.mean(0), torch.cov(seen.T))
     assert (experts.scores(seen[None])[..., 1] == 0).all()
+    wide = arrow.Routed(torch.nn.Linear(12, 3), (20, 2))
+    wide.learn([torch.randn(20, 12, generator=dice), added[1]], seen.mean(0), torch.cov(seen.T))
+    assert wide.scores(seen[None]).isfinite().all()
+
+
+def test_an_arrow_of_an_earlier_version_is_refused(base):
+    with pytest.raises(InputError, match="earlier version"):
+        encoder.attach(encoder.create(base, ("a", "b")), "arrow", {"adapters": (), "temperature": 1.0})
 
 
 def test_arrow_hears_the_adapter_of_a_text_most(made, base):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from savile.base.errors import InputError
+from savile.base.events import emit
 from savile.base.records import Model, Release
 
 if TYPE_CHECKING:
@@ -36,7 +37,6 @@ class Member:
         name: of the data it was trained on.
         labels: what it answers.
         updates: name of a linear layer in the trunk -> A and B.
-        learned: name of a layer -> what training added to A, which does not start at zero (r, in).
         head: weight (C, d) and bias (C,) over embeddings of unit length.
     """
 
@@ -45,7 +45,6 @@ class Member:
     labels: tuple[str, ...]
     updates: Mapping[str, Update]
     head: tuple[torch.Tensor, torch.Tensor]
-    learned: Mapping[str, torch.Tensor] = field(default_factory=dict)
 
     @property
     def rank(self) -> int:
@@ -116,9 +115,7 @@ def _member(ref: str, sha256: str, base: str) -> Member:
     if source is None or "weight" not in head or not model.labels:
         raise InputError("a model with a head of labels", f"{ref}, which answers in words", "Adapt it with an encoder.")
     name = next((store.get(one).body["name"] for one in model.parents if one.startswith("data@")), ref)
-    updates = _updates(load_file(source), made)
-    learned = _learned(updates, _start(base, model.family, json.dumps(made), model.settings["fit"]["seed"]))
-    return Member(ref, str(name), model.labels, updates, _linear(head), learned)
+    return Member(ref, str(name), model.labels, _updates(load_file(source), made), _linear(head))
 
 
 def _updates(tensors: Mapping[str, torch.Tensor], made: Mapping[str, Any]) -> dict[str, Update]:
@@ -129,6 +126,25 @@ def _updates(tensors: Mapping[str, torch.Tensor], made: Mapping[str, Any]) -> di
         if match:
             sides.setdefault(match["layer"], {})[match["side"]] = tensor.float()
     return {layer: (one["A"], one["B"] * _scale(made, len(one["A"]))) for layer, one in sorted(sides.items())}
+
+
+def learned(member: Member, base: Any) -> dict[str, torch.Tensor]:
+    """Name of a layer -> what training added to A, which does not start at zero, (r, in).
+
+    Args:
+        member: one of those that `read` gave.
+        base: what it is an adapter of (`savile.models._bases.Base`).
+    """
+    from savile.base.store import Store
+
+    model: Model = Store.open().load(member.ref)
+    made = json.loads(Path(str(model.forms["torch"]["network.json"])).read_text())
+    # a model that does not say what its network was made with was made with the seed of its loop
+    seed = model.settings.get("seed", model.settings["fit"]["seed"])
+    found = _learned(member.updates, _start(base.name, model.family, made["method"], json.dumps(made["settings"]), seed))
+    if all(found[name] is a for name, (a, _) in member.updates.items()):
+        emit("note", text=f"No start of {member.ref} was found: all of its adapter counts as learned.")
+    return found
 
 
 def _learned(updates: Mapping[str, Update], start: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
@@ -142,17 +158,17 @@ def _learned(updates: Mapping[str, Update], start: Mapping[str, torch.Tensor]) -
 
 
 @lru_cache(maxsize=8)
-def _start(base: str, family: str, made: str, seed: int) -> dict[str, torch.Tensor]:
+def _start(base: str, family: str, method: str, made: str, seed: int) -> dict[str, torch.Tensor]:
     """A of each layer before the first step: the seed of a model makes it again."""
     import torch
 
     from savile.base import catalogue
 
     plugin = catalogue.get("families", family)
-    network = plugin.create(base, ("one", "other"))
-    with torch.random.fork_rng():
+    with torch.random.fork_rng(devices=[]):
+        network = plugin.create(base, ("one", "other"))
         torch.manual_seed(seed)
-        plugin.attach(network, "lora", json.loads(made))
+        plugin.attach(network, method, json.loads(made))
     named = ((FACTOR.fullmatch(name), p.detach()) for name, p in network.trunk.named_parameters())
     return {match["layer"]: p for match, p in named if match and match["side"] == "A"}
 

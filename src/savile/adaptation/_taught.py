@@ -15,8 +15,9 @@ import numpy as np
 
 from savile.adaptation._keeping._past import Taught, batches
 from savile.adaptation._learners import LoopLearner, Recipe
+from savile.adaptation._library import settled
 from savile.adaptation._teaching import Sampler, many, trust
-from savile.base import catalogue
+from savile.base import catalogue, events
 from savile.base.contracts import Rows
 from savile.base.errors import InputError, UnknownNameError
 from savile.base.records import Dataset, Model
@@ -26,6 +27,7 @@ RENEWALS = 10  # how often in a run the student is held against its teacher
 JUDGED = 50  # rows of a domain that it is held against it on
 ASKED = 64  # rows a batch
 LEAST_SKILL = 1e-6  # a probability no teacher's is taken to be below
+TWICE = 0.05  # share of rows whose texts may stand in two data sets by chance
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,7 @@ class Teacher:
     """What is asked.
 
     Attributes:
-        model: a stored model, or several; several are believed by how well each does in a row's domain.
+        model: a stored model, a release or an alias, or several; several are believed by how well each does in a row's domain.
         column: of the domains; without it all rows are drawn alike.
         smooth: share of the draws that follows how far the student is behind; the rest is spread evenly over domains.
         most: how far a teacher is trusted that is sure and right.
@@ -55,7 +57,8 @@ class TaughtLearner(LoopLearner):
 
     Raises:
         UnknownNameError: there is no such key or column.
-        InputError: the task has not one label a row, or a teacher is of another task or of other labels.
+        InputError: the task has not one label a row; a teacher is of another task or of other labels, or has learned from rows
+            that are judged out of fold; there is an ensemble, too; or rows are to be drawn where nothing is trained in steps.
     """
 
     joins = False  # models of folds have been shown different rows
@@ -63,21 +66,27 @@ class TaughtLearner(LoopLearner):
     def __init__(self, data: Dataset, recipe: Recipe, family: str) -> None:
         from savile.base.store import Store
 
+        if "ensemble" in recipe.settings:
+            do = "Leave adapt.settings.teacher or adapt.settings.ensemble out."
+            raise InputError("a stored teacher or an ensemble", "both", do)
         self.teacher = asked(recipe.settings[NAME], data)
         rest = {name: value for name, value in recipe.settings.items() if name != NAME}
         super().__init__(data, replace(recipe, settings=rest), family)
         if self.head.loss != "cross_entropy" or not getattr(self.plugin, "SOFT", False):
             received = f"the task {data.task} by the family {family}"
             raise InputError("one label a row, by an encoder, for a teacher", received, "Leave adapt.settings.teacher out.")
-        named = [self.teacher.model] if isinstance(self.teacher.model, str) else list(self.teacher.model)
-        self.teachers: list[Model] = [Store.open().load(one) for one in named]
+        self.teachers: list[Model] = [Store.open().load(ref) for ref in settled(self.teacher.model)]
         for one in self.teachers:
             reads = catalogue.get("families", one.family).reads
             if (one.task, one.labels, reads) != (data.task, data.labels, self.reads):
                 received = f"{one.ref} of the task {one.task}, {len(one.labels)} labels, which reads a {reads}"
-                raise InputError(
-                    "a teacher of the data's task and labels that reads texts", received, "Adapt one to the same rows."
-                )
+                do = "Adapt one to data of this task with these labels."
+                raise InputError(f"a teacher of the data's task and labels that reads a {self.reads}", received, do)
+        if self.few:
+            strange(self.teachers, data)
+        if self.teacher.column and self._solved():
+            do = "Leave adapt.settings.teacher.column out, or use a method that trains the base, such as lora."
+            raise InputError("a method whose rows are drawn step by step", f"{self.method}, which is solved for at once", do)
         self.parents = tuple(one.ref for one in self.teachers)
         self.domains, self.place = domains(data, self.teacher.column)
         self.name = f"{self.method}, taught by {', '.join(self.parents)}"
@@ -98,6 +107,12 @@ class TaughtLearner(LoopLearner):
             notes["drawn"] = dict(zip(self.domains, network.keeper.shares.round(4).tolist(), strict=True))
         network.keeper = None
         return network, {**notes, "trust": round(float(weight.mean()), 4)}
+
+    def _solved(self) -> bool:
+        """Whether the head alone learns, which takes no steps."""
+        network = self.network()
+        alone: bool = network.frozen_depth() == len(network.layers)
+        return alone and self.fit_settings.keep_frozen
 
     def ready(self, rows: Rows) -> tuple[Any, Taught]:
         """The network to train, with what draws its rows where there are domains, and what it learns from."""
@@ -167,7 +182,7 @@ class Behind:
         smooth: see `Teacher`.
 
     Attributes:
-        shares: of the draws, of every domain, (d,).
+        shares: of the latest draws, of every domain, (d,); zero before the first.
     """
 
     def __init__(self, place: Mapping[str, int], judge: Judging, smooth: float) -> None:
@@ -179,7 +194,6 @@ class Behind:
         places = np.array([self.place.get(text, 0) for text in texts], dtype=np.int64)
         self.present, numbers = np.unique(places, return_inverse=True)
         self.sampler = Sampler(numbers, self.smooth, seed)
-        self._note()
 
     def begin_step(self, network: Any, step: int, total: int) -> None:
         """Every so many steps, new shares."""
@@ -189,11 +203,11 @@ class Behind:
                 _means(loss, self.judge.places, count)[self.present] for loss in (self._loss(network), self.judge.loss)
             )
             self.sampler.update(now, said)
-            self._note()
 
     def draw(self, step: int, drawn: Sequence[np.ndarray]) -> list[np.ndarray]:
         """As many rows as there were, of other domains."""
-        return [self.sampler.draw(step * len(drawn) + number, len(rows)) for number, rows in enumerate(drawn)]
+        self._note()
+        return [self.sampler.draw(step, len(rows), number) for number, rows in enumerate(drawn)]
 
     def memory(self, network: Any) -> dict[str, Any]:
         """The shares."""
@@ -227,7 +241,7 @@ def asked(given: str | Sequence[str] | Mapping[str, Any], data: Dataset) -> Teac
 
     Raises:
         UnknownNameError: there is no such key or column.
-        InputError: no model is named.
+        InputError: no model is named, or a share is not from 0 to 1.
     """
     said = dict(given) if isinstance(given, Mapping) else {"model": given}
     known = [one.name for one in fields(Teacher)]
@@ -239,7 +253,45 @@ def asked(given: str | Sequence[str] | Mapping[str, Any], data: Dataset) -> Teac
     teacher = Teacher(**said)
     if teacher.column and teacher.column not in data.table.column_names:
         raise UnknownNameError("column", teacher.column, data.table.column_names)
+    if not all(isinstance(one, int | float) and 0 <= one <= 1 for one in (teacher.most, teacher.smooth)):
+        received = f"most {teacher.most}, smooth {teacher.smooth}"
+        raise InputError("shares from 0 to 1", received, "Correct adapt.settings.teacher.")
     return teacher
+
+
+def strange(teachers: Sequence[Model], data: Dataset) -> None:
+    """Make sure that the rows of `data`, which are judged out of fold, are strange to the teachers.
+
+    Raises:
+        InputError: one has learned from them, so that through its answers every fold knows the labels it is judged by.
+    """
+    rows = set(data.texts("train"))
+    for one in teachers:
+        learned = _learned(one)
+        if learned is None:
+            text = f"What {one.ref} learned from is not stored: if it was these rows, scores out of fold are too good."
+            events.emit("note", text=text)
+        elif len(rows & learned) > TWICE * len(rows):
+            received = f"{one.ref}, which learned from {len(rows & learned):,} of {len(rows):,} of them"
+            do = "Teach with a model of other rows, or give rows enough that some are set apart to choose and calibrate by."
+            raise InputError("a teacher that has not seen the rows that are judged out of fold", received, do)
+
+
+def _learned(model: Model) -> set[str] | None:
+    """Texts a model learned from, itself or through the models it was made of; None where a record is missing."""
+    from savile.base.store import Store
+
+    store, waiting, texts = Store.open(), list(model.parents), set[str]()
+    try:
+        while waiting:
+            ref = waiting.pop()
+            if ref.startswith("data@"):
+                texts.update(store.load(ref).texts("train"))
+            else:
+                waiting += store.get(ref).parents
+    except UnknownNameError:
+        return None
+    return texts or None
 
 
 def domains(data: Dataset, column: str) -> tuple[list[str], dict[str, int]]:

@@ -53,9 +53,9 @@ class Sampler:
         self.shares = self.smooth * behind / behind.sum() + (1 - self.smooth) / len(self.members)
         return self.shares
 
-    def draw(self, step: int, rows: int) -> np.ndarray:
-        """Rows of one step, int64 (rows,); the same step draws the same rows."""
-        rng = np.random.default_rng([self.seed, step])
+    def draw(self, step: int, rows: int, number: int = 0) -> np.ndarray:
+        """Rows of one step, int64 (rows,), or of batch `number` of it; the same step and number draw the same rows."""
+        rng = np.random.default_rng([self.seed, step, number])
         chosen = rng.choice(len(self.members), size=rows, p=self.shares)
         return np.array([rng.choice(self.members[one]) for one in chosen], dtype=np.int64)
 

@@ -13,7 +13,7 @@ trained, knows no labels and no tasks of texts; only a head is fitted.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import InitVar, asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
@@ -50,6 +50,12 @@ class Settings:
     router_temperature: float = 1.0
     prototypes: Prototypes = "learned"
     plan: dict[str, Any] = field(default_factory=dict)
+    temperature: InitVar[float | None] = None  # what `router_temperature` was called when prototypes had another shape
+
+    def __post_init__(self, temperature: float | None) -> None:
+        if temperature is not None:
+            do = "Put its adapters together again: savile combine --how arrow."
+            raise InputError("arrow as this version stores it", "a model of an earlier version", do)
 
 
 HEAD: Literal["cosine", "linear"] = "linear"
@@ -93,7 +99,8 @@ class Routed(Experts):
             self.prototypes.zero_()
             for expert, added in enumerate(several):
                 if added is not None:
-                    self.prototypes[expert, : len(added)] = _along(added @ (vectors * root)) / root @ vectors.T
+                    along = _along(added @ (vectors * root))  # as many as the layer reads, where the rank is higher
+                    self.prototypes[expert, : len(along)] = along / root @ vectors.T
             self.offsets.copy_(self.prototypes @ mean)
 
     def scores(self, x: torch.Tensor) -> torch.Tensor:
@@ -145,12 +152,12 @@ def begin(network: TextEncoder, rows: Rows) -> None:
     settings = network.method_settings
     if settings["prototypes"] == "singular":
         return
-    members = _library.read(settings["adapters"], network.base)
+    learned = [_library.learned(one, network.base) for one in _library.read(settings["adapters"], network.base)]
     texts = list(rows.inputs)
     drawn = np.random.default_rng(rows.seed).permutation(len(texts))[:SEEN]
     for name, mean, covariance in _moments(network, [texts[row] for row in drawn]):
         experts: Any = network.trunk.get_submodule(name + _experts.END)
-        experts.learn([member.learned.get(name) for member in members], mean, covariance)
+        experts.learn([one.get(name) for one in learned], mean, covariance)
 
 
 def _moments(network: TextEncoder, texts: list[str]) -> list[tuple[str, torch.Tensor, torch.Tensor]]:
@@ -216,10 +223,12 @@ def _watch(
         return hook
 
     hooks = [network.trunk.get_submodule(name).register_forward_pre_hook(noting(one)) for name, one in _experts.each(network)]
-    with torch.inference_mode():
-        for rows in sorted_batches(tokens.lengths):
-            ids, mask = (torch.from_numpy(one) for one in tokens.padded(rows))
-            at[:] = mask.bool(), torch.from_numpy(rows)
-            network.pooled(ids, mask)
-    for hook in hooks:
-        hook.remove()
+    try:
+        with torch.inference_mode():
+            for rows in sorted_batches(tokens.lengths):
+                ids, mask = (torch.from_numpy(one) for one in tokens.padded(rows))
+                at[:] = mask.bool(), torch.from_numpy(rows)
+                network.pooled(ids, mask)
+    finally:
+        for hook in hooks:
+            hook.remove()
