@@ -102,7 +102,7 @@ def learner(data: Dataset, recipe: Recipe) -> Learner:
         return OwnLearner(data, recipe, name)
     from savile.adaptation import _ensemble, _taught
 
-    taught: dict[str, type[LoopLearner]] = {"ensemble": _ensemble.EnsembleLearner, _taught.NAME: _taught.TaughtLearner}
+    taught: dict[str, type[LoopLearner]] = {_taught.NAME: _taught.TaughtLearner, "ensemble": _ensemble.EnsembleLearner}
     return next((one for setting, one in taught.items() if setting in recipe.settings), LoopLearner)(data, recipe, name)
 
 
@@ -242,6 +242,7 @@ class LoopLearner:
             "fit": asdict(self.fit_settings),
             "network": {**asdict(self.shape), "facts": digest(canonical(self.facts)) if self.facts else ""},
             "value": self.value,
+            "seed": self.seed,
             **({"fair": dict(self.fair)} if self.fair else {}),
         }
 
