@@ -140,7 +140,7 @@ def learned(member: Member, base: Any) -> dict[str, torch.Tensor]:
     model: Model = Store.open().load(member.ref)
     made = json.loads(Path(str(model.forms["torch"]["network.json"])).read_text())
     # a model that does not say what its network was made with was made with the seed of its loop
-    seed = model.settings["seed"]
+    seed = model.settings.get("seed", model.settings["fit"]["seed"])
     found = _learned(member.updates, _start(base.name, model.family, made["method"], json.dumps(made["settings"]), seed))
     if all(found[name] is a for name, (a, _) in member.updates.items()):
         emit("note", text=f"No start of {member.ref} was found: all of its adapter counts as learned.")
