@@ -3,9 +3,10 @@
 clinc150, 20 training rows a class, 3,000 rows; judged on three validation rows a class. Both sides start from the same unpacked
 smollm2, read the same tokens (the chat template around message and intent; only the intent and the token that ends it are
 learned) and train the same LoRA with the same batch size, peak rate and shape of schedule in bf16 on one core: the Trainer for
-one epoch, ours, `savile.adaptation.learn_answers`, for one and a half, as what counts is the time to its loss. The Trainer has bf16 weights, eager attention, fused AdamW, no gradient checkpoints and
-batches of 32, the fastest settings a row of those that `settings` times. It runs twice, with rows by length and in random
-order; the figure is that of the order ours gains less on. The peak rate was not chosen for either side.
+one epoch, ours, `savile.adaptation.learn_answers`, for one and a half, as what counts is the time to its loss. The Trainer has
+bf16 weights, eager attention, fused AdamW, no gradient checkpoints and batches of 32, the fastest settings a row of those that
+`settings` times. It runs twice, with rows by length and in random order; the figure is that of the order ours gains less on.
+The peak rate was not chosen for either side.
 
 Seconds are the process's own, building the network and tokenising included; seconds of the wall stand beside them. What ours
 has learned is kept at several moments, outside the clock; one plain transformers network judges what all have learned.
