@@ -31,6 +31,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parent))
 from _report import HERE, cached, report, source
 from adaptation_decoder import A_CLASS, rows
+from savile.base.records import digest
 
 KEPT = HERE / ".cache" / "trl"
 JUDGED = 3  # rows a class
@@ -234,7 +235,8 @@ def _asked(tokenizer: Any, text: str) -> str:
 
 def judged(path: Path) -> float:
     """Mean cross-entropy of an answer's tokens, validation rows, of smollm2 with what one side has learned."""
-    return float(cached({"benchmark": "trl", "judged": str(path), "rows": JUDGED}, lambda: {"loss": judge(path)})["loss"])
+    key = {"benchmark": "trl", "judged": digest(path.read_bytes()), "rows": JUDGED}
+    return float(cached(key, lambda: {"loss": judge(path)})["loss"])
 
 
 def judge(path: Path) -> float:
