@@ -124,7 +124,7 @@ def _by_votes(votes: np.ndarray, views: Sequence[View], classes: int, seed: int)
             total, rows=total.rows + len(rows), model=total.model + float(model), majority=total.majority + float(majority)
         )
     if total.rows < GUARD:
-        return Guard("votes", total.rows)
+        return Guard("votes")
     return replace(total, model=total.model / total.rows, majority=total.majority / total.rows)
 
 
