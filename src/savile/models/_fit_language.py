@@ -19,7 +19,6 @@ from savile.models._settings import FitSettings, Fitted
 from savile.models._source import NAMES, precision
 
 Loss = Callable[[np.ndarray], torch.Tensor]
-Draw = Callable[[int], np.ndarray | None]
 
 
 def fit_language(
@@ -27,7 +26,6 @@ def fit_language(
     lengths: np.ndarray,
     loss: Loss,
     settings: FitSettings | None = None,
-    draw: Draw | None = None,
     by: np.ndarray | None = None,
 ) -> Fitted:
     """Train whatever in a language model requires a gradient.
@@ -37,7 +35,6 @@ def fit_language(
         lengths: tokens of each row, int64 (n,), by which rows are brought together unless `by` says otherwise.
         loss: row numbers -> mean loss.
         settings: how; validation, patience and budget play no part.
-        draw: step -> the rows of that step, instead of passes over all of them; None where the pass is to be followed.
         by: what rows are brought together by, int64 (n,): lengths that say nothing of what is learned.
 
     Raises:
@@ -66,14 +63,14 @@ def fit_language(
             torch.manual_seed(settings.seed * 1_000_003 + step)
             for group in optimizer.param_groups:
                 group["lr"] = settings.learning_rate * rate(settings, step, total)
-            drawn = draw(step) if draw is not None else None
-            rows = batches[index % len(batches)] if drawn is None else drawn
+            rows = batches[index % len(batches)]
             with autocast(kind, device):
                 value = loss(rows)
             value.backward()  # type: ignore[no-untyped-call]
             if not math.isfinite(float(value.detach())):
                 raise InputError("a loss that is a number", f"{float(value)} at step {step + 1}", "Lower the learning rate.")
-            torch.nn.utils.clip_grad_norm_(named.values(), settings.clip or math.inf)
+            if settings.clip:
+                torch.nn.utils.clip_grad_norm_(named.values(), settings.clip)
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
             machine.trim(step)
