@@ -6,7 +6,8 @@ candidate checks. These are sharp (one way, nearly always caught), loose (one to
 judgement of a language model (several ways, in part), rewordings of others, or mistaken (they catch nothing and fail good
 answers). Good answers that are unusual fail many checks at once. The generator was written before it was looked at who wins,
 and its figures were not changed afterwards. Half of the pipelines ask for 90 % of bad answers at 5 % false failures, as
-Savile does, half for the paper's 60 % at 25 %. A second draw of answers of the same pipelines tells what the chosen sets do
+Savile does, half for the paper's 60 % at 25 %. Greedy is the set cover within the limit; beside it stands another that weighs
+what a check fails, which makes larger sets that fail fewer good answers than either. A second draw of answers of the same pipelines tells what the chosen sets do
 on rows nobody chose them by.
 """
 
@@ -57,6 +58,11 @@ def main() -> None:
         report(f"assertions_mean_{name}", means[0], of, higher=False, baseline_value=means[1], runs=means, **common)
         report(f"assertions_mean_{name}_beside_all_candidates", means[0], of, higher=False, baseline="all candidates",
                baseline_value=means[2], seeds=PIPELINES)  # fmt: skip
+    weighed = np.array([(run["weighed"], run["false_weighed"]) for run in solved if run["weighed"] is not None])
+    mine = np.array([(run["ours"], run["false"]) for run in solved if run["weighed"] is not None])
+    for place, (name, of) in enumerate((("size", "checks"), ("false_failures", "share of good answers"))):
+        report(f"assertions_mean_{name}_beside_greedy_by_price", float(mine[:, place].mean()), of, higher=False,
+               baseline="greedy by price", baseline_value=float(weighed[:, place].mean()), seeds=PIPELINES)  # fmt: skip
     met = [run["met"] for run in found]
     report("assertions_limits_met_where_they_can_be", float(np.mean([one for one in met if one is not None])), "share", bar=1.0,
            runs={"pipelines": len(found), "can be": sum(one is not None for one in met), "greedy": count})  # fmt: skip
@@ -74,6 +80,7 @@ def one(seed: int) -> dict[str, object]:
     fails, good = answers(line, rows, bad, rng)
     later, later_good = answers(line, 2_000, bad, rng)
     ours, greedy = _choose.smallest(fails, good, alpha, tau), _choose.greedy(fails, good, alpha, tau)
+    weighed = by_price(fails, good, alpha, tau)
     hit = fails[:, list(ours.chosen)].any(axis=1)
     every = fails.any(axis=1)
     run: dict[str, object] = {
@@ -82,6 +89,8 @@ def one(seed: int) -> dict[str, object]:
         "met": bool(hit[~good].mean() >= alpha - 1e-9 and hit[good].mean() <= tau + 1e-9) if ours.feasible else None,
         "later_caught": later[:, list(ours.chosen)].any(axis=1)[~later_good].mean(),
         "later_false": later[:, list(ours.chosen)].any(axis=1)[later_good].mean(),
+        "weighed": None if weighed is None else len(weighed),
+        "false_weighed": None if weighed is None else fails[:, weighed].any(axis=1)[good].mean(),
     }  # fmt: skip
     if greedy is not None:
         run |= {
@@ -90,6 +99,20 @@ def one(seed: int) -> dict[str, object]:
             "later_false_greedy": later[:, greedy].any(axis=1)[later_good].mean(),
         }  # fmt: skip
     return run
+
+
+def by_price(fails: np.ndarray, good: np.ndarray, alpha: float, tau: float) -> list[int] | None:
+    """Take the check that catches most new bad rows for each new good row it fails, until enough are caught; None if never."""
+    caught, chosen = np.zeros(len(good), dtype=bool), list[int]()
+    while caught[~good].mean() < alpha - 1e-9:
+        new = fails & ~caught[:, None]
+        gain, price = new[~good].sum(axis=0), new[good].sum(axis=0)
+        fits = (gain > 0) & (caught[good].sum() + price <= tau * good.sum() + 1e-9)
+        if not fits.any():
+            return None
+        chosen.append(int(np.argmax(np.where(fits, gain / (1.0 + price), -1.0))))
+        caught |= fails[:, chosen[-1]]
+    return chosen
 
 
 def pipeline(rng: np.random.Generator) -> Pipeline:

@@ -2,9 +2,10 @@
 2024).
 
 With x_j for checks, u_i for caught bad rows and w_k for good rows that fail: least sum x, then least sum w, subject to
-sum u >= alpha B and sum w <= tau G. A greedy set is made first, and where it meets both limits its false failures bound ours,
-so the result is never larger than the greedy one and never fails more good rows. Checks whose failures another one's cover at
-no higher price are left out beforehand, which costs nothing of the optimum.
+sum u >= alpha B and sum w <= tau G. A greedy set cover is made first, and where it meets both limits its false failures bound
+ours, so the result is never larger than the greedy one and never fails more good rows. Who wants fewer good rows to fail asks
+for a smaller tau: a set that weighs what it fails besides is larger. Checks whose failures another one's cover at no higher
+price are left out beforehand, which costs nothing of the optimum.
 """
 
 from __future__ import annotations
@@ -69,7 +70,9 @@ def smallest(fails: np.ndarray, good: np.ndarray, alpha: float, tau: float) -> C
 
 
 def greedy(fails: np.ndarray, good: np.ndarray, alpha: float, tau: float) -> list[int] | None:
-    """Take the check that catches most new bad rows for each new good row it fails, until enough are caught; None if never."""
+    """Take the check that catches most new bad rows, of equal ones the one that fails fewest new good ones, until enough are
+    caught (the set cover of Chvátal 1979 within a limit); None if never.
+    """
     bad, well = fails[~good], fails[good]
     caught, failed = np.zeros(len(bad), dtype=bool), np.zeros(len(well), dtype=bool)
     chosen: list[int] = []
@@ -78,7 +81,7 @@ def greedy(fails: np.ndarray, good: np.ndarray, alpha: float, tau: float) -> lis
         fits = (gain > 0) & (failed.sum() + price <= tau * len(well) + 1e-9)
         if not fits.any():
             return None
-        best = int(np.argmax(np.where(fits, gain / (1.0 + price), -1.0)))
+        best = int(np.lexsort((price, -np.where(fits, gain, -1)))[0])
         chosen.append(best)
         caught |= bad[:, best]
         failed |= well[:, best]
@@ -114,34 +117,20 @@ class _Program:
         if not checks:
             return None if wanted else np.zeros(0, dtype=np.int64)
         cost = np.concatenate([goal[0] * np.ones(checks), goal[1] * self.many, goal[2] * self.often])
-        caught = (
-            bmat(
-                [
-                    [
-                        csr_array(-self.bad.astype(float)),
-                        eye_array(b),
-                        None,
-                    ]
-                ]
-            )
-            if not g
-            else None
-        )
-        limits = []
-        if caught is None:
-            caught = bmat([[csr_array(-self.bad.astype(float)), eye_array(b), csr_array((b, g))]])
-            rows, columns = np.nonzero(self.well)
-            n, place = len(rows), np.arange(len(rows))
-            failing = csr_array(
-                (np.ones(2 * n) * np.repeat([1.0, -1.0], n), (np.tile(place, 2), np.concatenate([columns, checks + b + rows]))),
-                shape=(n, checks + b + g),
-            )
-            limits.append(LinearConstraint(failing, -np.inf, 0.0))
-        limits.append(LinearConstraint(caught, -np.inf, 0.0))
+        # a bad row is caught by a chosen check only; a good row fails by each chosen check that it fails
+        caught = bmat([[csr_array(-self.bad.astype(float)), eye_array(b), csr_array((b, g))]])
+        rows, columns = np.nonzero(self.well)
+        n = len(rows)
+        places = np.tile(np.arange(n), 2), np.concatenate([columns, checks + b + rows])
+        failing = csr_array((np.repeat([1.0, -1.0], n), places), shape=(n, checks + b + g))
         sums = np.zeros((3, checks + b + g))
         sums[0, checks : checks + b], sums[1, checks + b :], sums[2, :checks] = self.many, self.often, 1.0
-        low = [float(wanted), 0.0, 0.0]
-        limits.append(LinearConstraint(sums, low, [np.inf, float(self.allowed), float(checks if size is None else size)]))
+        most = [np.inf, float(self.allowed), float(checks if size is None else size)]
+        limits = [
+            LinearConstraint(caught, -np.inf, 0.0),
+            LinearConstraint(failing, -np.inf, 0.0),
+            LinearConstraint(sums, [float(wanted), 0.0, 0.0], most),
+        ]
         found = milp(
             cost, constraints=limits, integrality=np.ones(len(cost)), bounds=Bounds(0, 1), options={"time_limit": SECONDS}
         )
