@@ -7,8 +7,8 @@ judgement of a language model (several ways, in part), rewordings of others, or 
 answers). Good answers that are unusual fail many checks at once. The generator was written before it was looked at who wins,
 and its figures were not changed afterwards. Half of the pipelines ask for 90 % of bad answers at 5 % false failures, as
 Savile does, half for the paper's 60 % at 25 %. Greedy is the set cover within the limit; beside it stands another that weighs
-what a check fails, which makes larger sets that fail fewer good answers than either. A second draw of answers of the same pipelines tells what the chosen sets do
-on rows nobody chose them by.
+what a check fails, which makes larger sets that fail fewer good answers than either. A second draw of answers of the same
+pipelines tells what the chosen sets do on rows nobody chose them by.
 """
 
 from __future__ import annotations
