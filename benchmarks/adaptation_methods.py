@@ -45,9 +45,13 @@ TABLE: dict[str, tuple[str, dict[str, Any]]] = {
     "lora dora": ("lora", {"dora": True}),
     "lora rslora": ("lora", {"rslora": True, "alpha": 6}),
     "lora pissa": ("lora", {"start": "pissa"}),
+    "lora rank 3": ("lora", {"rank": 3, "alpha": 6}),
     "autolora": ("autolora", {}),
     "bottleneck double": ("bottleneck", {"double": True}),
+    "prompt_pool": ("prompt_pool", {}),
 }
+# made of adapters of other tasks; see adaptation_library.py and adaptation_relations.py
+ELSEWHERE = ("adapter_fusion", "merge", "arrow", "domains")
 # whole sets: base and unit; five methods of the table, the last two the best below 1 % of the weights on ten rows a class
 WIDE = {
     "banking77": ("minilm", "accuracy, %"),
@@ -119,6 +123,9 @@ def table() -> None:
             f"methods_banking77_10_{name}", float(np.mean(accuracy)), "accuracy, %", baseline="full", baseline_value=full,
             seeds=seeds, runs=cells,
         )  # fmt: skip
+    for name in ELSEWHERE:
+        print(f"{name:20} not run: made of adapters of other tasks")
+    held(found)
     light = {name: cells for name, cells in found.items() if cells and name != "head" and cells[0]["share"] <= 0.01}
     if light:
         best = max(light, key=lambda name: float(np.mean([one["accuracy"] for one in light[name]])))
@@ -127,6 +134,32 @@ def table() -> None:
             "methods_best_below_1_percent_points_below_full", points, f"points, {best}", bar=1.0, higher=False,
             baseline="full", baseline_value=full, ratio=None, seeds=len(light[best]),
         )  # fmt: skip
+
+
+def held(found: dict[str, list[dict[str, Any]]]) -> None:
+    """What must hold between the rows of the table, by the papers of the methods; a noise of half a point is allowed."""
+
+    def of(name: str, what: str = "accuracy") -> float:
+        return 100 * float(np.mean([one[what] for one in found[name]]))
+
+    relations: dict[str, tuple[tuple[str, ...], Any, float]] = {
+        "bottleneck_above_head": (("bottleneck", "head"), lambda: of("bottleneck") - of("head"), 0.0),
+        "bottleneck_against_full": (("bottleneck", "full"), lambda: of("bottleneck") - of("full"), -1.0),
+        "prefix_above_head": (("prefix", "head"), lambda: of("prefix") - of("head"), 0.0),
+        "lora_q,v_against_full": (("lora q,v", "full"), lambda: of("lora q,v") - of("full"), -1.0),
+        "parallel_against_bottleneck": (("parallel", "bottleneck"), lambda: of("parallel") - of("bottleneck"), -0.5),
+        "autolora_against_lora_of_its_size": (("autolora", "lora rank 3"), lambda: of("autolora") - of("lora rank 3"), -0.5),
+        "adalora_against_lora": (("adalora", "lora"), lambda: of("adalora") - of("lora"), -0.5),
+    }
+    for name, (needed, points, bar) in relations.items():
+        if all(found[one] for one in needed):
+            seeds = min(len(found[one]) for one in needed)
+            report(f"methods_must_hold_{name}", points(), "points", bar=bar, seeds=seeds)
+    if found["lora q,v"]:
+        report("methods_must_hold_lora_q,v_share", of("lora q,v", "share"), "%", bar=1.0, higher=False)
+    if found["autolora"] and found["lora"]:
+        share = of("autolora", "share") / of("lora", "share")
+        report("methods_must_hold_autolora_ranks_of_lora_8", share, "of its ranks", bar=1.0, higher=False)
 
 
 def kept(name: str, seed: int) -> Path:

@@ -253,6 +253,43 @@ def test_peqa_of_fewer_bits_loses_more_and_is_small(wide):
     assert torch.equal(peqa.unpack(peqa.pack(codes, 4), 4)[:33], codes)
 
 
+def test_learning_scales_makes_up_for_rounding_and_the_more_of_fewer_bits():
+    torch.manual_seed(0)
+    chain = torch.softmax(2 * torch.randn(64, 64), dim=-1)  # which word follows which
+    words, asked = torch.randint(64, (20_000,)), torch.randint(64, (20_000,))
+    nexts, due = (torch.multinomial(chain[some], 1).squeeze(1) for some in (words, asked))
+    model = torch.nn.Sequential(
+        torch.nn.Embedding(64, 32), torch.nn.Linear(32, 96), torch.nn.GELU(), torch.nn.Linear(96, 32), torch.nn.GELU(),
+        torch.nn.Linear(32, 64),
+    )  # fmt: skip
+
+    def learnt(network, learning, steps, rate):
+        optimiser = torch.optim.Adam(learning, lr=rate)
+        for _ in range(steps):
+            places = torch.randint(len(words), (256,))
+            loss = torch.nn.functional.cross_entropy(network(words[places]), nexts[places])
+            optimiser.zero_grad()
+            loss.backward()
+            optimiser.step()
+        return network
+
+    def perplexity(network):
+        with torch.no_grad():
+            return float(torch.nn.functional.cross_entropy(network(asked), due).exp())
+
+    learnt(model, model.parameters(), 400, 1e-2)
+    best, gains = perplexity(model), {}
+    for bits in (3, 4):
+        rounded = copy.deepcopy(model).requires_grad_(False)
+        for place in (1, 3):
+            rounded[place] = peqa.QuantisedLinear(rounded[place], bits, 32)
+        before = perplexity(rounded)
+        scales = [module.scale for module in rounded if isinstance(module, peqa.QuantisedLinear)]
+        gains[bits] = before - perplexity(learnt(rounded, scales, 100, 3e-3))
+        assert before > best
+    assert gains[3] > gains[4] > 0
+
+
 def test_peqa_of_two_tasks_differs_in_scales_alone(network, tmp_path):
     one, other = network("peqa"), network("peqa")
     texts, targets = rows(60)
