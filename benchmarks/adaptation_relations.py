@@ -5,8 +5,8 @@
 - ``fusion``: bottleneck adapters of bitext, of airline tweets and of a small task (five questions of each of twenty banking77
   intents) are fused on the small task: accuracy against its own adapter alone, and how far the attention over adapters has come
   from looking at all alike (entropy over its logarithm).
-- ``long``: documents of at least 512 tokens, questions of clinc150 strung together of which a quarter and chance's share of the others are of the
-  document's domain: prefixes that pass through the layers against keys and values in front, accuracy and calibration error.
+- ``long``: documents of at least 512 tokens, questions of clinc150 strung together, a quarter of the document's domain and the
+  rest of all: prefixes that pass through the layers against keys and values in front, accuracy and calibration error.
 """
 
 from __future__ import annotations
