@@ -42,6 +42,7 @@ class Asked:
         every: whether the cells of all rows are looked at, not those of `CELLS` drawn evenly.
         rights: whether the rights to the data are on file.
         governed: what governing the same file made, or would make, of it.
+        noted: what reading the file noted, where it was not governed.
         whole: all rows of the file, where the table has a sample of them.
         where: ``local``, or ``ray`` to look at all rows there.
     """
@@ -53,6 +54,7 @@ class Asked:
     every: bool = False
     rights: bool = False
     governed: Dataset | None = None
+    noted: Sequence[Finding] = ()
     whole: Whole | None = None
     where: str = "local"
 
@@ -117,10 +119,14 @@ def audit(name: str, table: pa.Table, asked: Asked) -> Audit:
                 "no_rights", "warning", "", said, np.arange(seen.rows), repair="Write them beside the file: STEM.rights.yaml."
             )
         )
+    found += [_of_finding(one) for one in asked.noted]
     if asked.governed is not None:
-        found += _audit_rows.issues(asked.governed, table)
+        rows = _audit_rows.same(asked.governed, table, asked.test)
+        if rows:
+            found += _audit_rows.issues(asked.governed, table)
         known = {issue.rule for issue in found}
-        found += [_of_finding(one) for one in asked.governed.findings if one.rule not in known]
+        noted = [one if rows else replace(one, rows=()) for one in asked.governed.findings if one.rule not in known]
+        found += [_of_finding(one) for one in noted]
     masker = mask.Masker(mask.policy(None))  # findings are printed and sent around
     sized = [
         replace(

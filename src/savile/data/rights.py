@@ -125,7 +125,7 @@ def _without(draft: Draft, rows: np.ndarray) -> Draft:
     if not rows.any():
         return draft
     keep = np.flatnonzero(~rows)
-    arrays = {name: getattr(draft, name)[keep] for name in ("lines", "given", "kept", "units")}
+    arrays = {name: getattr(draft, name)[keep] for name in ("lines", "file_of", "given", "kept", "units")}
     return replace(draft, table=draft.table.take(keep), **arrays)
 
 
