@@ -160,6 +160,12 @@ def test_rows_that_rights_leave_out_do_not_stop_the_audit(tickets):
     data = savile.govern(path)
     assert len(data.table) == sum(i % 4 != 0 for i in range(len(lines)))
     assert Store.open().pages.joinpath(f"{data.ref.replace('@', '-')}-audit.html").exists()
+    told = savile.govern(path, fix=True)
+    found = {one["rule"]: one["rows"] for one in told["findings"]}
+    assert found["exact_duplicate"] == [121]  # as numbered in the file; row 120 repeats row 0, and neither may be used
+    assert not {row for rule, rows in found.items() if rule != "no_rights" for row in rows if row % 4 == 0}
+    page = Store.open().pages.joinpath(f"{data.ref.replace('@', '-')}-audit.json").read_text()
+    assert '"rows": 92' in page
     path.with_name("tickets.rights.yaml").write_text(rights + "purpose: sale\n")
     with pytest.raises(RefusalError):
         savile.govern(path)

@@ -107,7 +107,25 @@ def read(path: str | Path, reading: Reading | None = None) -> pa.Table:
 
 
 def audit(name: str, table: pa.Table, asked: Asked) -> Audit:
-    """Every check over one table of strings."""
+    """Every check over one table of strings; what rights leave out is not looked at."""
+    kept = _audit_rows.allowed(asked.governed, table) if asked.governed is not None and asked.whole is None else None
+    if kept is None:
+        return _audit(name, table, asked)
+    earlier = asked.earlier.take(kept) if asked.earlier is not None and len(asked.earlier) == len(table) else asked.earlier
+    corrected = asked.corrected and {
+        new: asked.corrected[old] for new, old in enumerate(kept.tolist()) if old in asked.corrected
+    }
+    found = _audit(name, table.take(kept), replace(asked, earlier=earlier, corrected=corrected))
+    return replace(found, issues=tuple(one if one.part == "test" else _placed(one, kept) for one in found.issues))
+
+
+def _placed(one: Issue, rows: np.ndarray) -> Issue:
+    """A finding about some rows of a file, with their numbers in it."""
+    changes = tuple(replace(change, row=int(rows[change.row])) for change in one.changes)
+    return replace(one, rows=rows[one.rows], changes=changes)
+
+
+def _audit(name: str, table: pa.Table, asked: Asked) -> Audit:
     seen = grid(table)
     found = [*_audit_checks.of_columns(seen), *_audit_checks.of_pairs(seen, asked.label)]
     found += [*_audit_order.foreign_rows(seen, asked.label), *_audit_order.series(seen)]

@@ -28,6 +28,17 @@ def same(data: Dataset, table: pa.Table, test: pa.Table | None) -> bool:
     return len(data.table) - made == files
 
 
+def allowed(data: Dataset, table: pa.Table) -> np.ndarray | None:
+    """The rows that rights did not leave out, int64, where they left some out."""
+    outcome = data.settings.get("steps", {}).get("rights")
+    if outcome is None or not any(outcome["left_out"].values()):
+        return None
+    rest = {(source["column"], source["value"] or "") for source in outcome["rules"]["sources"]}
+    columns = {name: [str(one or "").strip() for one in table.column(name).to_pylist()] for name, _ in rest if name}
+    kept = [[value == cell for cell in columns[name]] if name else [True] * len(table) for name, value in rest]
+    return np.flatnonzero(np.any(kept, axis=0))
+
+
 def issues(data: Dataset, table: pa.Table) -> Iterator[Issue]:
     """The findings.
 
