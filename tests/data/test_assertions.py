@@ -1,6 +1,9 @@
 """Checks are mined, the smallest set that meets both limits is chosen, and later files are held against it."""
 
 import itertools
+import os
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -138,3 +141,19 @@ def test_init_writes_a_contract_that_the_next_govern_of_the_file_runs(home, writ
     assert main(["init", str(path), "--checks", "verdict"]) == 2
     assert main(["govern", str(path), "--label", "label", "--json"]) == 0
     assert '"failed": 40' in capsys.readouterr().out
+
+
+def test_what_is_mined_is_the_same_in_every_process():
+    code = (
+        "import numpy as np; from savile.data import _mine; "
+        "said = ['dear customer your refund is sent'] * 9 + ['error five hundred'] * 3; "
+        "print(_mine.candidates({'answer': said}, np.arange(12) < 9))"
+    )
+    told = [
+        subprocess.run(
+            [sys.executable, "-c", code], env={**os.environ, "PYTHONHASHSEED": seed}, capture_output=True, text=True, check=True
+        ).stdout
+        for seed in ("1", "2", "3")
+    ]
+    assert told[0]
+    assert told[1:] == told[:1] * 2

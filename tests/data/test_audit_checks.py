@@ -89,3 +89,12 @@ def test_the_page_shows_no_personal_data_and_fetches_nothing():
     assert "personal_email" in rules(found)
     assert "ann.lee@example.com" not in shown
     assert "http://" not in shown.replace("http://www.w3.org", "")
+
+
+def test_codes_of_one_width_have_no_drift_of_form():
+    ids = [f"{i:017d}{'X' if i % 10 == 0 else i % 10}" for i in range(10**16, 10**16 + 200)]
+    zips = [f"{i * 499:05d}" for i in range(200)]
+    assert "format_drift" not in rules(audited({"id": ids, "zip": zips}))
+    cut = [code.lstrip("0") if i % 2 else code for i, code in enumerate(zips, 0)]
+    assert "format_drift" in rules(audited({"zip": cut}))
+    assert "format_drift" in rules(audited({"weight": [f"{i}" if i % 9 else f"{i} kg" for i in range(200)]}))

@@ -1,5 +1,6 @@
 """Delimited files of all habits: quotes, titles, missing headers, rows that do not fit; what is mended is said."""
 
+import csv
 import gzip
 import itertools
 
@@ -165,3 +166,11 @@ def test_more_rows_than_memory_are_drawn_evenly_and_said(tmp_path, monkeypatch):
     assert abs(place.mean() / 40_000 - 0.5) < 0.03
     assert source.table.column("text")[5].as_py() == f"where is parcel {place[5]}"
     assert sources.read(path).table.equals(source.table)
+
+
+def test_a_long_cell_does_not_hide_the_delimiter(tmp_path):
+    csv.field_size_limit(131_072)  # as Python sets it, before any file was read
+    found = read(
+        tmp_path, "text,label\n" + "\n".join(f"{'word ' * (40_000 if i == 3 else 4)},{'ab'[i % 2]}" for i in range(30))
+    )
+    assert found.table.column_names == ["text", "label"]

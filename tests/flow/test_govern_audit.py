@@ -8,7 +8,7 @@ import pytest
 
 import savile
 from savile import cli
-from savile.base.errors import InputError
+from savile.base.errors import DataError, InputError, RefusalError
 from savile.base.store import Store
 
 
@@ -130,3 +130,166 @@ def test_wrong_labels_join_what_changed_since_and_what_was_corrected(tickets, tm
     savile.govern(path, correct=asked)
     told = savile.govern(path, correct=asked, check_labels="words")
     assert {"label_error", "exact_duplicate"} <= {one["rule"] for one in told["findings"]}
+
+
+@pytest.mark.parametrize("shape", ["a column each", "a row each"])
+def test_a_recipe_whose_labels_a_step_makes_is_governed_and_audited(tickets, shape):
+    path, lines = tickets
+    if shape == "a column each":
+        rows, settings = [["text", "ann", "ben"], *([text, label, label] for text, label in lines)], "columns: [ann, ben]"
+    else:
+        rows = [["text", "item", "who", "vote"]]
+        rows += [[text, str(i), who, label] for i, (text, label) in enumerate(lines) for who in ("ann", "ben")]
+        settings = "columns: [vote], item: item, annotator: who"
+    with path.open("w", newline="") as file:
+        csv.writer(file).writerows(rows)
+    recipe = path.with_name("votes.yaml")
+    recipe.write_text(f"version: 1\nname: votes\ndata: {{path: tickets.csv, steps: {{votes: {{{settings}}}}}}}\n")
+    data = savile.govern(recipe)
+    assert len(data.table) == len(lines)
+    assert json.loads(Store.open().pages.joinpath(f"{data.ref.replace('@', '-')}-audit.json").read_text())["findings"]
+    assert savile.govern(recipe, fix=True)["fixed"] == str(path.with_name("tickets.fixed.csv"))
+
+
+def test_rows_that_rights_leave_out_do_not_stop_the_audit(tickets):
+    path, lines = tickets
+    with path.open("w", newline="") as file:
+        csv.writer(file).writerows([["text", "label", "origin"], *([*line, "ab"[i % 4 == 0]] for i, line in enumerate(lines))])
+    rights = "sources:\n- {name: a, column: origin, value: a}\n- {name: b, column: origin, value: b, forbidden: [sale]}\n"
+    path.with_name("tickets.rights.yaml").write_text(rights + "purpose: sale\non_breach: leave_out\n")
+    data = savile.govern(path)
+    assert len(data.table) == sum(i % 4 != 0 for i in range(len(lines)))
+    assert Store.open().pages.joinpath(f"{data.ref.replace('@', '-')}-audit.html").exists()
+    told = savile.govern(path, fix=True)
+    found = {one["rule"]: one["rows"] for one in told["findings"]}
+    assert found["exact_duplicate"] == [121]  # as numbered in the file; row 120 repeats row 0, and neither may be used
+    assert not {row for rule, rows in found.items() if rule != "no_rights" for row in rows if row % 4 == 0}
+    page = Store.open().pages.joinpath(f"{data.ref.replace('@', '-')}-audit.json").read_text()
+    assert '"rows": 92' in page
+    path.with_name("tickets.rights.yaml").write_text(rights + "purpose: sale\n")
+    with pytest.raises(RefusalError):
+        savile.govern(path)
+    refused = Store.open().audit.acts("refuse")
+    assert [(act["subject"], act["facts"]["stage"]) for act in refused] == [("tickets.csv", "govern")]
+
+
+def test_a_change_is_not_taken_back_in_a_file_that_was_changed_since(rows):
+    savile.govern(rows, fix=True)
+    ledger, fixed = rows.with_name("rows.changes.jsonl"), rows.with_name("rows.fixed.csv")
+    before, id = fixed.read_bytes(), json.loads(ledger.read_text().splitlines()[0])["id"]
+    lines = rows.read_text().splitlines(keepends=True)
+    rows.write_text("".join([lines[0], *lines[2:]]))
+    with pytest.raises(InputError, match="as it was when it was mended"):
+        savile.govern(rows, undo=id)
+    assert fixed.read_bytes() == before
+
+
+def test_what_was_taken_back_is_not_mended_again(rows):
+    savile.govern(rows, fix=True)
+    id = json.loads(rows.with_name("rows.changes.jsonl").read_text().splitlines()[0])["id"]
+    savile.govern(rows, undo=id)
+    fixed = rows.with_name("rows.fixed.csv").read_bytes()
+    assert savile.govern(rows, fix=True)["changed"] == 3
+    assert rows.with_name("rows.fixed.csv").read_bytes() == fixed
+
+
+def test_a_dry_run_shows_the_audit_and_writes_nothing(rows, tickets, tmp_path, capsys):
+    savile.govern(rows, fix=True)
+    id = json.loads(rows.with_name("rows.changes.jsonl").read_text().splitlines()[0])["id"]
+
+    def told(*more):
+        assert cli.main(["govern", *map(str, more), "--dry-run", "--json"]) == 0
+        return json.loads(capsys.readouterr().out)
+
+    there = {path: path.read_bytes() for path in (*tmp_path.rglob("*"), *Store.open().home.rglob("*")) if path.is_file()}
+    assert any(one["rule"] == "wrong_cell" for one in told(rows)["findings"])
+    assert told(rows, "--fix")["changes"] == 4
+    assert told(rows, "--undo", id)["undone"] == [id]
+    assert len(told(rows, "--correct", tmp_path / "asked.csv")["asked"]) == 20
+    assert {one["rule"] for one in told(tickets[0])["audit"]} >= {"exact_duplicate", "near_duplicate"}
+    now = {path: path.read_bytes() for path in (*tmp_path.rglob("*"), *Store.open().home.rglob("*")) if path.is_file()}
+    assert now == there
+
+
+def test_a_person_is_shown_where_the_answer_lies_not_all_of_it(rows, tickets, capsys):
+    for more in ([rows], [rows, "--fix"], [rows, "--dry-run"], [tickets[0], "--dry-run"]):
+        assert cli.main(["govern", *map(str, more)]) == 0
+        assert len(capsys.readouterr().out.splitlines()) <= 5
+    ref = savile.govern(tickets[0]).ref
+    assert cli.main(["show", ref, "--passport"]) == 0
+    assert "no row is in two parts" in capsys.readouterr().out
+    assert cli.main(["init", str(tickets[0]), "--checks", "label"]) == 2  # no label is called good
+    capsys.readouterr()
+    rows.write_text("answer,verdict\n" + "".join(f"refund of {i} is sent,good\nerror,bad\n" for i in range(60)))
+    assert cli.main(["init", str(rows), "--checks", "verdict"]) == 0
+    assert "rows.assertions.yaml" in capsys.readouterr().out.replace("\n", "")
+
+
+def test_how_a_file_is_read_is_heard_where_there_is_no_label(tmp_path):
+    path = tmp_path / "cities.csv"
+    path.write_bytes("".join(f"{i};Zürich;{i * 7 % 5}\n" for i in range(60)).encode("cp1252"))
+    with pytest.raises(InputError):
+        savile.govern(path, settings={"data.read.encoding": "utf-8"})
+    found = savile.govern(path, settings={"data.read.delimiter": ";", "data.read.header": False})
+    assert (found["rows"], len(found["columns"])) == (60, 3)
+
+
+def test_a_row_that_was_not_read_is_told_where_there_is_no_label(rows):
+    with rows.open("a") as file:
+        file.write("berlin,germany,0049,1.5,too long\n")
+    assert "ragged" in {one["rule"] for one in savile.govern(rows)["findings"]}
+
+
+def test_the_audit_of_data_somebody_is_erased_from_is_taken_away(tickets):
+    path, lines = tickets
+    with path.open("w", newline="") as file:
+        csv.writer(file).writerows([["text", "label"], *lines, ["write to mia@example.com about my money", "refund"]])
+    data = savile.govern(path)
+    page = Store.open().pages / f"{data.ref.replace('@', '-')}-audit.html"
+    assert page.exists()
+    savile.govern("data", erase="mia@example.com")
+    assert not page.exists()
+    assert not page.with_suffix(".json").exists()
+
+
+def test_what_cannot_be_learnt_from_is_audited_unless_more_was_asked(rows, capsys):
+    lines = [line.split(",") for line in rows.read_text().split()]
+    rows.write_text("\n".join(",".join([*line, "label" if not i else "same"]) for i, line in enumerate(lines)))
+    assert any(one["rule"] == "wrong_cell" for one in savile.govern(rows)["findings"])
+    assert savile.govern(rows, fix=True)["changed"] == 4
+    with pytest.raises(DataError, match="two labels"):
+        savile.govern(rows, check_labels="words")
+    rows.write_text("")
+    with pytest.raises(DataError, match="empty"):
+        savile.govern(rows)
+    assert "audit" not in capsys.readouterr().err
+
+
+def test_what_must_hold_is_held_where_there_is_no_label(rows):
+    contract = "checks: [{kind: one_of, column: prefix, values: ['0049', '0034']}]\n"
+    rows.with_name("rows.assertions.yaml").write_text(contract)
+    failed = next(one for one in savile.govern(rows)["findings"] if one["rule"] == "assertion_failed")
+    assert failed["rows"][:3] == [2, 5, 8]
+    assert failed["count"] == 50
+    rows.with_name("rows.assertions.yaml").write_text(contract + "on_failure: refuse\n")
+    with pytest.raises(DataError, match="where not"):
+        savile.govern(rows)
+
+
+def test_what_was_written_beside_data_is_no_data_of_its_folder(rows):
+    folder, fixed = rows.with_name("months"), rows.with_name("months") / "may.fixed.csv"
+    folder.mkdir()
+    lines = rows.read_text().splitlines()
+    for name in ("may", "june"):
+        (folder / f"{name}.csv").write_text("\n".join([lines[0], *(f"{line}{len(name)}" for line in lines[1:])]))
+    before = savile.govern(folder)["rows"]
+    savile.govern(folder / "may.csv", fix=True)
+    (folder / "may.rights.json").write_text('{"sources": []}')
+    assert fixed.exists()
+    assert savile.govern(folder)["rows"] == savile.govern(folder / "*.csv")["rows"] == before == 300
+    assert savile.govern(fixed)["rows"] == 150
+
+
+def test_a_purpose_without_rights_is_refused(rows):
+    with pytest.raises(InputError, match="sources in the rights"):
+        savile.govern(rows, purpose="sale")

@@ -42,6 +42,7 @@ class Asked:
         every: whether the cells of all rows are looked at, not those of `CELLS` drawn evenly.
         rights: whether the rights to the data are on file.
         governed: what governing the same file made, or would make, of it.
+        noted: what reading the file noted, where it was not governed.
         whole: all rows of the file, where the table has a sample of them.
         where: ``local``, or ``ray`` to look at all rows there.
     """
@@ -53,6 +54,7 @@ class Asked:
     every: bool = False
     rights: bool = False
     governed: Dataset | None = None
+    noted: Sequence[Finding] = ()
     whole: Whole | None = None
     where: str = "local"
 
@@ -105,7 +107,25 @@ def read(path: str | Path, reading: Reading | None = None) -> pa.Table:
 
 
 def audit(name: str, table: pa.Table, asked: Asked) -> Audit:
-    """Every check over one table of strings."""
+    """Every check over one table of strings; what rights leave out is not looked at."""
+    kept = _audit_rows.allowed(asked.governed, table) if asked.governed is not None and asked.whole is None else None
+    if kept is None:
+        return _audit(name, table, asked)
+    earlier = asked.earlier.take(kept) if asked.earlier is not None and len(asked.earlier) == len(table) else asked.earlier
+    corrected = asked.corrected and {
+        new: asked.corrected[old] for new, old in enumerate(kept.tolist()) if old in asked.corrected
+    }
+    found = _audit(name, table.take(kept), replace(asked, earlier=earlier, corrected=corrected))
+    return replace(found, issues=tuple(one if one.part == "test" else _placed(one, kept) for one in found.issues))
+
+
+def _placed(one: Issue, rows: np.ndarray) -> Issue:
+    """A finding about some rows of a file, with their numbers in it."""
+    changes = tuple(replace(change, row=int(rows[change.row])) for change in one.changes)
+    return replace(one, rows=rows[one.rows], changes=changes)
+
+
+def _audit(name: str, table: pa.Table, asked: Asked) -> Audit:
     seen = grid(table)
     found = [*_audit_checks.of_columns(seen), *_audit_checks.of_pairs(seen, asked.label)]
     found += [*_audit_order.foreign_rows(seen, asked.label), *_audit_order.series(seen)]
@@ -117,10 +137,14 @@ def audit(name: str, table: pa.Table, asked: Asked) -> Audit:
                 "no_rights", "warning", "", said, np.arange(seen.rows), repair="Write them beside the file: STEM.rights.yaml."
             )
         )
+    found += [_of_finding(one) for one in asked.noted]
     if asked.governed is not None:
-        found += _audit_rows.issues(asked.governed, table)
+        rows = _audit_rows.same(asked.governed, table, asked.test)
+        if rows:
+            found += _audit_rows.issues(asked.governed, table)
         known = {issue.rule for issue in found}
-        found += [_of_finding(one) for one in asked.governed.findings if one.rule not in known]
+        noted = [one if rows else replace(one, rows=()) for one in asked.governed.findings if one.rule not in known]
+        found += [_of_finding(one) for one in noted]
     masker = mask.Masker(mask.policy(None))  # findings are printed and sent around
     sized = [
         replace(

@@ -23,7 +23,7 @@ FORMS = {
     "with .0 behind": r"^[+-]?\d+\.0+$",
     "with zeros in front": r"^0\d+$",
     "with commas between thousands": r"^\d{1,3}(,\d{3})+(\.\d+)?$",
-    "with a unit or sign": r"^[€$£¥]?\s*\d[\d.,]*\s*([A-Za-z%€$£¥]+\.?)$",
+    "with a unit or sign": r"^[€$£¥]?\s*\d[\d.,]{0,14}\s*([A-Za-z%€$£¥]+\.?)$",  # more digits are those of a code
 }
 PLAIN = r"^[+-]?\d+(\.\d+)?$"
 
@@ -102,6 +102,8 @@ def _forms(column: Column, rows: int) -> Iterator[Issue]:
         others = int(counts[unlike].sum())
         if not odd or odd + others < 0.5 * rows or not others:
             continue
+        if name == "with zeros in front" and len({len(column.values[i]) for i in np.flatnonzero(mask | plain)}) == 1:
+            continue  # codes of one width, such as postal codes
         which = np.flatnonzero(np.isin(column.codes, np.flatnonzero(mask)))
         sample = column.values[int(np.flatnonzero(mask)[0])]
         evidence = f"{odd:,} numbers of {column.name!r} are written {name} ({sample!r}), {others:,} are not: form, not value."

@@ -21,6 +21,24 @@ LEAVE_OUT = ""  # the column of a change that leaves a whole row out
 SAME, NEAR = 0.99, 0.85  # how sure it is that a copy is one
 
 
+def same(data: Dataset, table: pa.Table, test: pa.Table | None) -> bool:
+    """Whether the rows of data are those of its files, none left out or put together by a step; others stand behind them."""
+    made = data.table.column(data.roles["made"]).to_pylist().count("augment") if "made" in data.roles else 0
+    files = len(table) + (0 if test is None else len(test))
+    return len(data.table) - made == files
+
+
+def allowed(data: Dataset, table: pa.Table) -> np.ndarray | None:
+    """The rows that rights did not leave out, int64, where they left some out."""
+    outcome = data.settings.get("steps", {}).get("rights")
+    if outcome is None or not any(outcome["left_out"].values()):
+        return None
+    rest = {(source["column"], source["value"] or "") for source in outcome["rules"]["sources"]}
+    columns = {name: [str(one or "").strip() for one in table.column(name).to_pylist()] for name, _ in rest if name}
+    kept = [[value == cell for cell in columns[name]] if name else [True] * len(table) for name, value in rest]
+    return np.flatnonzero(np.any(kept, axis=0))
+
+
 def issues(data: Dataset, table: pa.Table) -> Iterator[Issue]:
     """The findings.
 
@@ -29,6 +47,8 @@ def issues(data: Dataset, table: pa.Table) -> Iterator[Issue]:
         table: the rows as they are in the file; those of the data come in the same order, a test file's behind them.
     """
     column = data.roles["label"]
+    if column not in table.column_names:
+        return  # a step made it, of votes or answers
     given = ["" if one is None else str(one).strip() for one in table.column(column).to_pylist()]
     yield from _labels(data, column, given)
     if any(one.rule == "sampled" for one in data.findings):

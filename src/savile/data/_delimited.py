@@ -229,5 +229,6 @@ def _sniff(sample: str) -> str:
         fits = usual > 1 and widths.count(usual) >= max(len(widths) - _layout.MAX_TITLES, len(widths) / 2)
         return (False, widths.count(usual) / len(widths), usual) if fits else (False, 0.0, 0)
 
+    csv.field_size_limit(MAX_CELL)
     best = max(DELIMITERS, key=consistency)
     return best if any(consistency(best)[:2]) or best not in sample else NONE

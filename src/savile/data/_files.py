@@ -51,6 +51,7 @@ OTHERS = {
     "tgz": "Unpack it first.",
     "zst": "Unpack it first.",
 }
+MENDED, LEDGER = ".fixed.csv", ".changes.jsonl"  # what `--fix` writes beside data
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,7 @@ def find(path: str | Path) -> Found:
     if path.is_dir():
         return _in_folder(path)
     if not path.exists() and set(WILD) & set(path.name):
-        files = tuple(sorted(file for file in path.parent.glob(path.name) if file.is_file()))
+        files = tuple(sorted(file for file in path.parent.glob(path.name) if file.is_file() and not _ours(file)))
         if not files:
             raise DataError("data files", f"none that fits {path.name} in {path.parent}", "Check the pattern and the folder.")
         for file in files:
@@ -104,7 +105,7 @@ def find(path: str | Path) -> Found:
 def _in_folder(path: Path) -> Found:
     """The data files of a folder, or the text files of its subfolders."""
     items = sorted(item for item in path.iterdir() if not item.name.startswith((".", "_")))
-    files = tuple(item for item in items if item.is_file() and _suffix(item))
+    files = tuple(item for item in items if item.is_file() and _suffix(item) and not _ours(item))
     folders = [item for item in items if item.is_dir()]
     texts = {folder.name: sorted(folder.glob(f"*.{TEXT}")) for folder in folders}
     if files:
@@ -123,6 +124,14 @@ def _in_folder(path: Path) -> Found:
         f"the folder {path} with {what} in it",
         "Name a file, or put the files there.",
     )
+
+
+def _ours(file: Path) -> bool:
+    """Whether a file lies beside data without being some: a mended copy with its ledger, rights, or what must hold."""
+    for ending, other in ((MENDED, LEDGER), (LEDGER, MENDED)):
+        if file.name.endswith(ending) and file.with_name(file.name.removesuffix(ending) + other).is_file():
+            return True
+    return file.name.endswith((".rights.json", ".assertions.json"))
 
 
 def _check_one_part(path: Path, files: tuple[Path, ...]) -> None:

@@ -139,9 +139,10 @@ def _relations(columns: Mapping[str, Sequence[str]], good: np.ndarray) -> Iterat
                     yield check
 
 
-def _terms(value: str) -> set[str]:
+def _terms(value: str) -> list[str]:
+    """Different words and pairs of them, in an order that is the same in every process."""
     words = [word.casefold() for word in _WORD.findall(value)]
-    return {*words, *(f"{a} {b}" for a, b in pairwise(words) if f"{a} {b}" in value.casefold())}
+    return list(dict.fromkeys([*words, *(f"{a} {b}" for a, b in pairwise(words) if f"{a} {b}" in value.casefold())]))
 
 
 def _form(value: str) -> str:

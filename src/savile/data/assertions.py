@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 from pydantic import ConfigDict
 
 from savile.base.errors import DataError, InputError, UnknownNameError
 from savile.base.page import Page
-from savile.base.recipe import SECTION
-from savile.base.records import Dataset
+from savile.base.recipe import SECTION, fill
+from savile.base.records import Dataset, Finding
 from savile.data import _choose, _mine
 from savile.data._checks import Check, holds
-from savile.data._draft import Draft, counted, finding
+from savile.data._draft import Draft, Options, counted, finding
+
+if TYPE_CHECKING:
+    from savile.data.sources import Source
 
 AFTER = "profile"
 
@@ -118,6 +122,14 @@ def apply(draft: Draft, settings: Settings) -> Draft:
         draft = draft.noting(finding("assertion_failed", "warning", rows, evidence, "Mend these rows, or change the check."))
     outcome = {"checks": [check.plain() for check in settings.checks], "results": results}
     return draft.telling("assertions", outcome)
+
+
+def of_rows(rows: Source, settings: Mapping[str, Any]) -> tuple[Finding, ...]:
+    """What the checks say of rows that nothing is learnt from, see `apply`."""
+    every = {"given": np.zeros(len(rows.lines), dtype=bool), "kept": np.ones(len(rows.lines), dtype=bool)}
+    read = {"table": rows.table, "lines": rows.lines, "file_of": rows.files, "names": rows.names}
+    draft = Draft(Path(rows.name), Options(), None, **read, **every)  # type: ignore[arg-type]
+    return apply(draft, fill(Settings, settings, "data.steps.assertions")).findings
 
 
 def section(page: Page, data: Dataset, outcome: Mapping[str, Any]) -> None:

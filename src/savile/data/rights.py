@@ -53,14 +53,12 @@ def apply(draft: Draft, settings: Rights) -> Draft:
         count = int(belongs[one.source].sum())
         evidence = f"{counted(count, 'row')} of {one.source} left out and not stored: {one.why}."
         draft = draft.noting(Finding("right_missing", "warning", count, evidence))
+    barred_rows = np.any([np.zeros(len(draft.lines), dtype=bool), *(belongs[name] for name in barred)], axis=0)
     for gap in outcome["gaps"]:
-        rows = np.flatnonzero(belongs[gap["source"]])
+        rows = np.flatnonzero(belongs[gap["source"]][~barred_rows])
         repair = "Ask the owner, and write it into the rights."
         draft = draft.noting(finding("right_unclear", "warning", rows, f"Of {gap['source']} {gap['why']}.", repair))
     tell(outcome)
-    barred_rows = np.zeros(len(draft.lines), dtype=bool)
-    for name in barred:
-        barred_rows |= belongs[name]
     return _without(draft, barred_rows).telling("rights", outcome)
 
 
@@ -125,7 +123,7 @@ def _without(draft: Draft, rows: np.ndarray) -> Draft:
     if not rows.any():
         return draft
     keep = np.flatnonzero(~rows)
-    arrays = {name: getattr(draft, name)[keep] for name in ("lines", "given", "kept", "units")}
+    arrays = {name: getattr(draft, name)[keep] for name in ("lines", "file_of", "given", "kept", "units")}
     return replace(draft, table=draft.table.take(keep), **arrays)
 
 

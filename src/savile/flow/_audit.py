@@ -11,7 +11,7 @@ import io
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,18 +35,23 @@ ANY = 1e6  # GB: a file of which a mended copy was written fits
 ROW = "row"  # column of a file of corrected rows that says which row each is, from 1
 
 
-def look(source: str | Path, asked: Mapping[str, Any], data: Dataset | None = None) -> tuple[Audit, dict[str, Any]]:
-    """Audit a file, write its page and JSON, and tell the summary.
+def look(
+    source: str | Path, asked: Mapping[str, Any], data: Dataset | None = None, doing: bool = True
+) -> tuple[Audit, dict[str, Any]]:
+    """Audit a file, write its page and JSON unless not `doing`, and tell the summary.
 
     Args:
         source: the file.
-        asked: ``test``, ``against`` and ``correct``, files; ``label``, a column; ``rights``; ``every``, to look at all cells.
+        asked: ``test``, ``against`` and ``correct``, files; ``label``, a column; ``rights``; ``every``, to look at all cells;
+            ``read``, how the file is to be read; ``assertions``, what must hold where the file was not governed.
         data: what governing made of the same file, or would make of it.
     """
-    from savile.data import _audit, sources
+    from savile.data import _audit, assertions, sources
     from savile.data._audit_page import html
 
-    read = sources.read(source, _reading(data))
+    contract = asked.get("assertions")
+
+    read = sources.read(source, _reading(data) or asked.get("read"))
     table, where = read.table, "ray" if asked.get("ray") else "local"
     test = sources.read(asked["test"]).table if asked.get("test") else None
     earlier = _audit.read(asked["against"]) if asked.get("against") else None
@@ -59,11 +64,15 @@ def look(source: str | Path, asked: Mapping[str, Any], data: Dataset | None = No
         every=bool(asked.get("every")),
         rights=bool(asked.get("rights")),
         governed=data,
+        noted=() if data else (*read.findings, *(assertions.of_rows(read, contract) if contract else ())),
         whole=read.whole,
         where=where,
     )
     name = sources.stem(source)
     found = _audit.audit(name, table, told)
+    tell(found)
+    if not doing:
+        return found, {**envelope("govern"), **found.plain()}
     store = Store.open()
     made = data.ref if data and data.ref else None
     stem = (
@@ -71,7 +80,6 @@ def look(source: str | Path, asked: Mapping[str, Any], data: Dataset | None = No
     )
     store.page(f"{stem}.html", html(found, table, test))
     place = store.page(f"{stem}.json", json.dumps(found.plain(), ensure_ascii=False, indent=1))
-    tell(found)
     page = str(place.with_suffix(".html").resolve())
     emit("note", text=f"The audit, with examples and what each finding costs: {page}")
     return found, {**envelope("govern", made, [page]), **found.plain(), "report": str(place.resolve())}
@@ -84,9 +92,9 @@ def _reading(data: Dataset | None) -> Reading | None:
     return Reading(**data.settings["options"]["read"]) if data else None
 
 
-def alone(source: str | Path, named: Sequence[str | None]) -> bool:
-    """Whether a file may be audited though nothing is to be learnt from it: a data file of which nothing was named."""
-    return not any(named) and Path(source).exists() and Path(source).suffix.lower() not in RECIPES
+def alone(source: str | Path, named: Sequence[Any]) -> bool:
+    """Whether a file may be audited though nothing can be learnt from it: a data file of which nothing was named."""
+    return not any(named) and Path(source).suffix.lower() not in RECIPES
 
 
 def once(recipe: Recipe, data: Dataset) -> None:
@@ -95,6 +103,12 @@ def once(recipe: Recipe, data: Dataset) -> None:
         return
     asked = {"test": recipe.data.test, "rights": "rights" in recipe.data.steps, "ray": recipe.run.where == "ray"}
     look(recipe.data.source, asked, data)
+
+
+def pages(data: Dataset) -> list[Path]:
+    """Where page and JSON of the audit of governed data lie."""
+    page = Store.open().pages / f"{_stem(data)}.html"
+    return [page, page.with_suffix(".json")]
 
 
 def of(data: Dataset) -> tuple[list[str], list[dict[str, Any]]]:
@@ -121,45 +135,53 @@ def tell(found: Audit) -> None:
 
 
 def fix(source: str | Path, asked: Mapping[str, Any], data: Dataset | None = None) -> dict[str, Any]:
-    """Audit a file and write a copy with the repairs that are sure enough, see `look`."""
+    """Audit a file and write a copy with the repairs that are sure enough, see `look`; what was taken back stays so."""
     from savile.data import _audit
 
     found, said = look(source, {**asked, "every": True}, data)
-    made = [
-        {**asdict(change), "id": change.id, "finding": issue.id, "undone": False}
+    ledger = _beside(source, "changes.jsonl")
+    back = {one["id"] for one in _made(ledger) if one["undone"]} if ledger.is_file() else set[str]()
+    every = [
+        {**asdict(change), "id": change.id, "finding": issue.id, "undone": change.id in back}
         for issue in found.issues
         for change in issue.changes
     ]
-    path = _write(source, _audit.read(source, _reading(data)), made)
+    path = _write(source, _audit.read(source, _reading(data) or asked.get("read")), every)
+    made = [one for one in every if not one["undone"]]
+    if len(made) < len(every):
+        kept = f"{len(every) - len(made):,} changes that were taken back before stay so; remove {ledger} to make them again."
+        emit("note", text=kept)
     out = sum(one["column"] == LEAVE_OUT for one in made)
     counts = {"cells": len(made) - out, "rows": out}
     Store.open().audit.append("fix", path.name, **counts, findings=sorted({one["finding"] for one in made}))
     rows = f" and {out:,} rows left out" if out else ""
     emit("note", text=f"{len(made) - out:,} cells mended{rows} in {path}; take back with: savile govern {source} --undo ID")
-    return {**said, "fixed": str(path), "ledger": str(_beside(source, "changes.jsonl")), "changed": len(made)}
+    return {**said, "fixed": str(path), "ledger": str(ledger), "changed": len(made)}
 
 
-def undo(source: str | Path, id: str) -> dict[str, Any]:
-    """Take back a change, or every change of a finding, in the mended copy.
+def undo(source: str | Path, id: str, reading: Reading | None = None, doing: bool = True) -> dict[str, Any]:
+    """Take back a change, or every change of a finding, in the mended copy; `doing` False only says which.
 
     Raises:
-        InputError: there is no ledger, or no such change in it.
+        InputError: there is no ledger, no such change in it, or the file is another than was mended.
     """
     from savile.data import Reading, _audit
 
     ledger = _beside(source, "changes.jsonl")
     if not ledger.is_file():
         raise InputError("a file that was mended", f"no {ledger.name}", f"Mend it first: savile govern {source} --fix")
-    made = [json.loads(line) for line in ledger.read_text(encoding="utf-8").splitlines()]
+    made = _made(ledger)
     taken = [one for one in made if id in (one["id"], one["finding"]) and not one["undone"]]
     if not taken:
         do = f"The ids stand in {ledger.name} and on the page of the audit."
         raise InputError("the id of a change or finding that is in place", repr(id), do)
     for one in taken:
         one["undone"] = True
-    path = _write(source, _audit.read(source, Reading(memory=ANY)), made)
-    Store.open().audit.append("undo", path.name, id=id, cells=len(taken))
-    emit("note", text=f"{len(taken):,} changes taken back in {path}.")
+    path = _beside(source, "fixed.csv")
+    if doing:
+        _write(source, _audit.read(source, replace(reading or Reading(), memory=ANY)), made)
+        Store.open().audit.append("undo", path.name, id=id, cells=len(taken))
+    emit("note", text=f"{len(taken):,} changes {'' if doing else 'would be '}taken back in {path}.")
     left = sum(not one["undone"] for one in made)
     return {
         **envelope("govern"),
@@ -170,19 +192,25 @@ def undo(source: str | Path, id: str) -> dict[str, Any]:
     }
 
 
-def teach(source: str | Path, file: str | Path) -> dict[str, Any]:
-    """Write the rows that teach most when a person corrects them, to be corrected in place.
+def _made(ledger: Path) -> list[dict[str, Any]]:
+    """The changes in a ledger."""
+    return [json.loads(line) for line in ledger.read_text(encoding="utf-8").splitlines()]
+
+
+def teach(source: str | Path, file: str | Path, reading: Reading | None = None, doing: bool = True) -> dict[str, Any]:
+    """Write the rows that teach most when a person corrects them, to be corrected in place; `doing` False only says which.
 
     Raises:
         MachineError: the disk refuses.
     """
     from savile.data import _audit, cells
 
-    table = _audit.read(source)
+    table = _audit.read(source, reading)
     rows = cells.ask(table)
     lines = [[row + 1, *(table.column(name)[row].as_py() or "" for name in table.column_names)] for row in rows]
-    _save(Path(file), _csv([ROW, *table.column_names], lines))
-    emit("note", text=f"Correct the cells of the {len(rows)} rows in {file}, and run the same again.")
+    if doing:
+        _save(Path(file), _csv([ROW, *table.column_names], lines))
+        emit("note", text=f"Correct the cells of the {len(rows)} rows in {file}, and run the same again.")
     return {**envelope("govern"), "asked": [row + 1 for row in rows], "file": str(Path(file).absolute())}
 
 
@@ -207,6 +235,7 @@ def _write(source: str | Path, table: pa.Table, made: Sequence[Mapping[str, Any]
     columns = {
         name: ["" if value is None else value for value in table.column(name).to_pylist()] for name in table.column_names
     }
+    _check_same(table, made, source)
     out = set[int]()
     for one in made:
         if not one["undone"]:
@@ -219,6 +248,22 @@ def _write(source: str | Path, table: pa.Table, made: Sequence[Mapping[str, Any]
     _save(path, _csv(list(columns), rows))
     _save(_beside(source, "changes.jsonl"), "".join(json.dumps(one, ensure_ascii=False) + "\n" for one in made))
     return path
+
+
+def _check_same(table: pa.Table, made: Sequence[Mapping[str, Any]], source: str | Path) -> None:
+    """What the changes say that cells held is there, for else they would be made in other rows.
+
+    Raises:
+        InputError: the file was changed since.
+    """
+    for one in made:
+        names = table.column_names if one["column"] == LEAVE_OUT else [one["column"]]
+        there = one["row"] < table.num_rows and all(name in table.column_names for name in names)
+        held = {str(table.column(name)[one["row"]].as_py() or "").strip() for name in names} if there else set[str]()
+        if one["old"].strip() not in held:
+            received = f"row {one['row'] + 1} with another {one['column'] or 'text'}"
+            do = f"Put that file back; or mend this one as it is: savile govern {source} --fix"
+            raise InputError(f"{Path(source).name} as it was when it was mended", received, do)
 
 
 def _csv(header: Sequence[str], rows: Any) -> str:

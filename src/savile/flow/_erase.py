@@ -11,7 +11,7 @@ from savile.base.events import emit
 from savile.base.queue import PICKED, Queue
 from savile.base.records import Dataset
 from savile.base.store import Store
-from savile.flow import _refs
+from savile.flow import _audit, _refs
 from savile.flow._result import envelope
 
 if TYPE_CHECKING:
@@ -87,7 +87,8 @@ def _without(store: Store, dataset: Dataset, rows: np.ndarray) -> str:
     from savile import data
 
     made = store.save(data.without(dataset, rows))
-    data.page(dataset).unlink(missing_ok=True)
+    for page in (data.page(dataset), *_audit.pages(dataset)):
+        page.unlink(missing_ok=True)
     Queue(store.home).forget(dataset.ref)
     (store.pages / REVIEW_PAGE).unlink(missing_ok=True)
     facts = {"why": "a person asked to be erased", "rows": len(rows), "now": made.ref}

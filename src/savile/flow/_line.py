@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from savile.base import catalogue
 from savile.base.audit import actor
-from savile.base.errors import MachineError
+from savile.base.errors import MachineError, RefusalError
 from savile.base.events import emit
 from savile.base.recipe import Recipe, Serve, plain
 from savile.base.records import Dataset, Model, Release, Report, canonical, digest
@@ -34,7 +34,11 @@ def govern(recipe: Recipe) -> Dataset:
         found: Dataset = store.load(known)
         _tell_steps(found)
     else:
-        found = data.prepare(recipe.data.source, _order.options(recipe))
+        try:
+            found = data.prepare(recipe.data.source, _order.options(recipe))
+        except RefusalError as error:
+            store.audit.append("refuse", Path(recipe.data.source).name, stage="govern", why=[error.received])
+            raise
         named = _order.Order(recipe).with_roles(found.task, found.roles).recipe
         for each in (key, _govern_key(named)):
             store.remember(each, found.ref)

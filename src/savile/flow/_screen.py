@@ -43,8 +43,14 @@ def screen(found: Any, said: Mapping[str, Any]) -> RenderableType:
         return _screen_plan.shown(said)
     if "questions" in said:
         return _review(said)
-    if "checks" in said:
+    if said.get("command") == "doctor":
         return _checks(said["checks"])
+    if said.get("command") == "govern":
+        return _governed(said)
+    if "assertions" in said:
+        return Text(f"{'Would be written' if said.get('verdict') else 'Written'}: {said['assertions']}")
+    if "labelling" in said:
+        return _passport(said)
     if "records" in said:
         return _records(said)
     if "acts" in said:
@@ -162,6 +168,23 @@ def _review(said: Mapping[str, Any]) -> RenderableType:
     answered = ", ".join(f"{count:,} {state}" for state, count in said["answered"].items()) or "none answered"
     written = [Text(f"Written: {path}") for path in said["written"]]
     return Group(Text(f"{said['open']:,} open, {answered}; {said['changed']:,} answers are new."), *written)
+
+
+def _governed(said: Mapping[str, Any]) -> RenderableType:
+    """Where the answer lies; what it says was told on the way."""
+    places = {"fixed": "Mended copy", "ledger": "Its changes", "file": "To correct", "report": "Audit as JSON"}
+    lines = [Text(f"{words}  {said[key]}") for key, words in places.items() if said.get(key)]
+    if said.get("files"):
+        lines += [Text("Files that still hold the rows:"), *(Text(f"  {file}") for file in said["files"])]
+    done = [Text("Dry run: nothing was written.")] if said.get("verdict") == "dry_run" else []
+    return Group(*_pages(said["pages"]), *lines, *done)
+
+
+def _passport(said: Mapping[str, Any]) -> RenderableType:
+    table = Table("Check", "Passed", "Seen", title=f"Passport of {said['id']}", title_justify="left", box=None)
+    for check in said["checks"]:
+        table.add_row(Text(check["check"]), "[green]yes[/]" if check["passed"] else "[red]no[/]", Text(check["seen"]))
+    return Group(table, *_pages(said["pages"]))
 
 
 def _records(said: Mapping[str, Any]) -> RenderableType:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
-from savile.base.errors import InputError
+from savile.base.errors import DataError, InputError
 from savile.base.events import emit
 from savile.flow import _audit, _erase, _line, _order
 from savile.flow._options import OnData
@@ -13,6 +14,8 @@ from savile.flow._result import envelope
 
 if TYPE_CHECKING:
     from savile.base.records import Dataset
+
+LEARNING = ("task", "check_labels", "value", "purpose", "settings")  # asked for by who wants data to learn from
 
 
 def govern(
@@ -55,24 +58,23 @@ def govern(
     """
     if more.get("erase"):
         return _erase.erase(str(source), more["erase"])
+    order = _settled(source, label, text, test, pii, more)
+    file, asked = order.recipe.data.source, _asked(order, more)
     if more.get("undo"):
-        return _audit.undo(source, more["undo"])
+        return _audit.undo(file, more["undo"], asked["read"])
     if more.get("correct") and not Path(more["correct"]).exists():
-        return _audit.teach(source, more["correct"])
-    rights = bool(more.get("rights") or _order.beside(Path(source), "rights"))
-    told = {"against": more.get("against"), "correct": more.get("correct")}
-    asked: dict[str, Any] = {"test": test, "label": label, "rights": rights, **told}
+        return _audit.teach(file, more["correct"], asked["read"])
     if more.get("fix") or more.get("correct") or more.get("against"):
-        seen = _seen(source, label, text, test, pii, more)
-        return _audit.fix(source, asked, seen) if more.get("fix") else _audit.look(source, asked, seen)[1]
+        seen = _seen(order, label, text, test, pii, more.get("check_labels"))
+        return _audit.fix(file, asked, seen) if more.get("fix") else _audit.look(file, asked, seen)[1]
     try:
-        order = _settled(source, label, text, test, pii, more)
         data = _line.govern(order.recipe)
     except InputError as error:
-        if type(error) is not InputError or not _audit.alone(source, (label, text, more.get("task"))):
+        if not _alone(error, source, (label, text, test), more):
             raise
-        emit("note", text=f"No data to learn from was made: {error.wanted} were wanted. {error.do}")
-        return _audit.look(source, asked)[1]
+        found = _audit.look(file, asked)[1]
+        _tell_nothing(error)
+        return found
     _audit.once(order.recipe, data)
     return data
 
@@ -89,25 +91,60 @@ def plan(
     """What `govern` would do with the same arguments; writes nothing."""
     from savile import data
 
+    said = {"verdict": "dry_run"}
     if more.get("erase"):
-        return {**_erase.erase(str(source), more["erase"], doing=False), "verdict": "dry_run"}
+        return {**_erase.erase(str(source), more["erase"], doing=False), **said}
     order = _settled(source, label, text, test, pii, more)
-    seen = data.inspect(order.recipe.data.source, _order.options(order.recipe))
+    file, asked = order.recipe.data.source, {**_asked(order, more), "every": bool(more.get("fix"))}
+    if more.get("undo"):
+        return {**_audit.undo(file, more["undo"], asked["read"], doing=False), **said}
+    if more.get("correct") and not Path(more["correct"]).exists():
+        return {**_audit.teach(file, more["correct"], asked["read"], doing=False), **said}
+    try:
+        seen = data.inspect(file, _order.options(order.recipe))
+    except InputError as error:
+        if not _alone(error, source, (label, text, test), more):
+            raise
+        found = {**_audit.look(file, asked, doing=False)[1], **said}
+        _tell_nothing(error)
+        return found
     _line.tell_findings(seen)
+    audit = _audit.look(file, asked, seen.data, doing=False)[1]
     columns = [{"name": column.name, "role": column.role, "why": column.why} for column in seen.columns]
     shown = {"task": seen.task, "roles": dict(seen.roles), "columns": columns, "rows": seen.rows, "parts": dict(seen.parts)}
-    return {**envelope("govern"), "verdict": "dry_run", **shown, "findings": [finding.as_dict() for finding in seen.findings]}
+    found = {"findings": [finding.as_dict() for finding in seen.findings], "audit": audit["findings"]}
+    return {**envelope("govern"), **said, **shown, **found, "changes": audit["changes"]}
 
 
-def _seen(source: str | Path, *rest: Any) -> Dataset | None:
+def _alone(error: InputError, source: str | Path, named: tuple[Any, ...], more: Mapping[str, Any]) -> bool:
+    """Whether a file is audited though nothing can be learnt from it: no label is found in it, or what was taken for one is
+    of no use. One that cannot be read, or breaks what must hold, is refused by the audit just so."""
+    if type(error) is InputError:
+        return _audit.alone(source, (*named[:2], more.get("task"), more.get("rights"), more.get("purpose")))
+    return type(error) is DataError and _audit.alone(source, (*named, *(more.get(name) for name in LEARNING)))
+
+
+def _tell_nothing(error: InputError) -> None:
+    emit("note", text=f"No data to learn from was made, for that takes {error.wanted}. {error.do}")
+
+
+def _asked(order: _order.Order, more: Mapping[str, Any]) -> dict[str, Any]:
+    """What the audit of an order's file is told."""
+    recipe, told = order.recipe, {"against": more.get("against"), "correct": more.get("correct")}
+    options = _order.options(recipe)
+    rights = "sources" in options.steps.get("rights", {})
+    told |= {"read": options.read, "assertions": options.steps.get("assertions")}
+    return {"test": recipe.data.test, "label": recipe.task.label, "rights": rights, **told}
+
+
+def _seen(order: _order.Order, *named: Any) -> Dataset | None:
     """What governing would make of a file, stored nowhere: wrong labels and copies join its audit. None without a label."""
     from savile import data
 
     try:
-        order = _settled(source, *rest)
         return data.inspect(order.recipe.data.source, _order.options(order.recipe)).data
     except InputError:
-        if any(one is not None for one in (*rest[:4], rest[-1].get("check_labels"))):
+        if order.target is None or any(one is not None for one in named):
             raise
         return None
 
