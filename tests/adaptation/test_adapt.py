@@ -168,6 +168,30 @@ def test_a_threshold_comes_with_the_worth_of_answers(tiny):
     assert careful.calibrations["linear"].temperature == plain.calibrations["linear"].temperature
 
 
+@pytest.mark.parametrize(
+    ("method", "settings", "said"),
+    [
+        ("full", {"optimizer": "adamm"}, "optimizer: 'adamw' or 'sgd'; received 'adamm' in adapt.settings"),
+        ("full", {"learning_rate": "fast"}, "learning_rate: a valid number"),
+        ("full", {"epochs": -1}, "setting epochs above 0; received -1"),
+        ("full", {"batch_rows": 0}, "setting batch_rows of 1 or more; received 0"),
+        ("full", {"label_smoothing": 2}, "setting label_smoothing from 0 to 1; received 2"),
+        ("full", {"max_length": -4}, "max_length -4"),
+        ("full", {"ensemble": "three"}, "ensemble: a valid integer"),
+        ("full", {"teacher": {"model": "model@1", "most": "all"}}, "most: a valid number.*in adapt.settings.teacher"),
+        ("full", {"fair": "sex"}, "adapt.settings.fair with keys and values; received 'sex'"),
+        ("full", {"value": {"rigt": 1.0}}, "Did you mean 'right'"),
+        ("lora", {"dora": "perhaps"}, "dora: a valid boolean"),
+        ("lora", {"rank": 0}, "rank of 1 or more"),
+        ("lora", {"ranks": {"query": -2}}, "0 or more in ranks"),
+        ("search", {"trials": "many"}, "trials: a valid integer"),
+    ],
+)
+def test_a_setting_of_another_kind_or_out_of_its_range_is_said(tiny, method, settings, said):
+    with pytest.raises(InputError, match=said):
+        adapt(dataset(10), tiny, method, settings=settings)
+
+
 def test_wrong_settings_are_said(tiny):
     data = dataset(60, held=15)
     with pytest.raises(UnknownNameError, match="learning_rate"):

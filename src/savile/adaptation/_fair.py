@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from savile.adaptation._asked import filled
 from savile.adaptation._held import Held
 from savile.base import events
 from savile.base.contracts import HeadSpec
@@ -57,7 +58,7 @@ def asked(given: Mapping[str, Any], data: Dataset) -> Policy:
             raise UnknownNameError("key of adapt.settings.fair", name, known)
     if not {"column", "good"} <= given.keys():
         raise InputError("adapt.settings.fair with column and good", ", ".join(given) or "nothing", "Add them.")
-    policy = Policy(**{**given, "good": str(given["good"])})
+    policy = filled(Policy, {**given, "good": str(given["good"])}, "fair")
     for kind, name, names in (
         ("policy", policy.policy, POLICIES),
         ("column", policy.column, data.table.column_names),

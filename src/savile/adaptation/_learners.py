@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from savile.adaptation import _folds
-from savile.adaptation._asked import Shape, reads_pairs, split
+from savile.adaptation._asked import Shape, filled, reads_pairs, split
 from savile.adaptation._documents import known_facts
 from savile.adaptation._library import settled
 from savile.base import answers, catalogue, events, machine
@@ -135,7 +135,7 @@ class OwnLearner:
         self.seed, self.fair = recipe.seed, recipe.settings.get("fair")
         asked = {name: one for name, one in recipe.settings.items() if name != "workers"}  # it learns in no loop
         chosen, self.value = split(asked, {"family": self.plugin.Settings})
-        self.settings = self.plugin.Settings(**chosen["family"])
+        self.settings = filled(self.plugin.Settings, chosen["family"])
         self.most_rows = 0  # what a small fit says the budget allows
 
     def identity(self) -> dict[str, Any]:
@@ -224,12 +224,12 @@ class LoopLearner:
         # class means are a start where there are classes and steps enough; other heads start where training them alone would
         # end, which on few rows a few steps only add to
         self.cosine = method.HEAD == "cosine" and self.head.loss == "cross_entropy" and not self.few
-        self.shape = Shape(**chosen["network"])
+        self.shape = filled(Shape, chosen["network"])
         if "adapters" in chosen["method"]:  # models that the method makes something of
             self.parents = chosen["method"]["adapters"] = settled(chosen["method"]["adapters"])
         self.facts = known_facts(self.shape.facts) if self.shape.facts else {}
-        self.method_settings = asdict(method.Settings(**chosen["method"]))
-        self.fit_settings = FitSettings(**{**habits, "seed": recipe.seed, **chosen["fit"]})
+        self.method_settings = asdict(filled(method.Settings, chosen["method"]))
+        self.fit_settings = filled(FitSettings, {**habits, "seed": recipe.seed, **chosen["fit"]})
         self.most: dict[str, Any] = {}  # what the first probe says the budget allows
         self.folds = _folds.Joined()
 
