@@ -14,7 +14,7 @@ from savile.base.errors import InputError, UnknownNameError
 from savile.base.events import listening
 from savile.base.store import Store
 from savile.data import govern
-from savile.models import Predictor, _seen, _source, encoder
+from savile.models import Predictor, _seen, _source, decoder, encoder
 from savile.models._network import TextEncoder
 from savile.models._rows import embed
 
@@ -98,6 +98,13 @@ def test_small_data_is_answered_out_of_fold_and_learned_whole(tiny, monkeypatch,
     assert sum(folds, Counter()) == Counter(rows)
     assert model.facts["valid"]["rows"] == 50
     assert model.facts["chosen_on"] == "out-of-fold answers to the training rows"
+
+
+@pytest.mark.parametrize("method", ["prompt", "lora"])
+def test_a_language_model_answers_in_words_where_rows_are_few(tiny_decoder, method):
+    model = adapt(dataset(30), tiny_decoder, method, settings={} if method == "prompt" else {"steps": 1})
+    assert model.facts["chosen_on"].startswith("out-of-fold")
+    assert decoder.load(model).speaks
 
 
 def test_models_of_too_few_rows_join_nothing(tiny):

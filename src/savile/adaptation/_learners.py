@@ -221,9 +221,10 @@ class LoopLearner:
         self.few, self.fair = _folds.few(data), recipe.settings.get("fair")
         name = "FIT_SMALL" if self.few else "FIT"
         habits = {**getattr(method, name), **getattr(self.plugin, name, {}).get(recipe.method, {})}
-        # class means are a start where there are classes and steps enough; other heads start where training them alone would
-        # end, which on few rows a few steps only add to
-        self.cosine = method.HEAD == "cosine" and self.head.loss == "cross_entropy" and not self.few
+        # class means are a start where there are classes and steps enough, words where a base has them; other heads start
+        # where training them alone would end, which on few rows a few steps only add to
+        starts = not self.few or getattr(self.plugin, "SPELLS", False)
+        self.cosine = method.HEAD == "cosine" and self.head.loss == "cross_entropy" and starts
         self.shape = filled(Shape, chosen["network"])
         if "adapters" in chosen["method"]:  # models that the method makes something of
             self.parents = chosen["method"]["adapters"] = settled(chosen["method"]["adapters"])

@@ -21,6 +21,7 @@ reads: Reads = "text"
 FORM = "torch"
 __all__ = ["FORM", "attach", "create", "load", "module", "predict", "reads", "save", "tokens", "tokenizer_files", "trains"]
 
+SPELLS = True  # labels are its own words: where rows are few it has no less of a start
 LOSSES = ("cross_entropy", "binary_cross_entropy", "squared_error")
 TUNED = "lora"  # what `auto` tries beside a new head
 EXPORTS = ("openvino-bf16",)  # what `compress` makes unless more is asked for: a graph in fp32 is half a gigabyte
