@@ -199,6 +199,12 @@ def test_a_setting_of_another_kind_or_out_of_its_range_is_said(tiny, method, set
         adapt(dataset(10), tiny, method, settings=settings)
 
 
+@pytest.mark.parametrize(("family", "taken"), [("joint", 2), ("linear", None)])
+def test_workers_reach_a_family_that_learns_in_a_loop_and_no_other(family, taken):
+    recipe = _learners.Recipe(family, "", {"workers": 2}, 0, None)
+    assert getattr(_learners.learner(dataset(10), recipe).settings, "workers", None) == taken
+
+
 def test_wrong_settings_are_said(tiny):
     data = dataset(60, held=15)
     with pytest.raises(UnknownNameError, match="learning_rate"):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -133,7 +133,8 @@ class OwnLearner:
         self.family = self.name = family
         self.task, self.reads, self.form = data.task, self.plugin.reads, self.plugin.FORM
         self.seed, self.fair = recipe.seed, recipe.settings.get("fair")
-        asked = {name: one for name, one in recipe.settings.items() if name != "workers"}  # it learns in no loop
+        alone = "workers" not in (one.name for one in fields(self.plugin.Settings))  # it learns in no loop
+        asked = {name: one for name, one in recipe.settings.items() if not (alone and name == "workers")}
         chosen, self.value = split(asked, {"family": self.plugin.Settings})
         self.settings = filled(self.plugin.Settings, chosen["family"])
         self.most_rows = 0  # what a small fit says the budget allows
