@@ -205,6 +205,22 @@ def test_workers_reach_a_family_that_learns_in_a_loop_and_no_other(family, taken
     assert getattr(_learners.learner(dataset(10), recipe).settings, "workers", None) == taken
 
 
+@pytest.mark.parametrize(
+    ("method", "settings", "idle"),
+    [
+        ("head", {"epochs": 3, "dropout": 0.5, "class_weights": "balanced"}, ["dropout", "epochs"]),
+        ("full", {"strength": 2.0, "sizes": [4], "patience": 2, "epochs": 1}, ["patience", "sizes", "strength"]),
+        ("full", {"epochs": 1, "label_smoothing": 0.1}, []),
+    ],
+)
+def test_a_setting_that_changes_nothing_is_told_once(tiny, method, settings, idle):
+    said = []
+    with listening(lambda event: said.append(event.facts["text"]) if event.kind == "warning" else None):
+        adapt(dataset(40), tiny, method, settings=settings)
+    told = [text.removeprefix("Settings that change nothing here: ") for text in said if "change nothing" in text]
+    assert [text.partition(":")[0].removesuffix(".").split(", ") for text in told] == ([idle] if idle else [])
+
+
 def test_wrong_settings_are_said(tiny):
     data = dataset(60, held=15)
     with pytest.raises(UnknownNameError, match="learning_rate"):

@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, fields
 from typing import Any, TypeVar
 
 from savile.base import catalogue
 from savile.base.errors import InputError, UnknownNameError
 from savile.base.recipe import fill
+from savile.models._vectors import VECTOR
 
 Kind = TypeVar("Kind")
 BESIDE = ("value", "fair")  # settings of what is done with answers
 WORTH = ("right", "wrong", "person", "accuracy", "per_label")  # keys of ``value``, see `savile.models._calibrate.calibrate`
+SOLVED = (
+    "class_weights",
+    "keep_frozen",
+    "minutes",
+    "most_rows",
+    "precision",
+    "seed",
+    "strength",
+    "workers",
+)  # heeded by a head
 LEAST_LENGTH = 4  # tokens: two that frame a text, and some of it
 
 
@@ -60,6 +71,22 @@ def split(settings: Mapping[str, Any], kinds: Mapping[str, type]) -> tuple[dict[
             raise UnknownNameError("setting", name, [*owner, *BESIDE])
         found[owner[name]][name] = setting
     return found, settings.get("value")
+
+
+def unheeded(asked: Collection[str], loss: str, solved: bool, held: bool) -> list[str]:
+    """Which settings of the loop that were asked for change nothing.
+
+    Args:
+        asked: their names.
+        loss: of the task.
+        solved: whether the head alone learns, to its minimum and in no steps.
+        held: whether there are validation rows.
+    """
+    idle = set(asked) - set(SOLVED) if solved else {"strength"}
+    idle |= set() if loss == VECTOR else {"sizes", "temperature"}
+    idle |= {"class_weights", "label_smoothing"} if loss in ("squared_error", VECTOR) else set()
+    idle |= set() if held else {"patience", "evaluations"}
+    return sorted(idle & set(asked))
 
 
 def filled(kind: type[Kind], chosen: Mapping[str, Any], inside: str = "") -> Kind:

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from savile.adaptation import _folds
-from savile.adaptation._asked import Shape, filled, reads_pairs, split
+from savile.adaptation._asked import Shape, filled, reads_pairs, split, unheeded
 from savile.adaptation._documents import known_facts
 from savile.adaptation._library import settled
 from savile.base import answers, catalogue, events, machine
@@ -232,6 +232,7 @@ class LoopLearner:
         self.facts = known_facts(self.shape.facts) if self.shape.facts else {}
         self.method_settings = asdict(filled(method.Settings, chosen["method"]))
         self.fit_settings = filled(FitSettings, {**habits, "seed": recipe.seed, **chosen["fit"]})
+        self.asked = frozenset(chosen["fit"])
         self.most: dict[str, Any] = {}  # what the first probe says the budget allows
         self.folds = _folds.Joined()
 
@@ -287,6 +288,7 @@ class LoopLearner:
         if any(self.most.values()):
             settings = replace(settings, minutes=0.0, **self.most)
         network, train = self.ready(rows)
+        self._tell(network)
         valid = None if rows.valid is None else (list(rows.valid.inputs), rows.valid.targets)
         score = catalogue.get("tasks", self.task).score
         with machine.Watch() as watch:
@@ -305,6 +307,15 @@ class LoopLearner:
         }
         facts = getattr(catalogue.get("methods", network.method), "facts", None)
         return network, notes if facts is None else {**notes, **facts(network)}
+
+    def _tell(self, network: Any) -> None:
+        """Say, once, which settings change nothing here."""
+        solved = self.fit_settings.keep_frozen and network.frozen_depth() == len(network.layers)
+        idle = unheeded(self.asked, self.head.loss, solved, not self.few)
+        if idle:
+            why = ": no step is taken" if solved else ""
+            events.emit("warning", text=f"Settings that change nothing here: {', '.join(idle)}{why}.")
+        self.asked = frozenset()
 
     def pace(self, answerer: Any, inputs: Inputs) -> dict[str, float]:
         """Milliseconds a text that the trained form takes to answer, the better of two passes over a few."""
