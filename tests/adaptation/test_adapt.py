@@ -14,7 +14,7 @@ from savile.base.errors import InputError, UnknownNameError
 from savile.base.events import listening
 from savile.base.store import Store
 from savile.data import govern
-from savile.models import Predictor, _seen, _source, encoder
+from savile.models import Predictor, _seen, _source, decoder, encoder
 from savile.models._network import TextEncoder
 from savile.models._rows import embed
 
@@ -100,6 +100,13 @@ def test_small_data_is_answered_out_of_fold_and_learned_whole(tiny, monkeypatch,
     assert model.facts["chosen_on"] == "out-of-fold answers to the training rows"
 
 
+@pytest.mark.parametrize("method", ["prompt", "lora"])
+def test_a_language_model_answers_in_words_where_rows_are_few(tiny_decoder, method):
+    model = adapt(dataset(30), tiny_decoder, method, settings={} if method == "prompt" else {"steps": 1})
+    assert model.facts["chosen_on"].startswith("out-of-fold")
+    assert decoder.load(model).speaks
+
+
 def test_models_of_too_few_rows_join_nothing(tiny):
     model = adapt(dataset(60, groups=3), tiny, "full", settings=QUICK)  # a fold is a third of the rows, or more
     assert "folds_joined" not in model.facts
@@ -166,6 +173,52 @@ def test_a_threshold_comes_with_the_worth_of_answers(tiny):
     assert plain.calibrations["linear"].threshold == 0.0
     assert careful.calibrations["linear"].threshold > 0.0
     assert careful.calibrations["linear"].temperature == plain.calibrations["linear"].temperature
+
+
+@pytest.mark.parametrize(
+    ("method", "settings", "said"),
+    [
+        ("full", {"optimizer": "adamm"}, "optimizer: 'adamw' or 'sgd'; received 'adamm' in adapt.settings"),
+        ("full", {"learning_rate": "fast"}, "learning_rate: a valid number"),
+        ("full", {"epochs": -1}, "setting epochs above 0; received -1"),
+        ("full", {"batch_rows": 0}, "setting batch_rows of 1 or more; received 0"),
+        ("full", {"label_smoothing": 2}, "setting label_smoothing from 0 to 1; received 2"),
+        ("full", {"max_length": -4}, "max_length -4"),
+        ("full", {"ensemble": "three"}, "ensemble: a valid integer"),
+        ("full", {"teacher": {"model": "model@1", "most": "all"}}, "most: a valid number.*in adapt.settings.teacher"),
+        ("full", {"fair": "sex"}, "adapt.settings.fair with keys and values; received 'sex'"),
+        ("full", {"value": {"rigt": 1.0}}, "Did you mean 'right'"),
+        ("lora", {"dora": "perhaps"}, "dora: a valid boolean"),
+        ("lora", {"rank": 0}, "rank of 1 or more"),
+        ("lora", {"ranks": {"query": -2}}, "0 or more in ranks"),
+        ("search", {"trials": "many"}, "trials: a valid integer"),
+    ],
+)
+def test_a_setting_of_another_kind_or_out_of_its_range_is_said(tiny, method, settings, said):
+    with pytest.raises(InputError, match=said):
+        adapt(dataset(10), tiny, method, settings=settings)
+
+
+@pytest.mark.parametrize(("family", "taken"), [("joint", 2), ("linear", None)])
+def test_workers_reach_a_family_that_learns_in_a_loop_and_no_other(family, taken):
+    recipe = _learners.Recipe(family, "", {"workers": 2}, 0, None)
+    assert getattr(_learners.learner(dataset(10), recipe).settings, "workers", None) == taken
+
+
+@pytest.mark.parametrize(
+    ("method", "settings", "idle"),
+    [
+        ("head", {"epochs": 3, "dropout": 0.5, "class_weights": "balanced"}, ["dropout", "epochs"]),
+        ("full", {"strength": 2.0, "sizes": [4], "patience": 2, "epochs": 1}, ["patience", "sizes", "strength"]),
+        ("full", {"epochs": 1, "label_smoothing": 0.1}, []),
+    ],
+)
+def test_a_setting_that_changes_nothing_is_told_once(tiny, method, settings, idle):
+    said = []
+    with listening(lambda event: said.append(event.facts["text"]) if event.kind == "warning" else None):
+        adapt(dataset(40), tiny, method, settings=settings)
+    told = [text.removeprefix("Settings that change nothing here: ") for text in said if "change nothing" in text]
+    assert [text.partition(":")[0].removesuffix(".").split(", ") for text in told] == ([idle] if idle else [])
 
 
 def test_wrong_settings_are_said(tiny):

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 from easy_data import FILLER, WORDS, dataset
 
-from savile.adaptation import _documents, _fair, _folds, _pretrain, adapt, pretrained
+from savile.adaptation import _documents, _fair, _folds, _pretrain, _train, adapt, pretrained
 from savile.adaptation._held import Held
 from savile.base import catalogue
 from savile.base.errors import DataError, InputError, UnknownNameError
@@ -170,6 +170,19 @@ def test_a_policy_is_asked_for_by_its_names(tiny):
             _fair.asked({"column": "sex", "good": "1", **given}, data)
     with pytest.raises(InputError, match="with column and good"):
         _fair.asked({"column": "sex"}, data)
+
+
+def test_a_policy_that_cannot_be_kept_is_refused_before_anything_is_learned(monkeypatch):
+    monkeypatch.setattr(_train, "_fit", lambda *_: pytest.fail("it was learned"))
+    data = dataset(100)
+    with pytest.raises(InputError, match="two groups of 30 rows or more in 'text'"):
+        adapt(data, "linear", settings={"fair": {"column": "text", "good": "refund"}})
+    with pytest.raises(UnknownNameError, match="column"):
+        adapt(data, "linear", settings={"fair": {"column": "age", "good": "refund"}})
+    named = data.table.set_column(1, "label", pa.array(["refund|card_lost"] * len(data.table)))
+    several = Dataset(named, data.roles, data.parts, task="multilabel", labels=data.labels)
+    with pytest.raises(InputError, match="one label a row"):
+        adapt(several, "linear", settings={"fair": {"column": "text", "good": "refund"}})
 
 
 def test_a_policy_is_part_of_a_model(tmp_path):

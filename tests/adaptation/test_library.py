@@ -331,6 +331,27 @@ def test_arrow_hears_the_adapter_of_a_text_most(made, base):
         encoder.attach(encoder.create(base, ("a", "b")), "arrow", {"adapters": refs, "prototypes": "trained"})
 
 
+@pytest.mark.parametrize("known", [0.95, 0.8])
+def test_a_router_of_few_rows_takes_the_share_it_is_asked_for_and_no_strangers(known):
+    dice, width, labels = torch.Generator().manual_seed(0), 64, 24
+
+    def near(centres, each):
+        whose = np.repeat(np.arange(len(centres)), each)
+        spread = 0.09 * torch.randn(len(whose), width, generator=dice)
+        return torch.nn.functional.normalize(centres[whose] + spread, dim=-1), whose
+
+    centres = torch.nn.functional.normalize(torch.randn(labels + 40, width, generator=dice), dim=-1)
+    (unit, label), (unseen, _), (strangers, _) = (
+        near(centres[:labels], 8),
+        near(centres[:labels], 40),
+        near(centres[labels:], 5),
+    )
+    router = domains.Router(width, 0, 2)
+    router.learn(unit, label, label % 2, known)
+    assert known - 0.04 < float(router(unseen).sum(1).mean().detach()) < known + 0.12  # centres of all rows are a little nearer
+    assert float(router(strangers).sum(1).mean().detach()) < 0.05
+
+
 def test_the_router_knows_whose_a_text_is_and_leaves_what_is_strange_to_the_base(made, base):
     refs, data = made
     network = encoder.load(adapt(data, base, "domains", settings={"adapters": refs, "precision": "fp32"}))

@@ -399,7 +399,14 @@ def test_a_base_without_attention_refuses_what_needs_it(method):
         ("lora", {"start": "pissa", "dora": True}, "one start"),
         ("peqa", {"bits": 9}, "bits"),
         ("peqa", {"group": 5}, "groups that divide"),
+        ("peqa", {"group": -1}, "groups that divide"),
         ("bottleneck", {"reduction": 100}, "bottleneck of at least 1"),
+        ("bottleneck", {"reduction": 0}, "bottleneck of at least 1"),
+        ("parallel", {"reduction": 0}, "bottleneck of at least 1"),
+        ("prefix", {"length": -1}, "length of 1 or more"),
+        ("prefix_propagation", {"length": 0}, "length of 1 or more"),
+        ("adalora", {"warm": 0.6, "rest": 0.5}, "leave steps between"),
+        ("adalora", {"orthogonal": -1}, "no weight below 0"),
     ],
 )
 def test_settings_that_cannot_be_are_refused(method, settings, wanted, network):

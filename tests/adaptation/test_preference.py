@@ -1,5 +1,6 @@
 """Free answers, learned from examples and from preferences, on a language model made on the spot."""
 
+import numpy as np
 import pytest
 import torch
 
@@ -15,7 +16,7 @@ from savile.adaptation._preference import (
     pair_loss,
     prefer,
 )
-from savile.base.errors import InputError
+from savile.base.errors import InputError, UnknownNameError
 from savile.models._writer import Writer
 
 PROMPTS = [f"{about} {i}" for i in range(8) for about in ("card", "parcel", "refund")]
@@ -54,6 +55,31 @@ def test_answers_are_learned_and_given(base, tmp_path):
     adapter = Writer(base)
     adapter.save(tmp_path)
     assert {"adapter_config.json", "adapter_model.safetensors"} <= {path.name for path in tmp_path.iterdir()}
+
+
+@pytest.mark.parametrize("method", ["lora", "full"])
+def test_a_writer_that_was_saved_answers_as_before(base, tmp_path, method):
+    writer = Writer(base, method, {"freeze": 0}, instruction="Be brief.")
+    learn_answers(writer, [(prompt, POLITE) for prompt in PROMPTS], {"steps": 8, "learning_rate": 1e-2})
+    written = writer.rows(PROMPTS[:4], [POLITE] * 4)
+    before = writer.total(written)
+    writer.save(tmp_path / "adapter")
+    again = Writer.load(tmp_path / "adapter")
+    assert again.instruction == "Be brief."
+    assert again.network.prompt.before == writer.network.prompt.before
+    assert np.allclose(again.total(written), before, atol=1e-4)
+    assert not np.allclose(Writer(base, instruction="Be brief.").total(written), before, atol=1e-2)
+    writer.merge()
+    writer.save(tmp_path / "whole")
+    merged = Writer(str(tmp_path / "whole"), instruction="Be brief.")  # a base like any other
+    assert np.allclose(merged.total(written), before, atol=1e-3)
+
+
+def test_what_cannot_be_folded_in_is_not_saved_as_if_it_were(base, tmp_path):
+    writer = Writer(base, "bottleneck")
+    writer.merge()
+    with pytest.raises(InputError, match="bottleneck"):
+        writer.save(tmp_path)
 
 
 def test_with_the_whole_weight_on_the_first_goal_it_is_dpo(base):
@@ -123,5 +149,19 @@ def test_what_cannot_be_learned_from_is_said(base, tmp_path):
         prefer(writer, [Preference("a", "b", "c")], PreferenceSettings(weights=(0.5, 0.5)))
     with pytest.raises(InputError, match="rows to learn from"):
         learn_answers(writer, [])
+    with pytest.raises(InputError, match="same goals in every preference; received from 0 to 1"):
+        prefer(writer, [Preference("a", "b", "c"), Preference("a", "b", "c", (1.0,))])
+    with pytest.raises(InputError, match="one kind, Preference or Judged"):
+        prefer(writer, [("a", "b", "c")])
+    with pytest.raises(UnknownNameError, match="steps"):
+        learn_answers(writer, [("a", "b")], {"stpes": 3})
+    with pytest.raises(UnknownNameError, match="setting of learning answers"):
+        prefer(writer, [Preference("a", "b", "c")], PreferenceSettings(fit={"label_smoothing": 0.1}))  # heeded by nothing here
+    with pytest.raises(InputError, match="list of prompts"):
+        writer.reply("card 1")
+    with pytest.raises(InputError, match="rank"):
+        Writer(base, "lora", {"rnk": 4})
+    with pytest.raises(InputError, match=r"network\.json; received none"):
+        Writer.load(tmp_path / "nowhere")
     with pytest.raises(InputError, match="causal language model"):
         Writer(str(testing.tiny_encoder(tmp_path)))

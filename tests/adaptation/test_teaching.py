@@ -109,7 +109,7 @@ def test_what_cannot_teach_says_so(tiny):
         ({"model": teacher.ref, "column": "shops"}, UnknownNameError, "column"),
         ({"column": "shop"}, InputError, "teacher with a model"),
         ({"model": teacher.ref, "most": 1.5}, InputError, "shares from 0 to 1; received most 1.5"),
-        ({"model": teacher.ref, "smooth": "half"}, InputError, "shares from 0 to 1"),
+        ({"model": teacher.ref, "smooth": "half"}, InputError, "smooth: a valid number"),
         (Store.open().save(data).ref, InputError, "models or releases"),
     ):
         with pytest.raises(error, match=said):

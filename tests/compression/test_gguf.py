@@ -76,3 +76,8 @@ def test_what_cannot_be_written_is_said(tuned, tmp_path):
         gguf.apply(model, [], gguf.Settings(("gguf-q3",)))
     with pytest.raises(InputError, match="answers in words"):
         gguf.apply(Model("linear", LABELS, forms={}), [])
+    narrow = decoder.create(tuned[1].base.name, LABELS).eval()
+    decoder.attach(narrow, "bottleneck", {})
+    added = on_disk(Model("decoder", LABELS, forms={"torch": decoder.save(narrow)}), tmp_path)
+    with pytest.raises(InputError, match="one to which bottleneck adds"):
+        gguf.apply(added, [], gguf.Settings(("gguf-f16",)))

@@ -108,7 +108,12 @@ def test_a_dry_run_says_how_alike_they_are_and_writes_nothing(adapters):
 
 @pytest.mark.parametrize(
     ("asked", "wanted"),
-    [({"how": "arrow", "weights": "1,2"}, "weights of a merge"), ({"how": "ties", "most": 1}, "kept apart")],
+    [
+        ({"how": "arrow", "weights": "1,2"}, "weights of a merge"),
+        ({"how": "ties", "weights": "much,little"}, "numbers with commas"),
+        ({"how": "ties", "most": 1}, "kept apart"),
+        ({"most": 0}, "one adapter or more"),
+    ],
 )
 def test_what_does_not_go_together_is_refused(adapters, asked, wanted):
     with pytest.raises(InputError, match=wanted):

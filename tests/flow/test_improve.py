@@ -10,6 +10,7 @@ import savile
 import small_line
 from savile.base import recipe as recipes
 from savile.base.errors import InputError
+from savile.base.records import Model
 from savile.base.store import Store
 from savile.flow import _line
 from savile.flow import improve as word
@@ -118,6 +119,14 @@ def test_a_linear_model_is_fitted_again_to_all_rows(tmp_path):
     found = savile.improve(corrections(tmp_path / "fixes.csv"), model=model, settings={"adapt.budget.forget": 0.05})
     assert found.json["gate"]["checks"][0]["name"] == "keeps data"
     assert Store.open().load(found.json["model"]).family == "linear"
+
+
+def test_an_update_keeps_to_the_policy_of_the_model_it_goes_on_from():
+    policy = {"column": "sex", "good": "granted", "most": 0.05}
+    made = {"settings": {}, "value": None, "fair": policy}
+    earlier = Store.open().save(Model("linear", ("granted", "refused"), settings=made))
+    recipe = word._recipe(earlier, earlier, {"keep": None, "forget": None, "minutes": None}, {})
+    assert recipe.adapt.settings == {"fair": policy}
 
 
 def test_a_dry_run_writes_nothing(served, tmp_path):

@@ -17,6 +17,11 @@ Kind = Literal["relu", "swish", "gelu"]
 KINDS = {"relu": nn.ReLU, "swish": nn.SiLU, "gelu": nn.GELU}
 
 
+def inner(width: int, reduction: int) -> int:
+    """Size of a bottleneck so many times narrower than the base; 0, which `Adapter` refuses, where there is none such."""
+    return width // reduction if reduction > 0 else 0
+
+
 class Adapter(nn.Module):
     """scale * W_up f(W_down x): zero at the start, because W_up is.
 

@@ -7,22 +7,29 @@ answer.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from savile.adaptation import _folds
+from savile.adaptation._asked import filled
 from savile.adaptation._learners import LoopLearner, Recipe
 from savile.base import answers, catalogue, events
 from savile.base.contracts import Rows
 from savile.base.errors import InputError
 from savile.base.records import Dataset
 
-NAMES = ("ensemble", "teach")
 LEAST, MOST = 2, 20  # networks
+
+
+@dataclass(frozen=True)
+class Asked:
+    """How many networks teach, and how far they are believed."""
+
+    ensemble: int
+    teach: float = 0.5
 
 
 class EnsembleLearner(LoopLearner):
@@ -40,10 +47,11 @@ class EnsembleLearner(LoopLearner):
     joins = False  # what is kept has been taught by several already
 
     def __init__(self, data: Dataset, recipe: Recipe, family: str) -> None:
-        own: Mapping[str, Any] = {name: recipe.settings[name] for name in NAMES if name in recipe.settings}
-        rest = {name: value for name, value in recipe.settings.items() if name not in NAMES}
+        names = [one.name for one in fields(Asked)]
+        own = filled(Asked, {name: recipe.settings[name] for name in names if name in recipe.settings})
+        rest = {name: value for name, value in recipe.settings.items() if name not in names}
         super().__init__(data, replace(recipe, settings=rest), family)
-        self.members, self.teach = int(own["ensemble"]), float(own.get("teach", 0.5))
+        self.members, self.teach = own.ensemble, own.teach
         if self.head.loss != "cross_entropy" or not getattr(self.plugin, "SOFT", False):
             received = f"the task {data.task} by the family {family}"
             raise InputError("one label a row, by an encoder, for an ensemble", received, "Leave adapt.settings.ensemble out.")

@@ -14,8 +14,10 @@ from typing import Any
 
 import numpy as np
 
+from savile.adaptation import _folds
+from savile.adaptation._asked import filled
 from savile.adaptation._held import Held
-from savile.base import events
+from savile.base import catalogue, events
 from savile.base.contracts import HeadSpec
 from savile.base.errors import InputError, UnknownNameError
 from savile.base.records import Calibration, Dataset
@@ -49,7 +51,7 @@ def asked(given: Mapping[str, Any], data: Dataset) -> Policy:
 
     Raises:
         UnknownNameError: there is no such key, policy, column or label.
-        InputError: a key is missing.
+        InputError: a key is missing, the task has not one label a row, or fewer than two groups have rows enough.
     """
     known = [one.name for one in fields(Policy)]
     for name in given:
@@ -57,7 +59,7 @@ def asked(given: Mapping[str, Any], data: Dataset) -> Policy:
             raise UnknownNameError("key of adapt.settings.fair", name, known)
     if not {"column", "good"} <= given.keys():
         raise InputError("adapt.settings.fair with column and good", ", ".join(given) or "nothing", "Add them.")
-    policy = Policy(**{**given, "good": str(given["good"])})
+    policy = filled(Policy, {**given, "good": str(given["good"])}, "fair")
     for kind, name, names in (
         ("policy", policy.policy, POLICIES),
         ("column", policy.column, data.table.column_names),
@@ -65,7 +67,32 @@ def asked(given: Mapping[str, Any], data: Dataset) -> Policy:
     ):
         if name not in names:
             raise UnknownNameError(kind, name, names)
+    if catalogue.get("tasks", data.task).head(len(data.labels)).loss != "cross_entropy":
+        raise InputError("one label a row, for adapt.settings.fair", f"the task {data.task}", "Leave it out.")
+    groups(data, rows(data), policy.column)
     return policy
+
+
+def rows(data: Dataset) -> np.ndarray:
+    """Rows that a threshold is chosen on, int64: those set apart, or where they are few those that are learned from."""
+    if _folds.few(data):
+        return np.asarray(data.parts["train"][_folds.real(data)])
+    return np.concatenate([data.parts[part] for part in ("valid", "calib")])
+
+
+def groups(data: Dataset, rows: np.ndarray, column: str) -> list[np.ndarray]:
+    """Who of some rows belongs to each group that has enough of them, bool (n,) each.
+
+    Raises:
+        InputError: fewer than two have.
+    """
+    values = np.array([str(one) for one in data.table.column(column).take(rows).to_pylist()])
+    names, counts = np.unique(values, return_counts=True)
+    found = [values == name for name, count in zip(names, counts, strict=True) if count >= LEAST_ROWS]
+    if len(found) < 2:
+        do = "Name another column, or give more rows."
+        raise InputError(f"two groups of {LEAST_ROWS} rows or more in {column!r}", f"{len(found)}", do)
+    return found
 
 
 def leaned(
@@ -80,18 +107,8 @@ def leaned(
         rows: their numbers.
         calibration: as it is without a policy.
         policy: what is asked.
-
-    Raises:
-        InputError: the task has not one label a row, or fewer than two groups have rows enough.
     """
-    if head.loss != "cross_entropy":
-        raise InputError("one label a row, for adapt.settings.fair", f"the task {data.task}", "Leave it out.")
-    values = np.array([str(one) for one in data.table.column(policy.column).take(rows).to_pylist()])
-    names, counts = np.unique(values, return_counts=True)
-    groups = [values == name for name, count in zip(names, counts, strict=True) if count >= LEAST_ROWS]
-    if len(groups) < 2:
-        do = "Name another column, or give more rows."
-        raise InputError(f"two groups of {LEAST_ROWS} rows or more in {policy.column!r}", f"{len(groups)}", do)
+    together = groups(data, rows, policy.column)
     good = list(data.labels).index(policy.good)
     answers = decide(head, held.logits, calibration).probabilities
     others = np.delete(answers, good, axis=1).max(axis=1)
@@ -103,7 +120,7 @@ def leaned(
     def leaning(lean: float) -> tuple[float, float, float]:
         given = edges < lean
         right = np.where(given, good, behind) == held.gold
-        return apart(given, held.gold == good, groups, policy.policy), float(right.mean()), lean
+        return apart(given, held.gold == good, together, policy.policy), float(right.mean()), lean
 
     plain = leaning(0.0)
     best = plain  # what keeps to the policy already is left as it is

@@ -86,8 +86,11 @@ def within(data: Dataset, refs: Sequence[str], base: str, max_mb: float | None =
         most: how many may be left.
 
     Raises:
-        InputError: a budget below what one adapter of rank 1 takes, or data that does not say whose its rows are.
+        InputError: a budget below what one adapter of rank 1 takes, no adapter left, or data that does not say whose its rows
+            are.
     """
+    if most is not None and most < 1:
+        raise InputError("one adapter or more to be left", f"most {most}", "Raise it.")
     from savile.models._bases import locate
 
     members = _library.read(_library.settled(refs), locate(base))

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 
 from savile.adaptation import _folds
-from savile.adaptation._asked import Shape, reads_pairs, split
+from savile.adaptation._asked import Shape, filled, reads_pairs, split, unheeded
 from savile.adaptation._documents import known_facts
 from savile.adaptation._library import settled
 from savile.base import answers, catalogue, events, machine
@@ -133,9 +133,10 @@ class OwnLearner:
         self.family = self.name = family
         self.task, self.reads, self.form = data.task, self.plugin.reads, self.plugin.FORM
         self.seed, self.fair = recipe.seed, recipe.settings.get("fair")
-        asked = {name: one for name, one in recipe.settings.items() if name != "workers"}  # it learns in no loop
+        alone = "workers" not in (one.name for one in fields(self.plugin.Settings))  # it learns in no loop
+        asked = {name: one for name, one in recipe.settings.items() if not (alone and name == "workers")}
         chosen, self.value = split(asked, {"family": self.plugin.Settings})
-        self.settings = self.plugin.Settings(**chosen["family"])
+        self.settings = filled(self.plugin.Settings, chosen["family"])
         self.most_rows = 0  # what a small fit says the budget allows
 
     def identity(self) -> dict[str, Any]:
@@ -221,15 +222,17 @@ class LoopLearner:
         self.few, self.fair = _folds.few(data), recipe.settings.get("fair")
         name = "FIT_SMALL" if self.few else "FIT"
         habits = {**getattr(method, name), **getattr(self.plugin, name, {}).get(recipe.method, {})}
-        # class means are a start where there are classes and steps enough; other heads start where training them alone would
-        # end, which on few rows a few steps only add to
-        self.cosine = method.HEAD == "cosine" and self.head.loss == "cross_entropy" and not self.few
-        self.shape = Shape(**chosen["network"])
+        # class means are a start where there are classes and steps enough, words where a base has them; other heads start
+        # where training them alone would end, which on few rows a few steps only add to
+        starts = not self.few or getattr(self.plugin, "SPELLS", False)
+        self.cosine = method.HEAD == "cosine" and self.head.loss == "cross_entropy" and starts
+        self.shape = filled(Shape, chosen["network"])
         if "adapters" in chosen["method"]:  # models that the method makes something of
             self.parents = chosen["method"]["adapters"] = settled(chosen["method"]["adapters"])
         self.facts = known_facts(self.shape.facts) if self.shape.facts else {}
-        self.method_settings = asdict(method.Settings(**chosen["method"]))
-        self.fit_settings = FitSettings(**{**habits, "seed": recipe.seed, **chosen["fit"]})
+        self.method_settings = asdict(filled(method.Settings, chosen["method"]))
+        self.fit_settings = filled(FitSettings, {**habits, "seed": recipe.seed, **chosen["fit"]})
+        self.asked = frozenset(chosen["fit"])
         self.most: dict[str, Any] = {}  # what the first probe says the budget allows
         self.folds = _folds.Joined()
 
@@ -285,6 +288,7 @@ class LoopLearner:
         if any(self.most.values()):
             settings = replace(settings, minutes=0.0, **self.most)
         network, train = self.ready(rows)
+        self._tell(network)
         valid = None if rows.valid is None else (list(rows.valid.inputs), rows.valid.targets)
         score = catalogue.get("tasks", self.task).score
         with machine.Watch() as watch:
@@ -303,6 +307,15 @@ class LoopLearner:
         }
         facts = getattr(catalogue.get("methods", network.method), "facts", None)
         return network, notes if facts is None else {**notes, **facts(network)}
+
+    def _tell(self, network: Any) -> None:
+        """Say, once, which settings change nothing here."""
+        solved = self.fit_settings.keep_frozen and network.frozen_depth() == len(network.layers)
+        idle = unheeded(self.asked, self.head.loss, solved, not self.few)
+        if idle:
+            why = ": no step is taken" if solved else ""
+            events.emit("warning", text=f"Settings that change nothing here: {', '.join(idle)}{why}.")
+        self.asked = frozenset()
 
     def pace(self, answerer: Any, inputs: Inputs) -> dict[str, float]:
         """Milliseconds a text that the trained form takes to answer, the better of two passes over a few."""

@@ -13,14 +13,21 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from savile.base.errors import InputError
+from savile.base.errors import InputError, UnknownNameError
+from savile.base.recipe import fill
 
 if TYPE_CHECKING:
     import torch
 
+    from savile.models._settings import FitSettings
     from savile.models._writer import Writer, Written
 
 LEAST_WEIGHT = 0.1  # of the first goal: the loss is divided by it
+LOOP = (  # settings that the loop for losses of their own heeds, see `savile.models._fit_language`
+    *("epochs", "steps", "least_steps", "learning_rate", "optimizer", "schedule", "warmup", "weight_decay", "dropout"),
+    *("batch_rows", "batch_tokens", "clip", "precision", "seed"),
+)
+USUAL: Mapping[str, Any] = {"learning_rate": 5e-4, "epochs": 1.0, "batch_rows": 8}  # of preferences
 
 
 @dataclass(frozen=True)
@@ -57,14 +64,14 @@ class PreferenceSettings:
         beta: how hard it is to move away from the model one started with.
         weights: of the goals, the first of them that of the preference itself; they sum to 1.
         good, bad: weight of good and bad answers, for `Judged`.
-        fit: settings of the training loop, by name.
+        fit: settings of the training loop by name, among `LOOP`; others are as in `USUAL`.
     """
 
     beta: float = 0.1
     weights: tuple[float, ...] = (1.0,)
     good: float = 1.0
     bad: float = 1.0
-    fit: Mapping[str, Any] = field(default_factory=lambda: {"learning_rate": 5e-4, "epochs": 1.0, "batch_rows": 8})
+    fit: Mapping[str, Any] = field(default_factory=dict)
 
 
 def prefer(writer: Writer, rows: Sequence[Preference] | Sequence[Judged], settings: PreferenceSettings | None = None) -> Any:
@@ -81,17 +88,33 @@ def prefer(writer: Writer, rows: Sequence[Preference] | Sequence[Judged], settin
         What training did, `savile.models._settings.Fitted`.
 
     Raises:
-        InputError: no rows, rows of two kinds, or weights that do not fit the margins.
+        InputError: no rows, rows of two kinds, margins of other goals in some of them, or weights that do not fit the margins.
+        UnknownNameError: a setting that the loop has not.
     """
     from savile.models._fit_language import fit_language
-    from savile.models._settings import FitSettings
 
     settings = settings or PreferenceSettings()
-    kind = {type(row) for row in rows}
-    if len(kind) != 1:
-        raise InputError("preferences, or judgements, at least one", f"{len(rows)} rows of {len(kind)} kinds", "Give one kind.")
+    fit, kind = _loop(settings.fit, USUAL), {type(row) for row in rows}
+    if kind not in ({Preference}, {Judged}):
+        received = f"{len(rows)} rows of {', '.join(sorted(one.__name__ for one in kind)) or 'no kind'}"
+        raise InputError("preferences, or judgements, at least one", received, "Give rows of one kind, Preference or Judged.")
     loss, *lengths = (_paired if kind == {Preference} else _single)(writer, list(rows), settings)  # type: ignore[arg-type]
-    return fit_language(writer.network, lengths[0], loss, FitSettings(**settings.fit), by=lengths[1])
+    return fit_language(writer.network, lengths[0], loss, fit, by=lengths[1])
+
+
+def _loop(given: Mapping[str, Any], usual: Mapping[str, Any]) -> FitSettings:
+    """Settings of the training loop.
+
+    Raises:
+        UnknownNameError: one that this loop does not heed.
+        RecipeError: a value of another type, or none of the words.
+    """
+    from savile.models._settings import FitSettings
+
+    for name in given:
+        if name not in LOOP:
+            raise UnknownNameError("setting of learning answers", name, LOOP)
+    return fill(FitSettings, {**usual, **given}, "fit")
 
 
 def _paired(writer: Writer, rows: Sequence[Preference], settings: PreferenceSettings) -> tuple[Any, np.ndarray, np.ndarray]:
@@ -163,7 +186,11 @@ def judged_loss(moved: torch.Tensor, drift: torch.Tensor, good: torch.Tensor, we
 
 
 def _weights(rows: Sequence[Preference], settings: PreferenceSettings) -> tuple[float, ...]:
-    goals, weights = 1 + min(len(row.margins) for row in rows), settings.weights
+    several, weights = {len(row.margins) for row in rows}, settings.weights
+    if len(several) > 1:
+        received = f"from {min(several)} to {max(several)}"
+        raise InputError("margins of the same goals in every preference", received, "Give each as many.")
+    goals = 1 + several.pop()
     sound = abs(sum(weights) - 1) < 1e-6 and min(weights) >= 0 and weights[0] >= LEAST_WEIGHT and len(weights) <= goals
     if not sound:
         wanted = f"at most {goals} weights that sum to 1, the first at least {LEAST_WEIGHT}"
@@ -179,14 +206,19 @@ def controlled(prompt: str, scores: Mapping[str, int]) -> str:
 def learn_answers(writer: Writer, rows: Sequence[tuple[str, str]], fit: Mapping[str, Any] | None = None) -> Any:
     """Supervised tuning: prompts and the answers to give; only the tokens of answers are learned.
 
+    Args:
+        writer: see `savile.models._writer.Writer`; it is changed.
+        rows: a prompt and its answer each.
+        fit: settings of the training loop by name, among `LOOP`.
+
     Raises:
         InputError: no rows.
+        UnknownNameError: a setting that the loop has not.
     """
     from savile.models._fit_language import fit_language
-    from savile.models._settings import FitSettings
 
+    chosen = _loop(fit or {}, {"learning_rate": 1e-3, "epochs": 2.0, "batch_rows": 16})
     written = writer.rows([prompt for prompt, _ in rows], [answer for _, answer in rows])
-    chosen = FitSettings(**{"learning_rate": 1e-3, "epochs": 2.0, "batch_rows": 16, **(fit or {})})
     # batches of answers of one length would teach that length to every prompt in turn: prompts alone bring rows together
     return fit_language(
         writer.network, written.lengths, lambda some: answer_loss(writer, written, some), chosen, by=written.prompts.lengths

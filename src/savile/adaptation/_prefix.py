@@ -23,6 +23,17 @@ if TYPE_CHECKING:
 NAME = "savile_front"
 
 
+def positions(length: int) -> int:
+    """How many stand in front.
+
+    Raises:
+        InputError: none.
+    """
+    if length < 1:
+        raise InputError("a length of 1 or more in front", str(length), "Correct the setting length.")
+    return length
+
+
 class Front(nn.Module):
     """What stands in front of the keys and values of one attention block.
 

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from savile.adaptation import _front
+from savile.adaptation._asked import filled
 from savile.adaptation._learners import Recipe, family_of, learner
 from savile.adaptation._search_page import html
 from savile.adaptation._train import EDITION, Usage, recalled, train
@@ -125,8 +126,7 @@ def asked(recipe: Recipe) -> tuple[Plan, Recipe]:
     """The plan in a recipe's settings, and the recipe without it."""
     settings = dict(recipe.settings)
     own = {name: settings.pop(name) for name in asdict(Plan()) if name in settings}
-    own |= {"goals": tuple(own["goals"])} if "goals" in own else {}
-    return Plan(**own), replace(recipe, settings=settings)
+    return filled(Plan, own), replace(recipe, settings=settings)
 
 
 def explore(

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from savile.adaptation._asked import filled
 from savile.adaptation._keeping._past import Past
 from savile.adaptation._learners import LoopLearner, Recipe
 from savile.base import answers, catalogue
@@ -167,4 +168,4 @@ def _kept(asked: str | Mapping[str, Any]) -> tuple[str, Any]:
     for name in given:
         if name not in known:
             raise UnknownNameError(f"setting of keep: {by}", name, ["by", *known])
-    return by, settings(**given)
+    return by, filled(settings, given, "keep")

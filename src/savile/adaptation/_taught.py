@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from savile.adaptation._asked import filled
 from savile.adaptation._keeping._past import Taught, batches
 from savile.adaptation._learners import LoopLearner, Recipe
 from savile.adaptation._library import settled
@@ -250,10 +251,10 @@ def asked(given: str | Sequence[str] | Mapping[str, Any], data: Dataset) -> Teac
             raise UnknownNameError("key of adapt.settings.teacher", name, known)
     if not said.get("model"):
         raise InputError("adapt.settings.teacher with a model", ", ".join(said) or "nothing", "Name a stored model.")
-    teacher = Teacher(**said)
+    teacher = filled(Teacher, said, NAME)
     if teacher.column and teacher.column not in data.table.column_names:
         raise UnknownNameError("column", teacher.column, data.table.column_names)
-    if not all(isinstance(one, int | float) and 0 <= one <= 1 for one in (teacher.most, teacher.smooth)):
+    if not all(0 <= one <= 1 for one in (teacher.most, teacher.smooth)):
         received = f"most {teacher.most}, smooth {teacher.smooth}"
         raise InputError("shares from 0 to 1", received, "Correct adapt.settings.teacher.")
     return teacher

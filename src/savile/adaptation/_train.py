@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from savile.base.store import Store
 
 RESAMPLES = 200
-EDITION = 11  # of the training code: raised when the same call would come out otherwise
+EDITION = 12  # of the training code: raised when the same call would come out otherwise
 
 
 def train(data: Dataset, recipe: Recipe, minutes: float | None = None) -> Model:
@@ -59,19 +59,14 @@ def train(data: Dataset, recipe: Recipe, minutes: float | None = None) -> Model:
 def _trained(data: Dataset, head: HeadSpec, candidate: Learner, minutes: float | None, root: Path) -> tuple[Model, Held, Held]:
     """The model of one candidate, calibrated, and what it was chosen and calibrated on; what a killed run left is used."""
     usage, start = Usage(), units(data, head)
+    policy = _fair.asked(candidate.fair, data) if candidate.fair else None  # what cannot be kept is said before it is learned
     parts = Parts(data, candidate, start)
     answerer, chosen_on, calibrated_on, notes = _fit(parts, candidate, minutes, root)
     notes |= candidate.pace(answerer, parts.inputs["train"])
     calibration = calibrate(head, calibrated_on.logits, calibrated_on.gold, candidate.value, start)
     facts = {"valid": judged(data.task, head, chosen_on, start)}
-    if candidate.fair:
-        rows = (
-            data.parts["train"][_folds.real(data)]
-            if _folds.few(data)
-            else np.concatenate([data.parts[part] for part in ("valid", "calib")])
-        )
-        policy = _fair.asked(candidate.fair, data)
-        calibration, facts["fair"] = _fair.leaned(data, head, calibrated_on, rows, calibration, policy)
+    if policy is not None:
+        calibration, facts["fair"] = _fair.leaned(data, head, calibrated_on, _fair.rows(data), calibration, policy)
     model = Model(
         family=candidate.family,
         base=candidate.base,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from savile.adaptation._adapters import Adapter, Kind, behind, learn_norms
+from savile.adaptation._adapters import Adapter, Kind, behind, inner, learn_norms
 from savile.adaptation._places import learning
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def attach(network: TextEncoder, settings: Settings) -> None:
     """
 
     def adapter(width: int) -> Adapter:
-        return Adapter(width, width // settings.reduction, settings.kind)
+        return Adapter(width, inner(width, settings.reduction), settings.kind)
 
     network.trunk.requires_grad_(False)
     behind(network, "feed_out", adapter)

@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from savile.adaptation import _experts, _library, _merging, lora
+from savile.adaptation import _experts, _folds, _library, _merging, lora
 from savile.adaptation._experts import Plan
 from savile.adaptation._keeping._past import batches, pooled
 from savile.adaptation._merging import How
@@ -54,7 +54,7 @@ KEEPS = False  # what is heard has learned something
 FIT: dict[str, Any] = dict(lora.FIT)  # of an adapter that learns on; a head alone is solved
 FIT_SMALL: dict[str, Any] = dict(lora.FIT_SMALL)
 ROUTER = "router"
-SHRINK = 0.1  # of the covariance towards a round one
+SHRINK = 0.9  # of the covariance towards a round one: names a domain as well as less does, and tells strangers better
 
 
 class Router(nn.Module):
@@ -97,11 +97,13 @@ class Router(nn.Module):
             owner: expert of each, int64 (n,).
             known: share of unseen rows that lie within the limit.
         """
-        half = (
-            np.random.default_rng(0).permutation(len(targets)) % 2 == 0
-        )  # a limit from rows the centres were made of is too near
-        self._place(unit[half], targets[half], owner[half])
-        self.limit.data = torch.quantile(self.distances(unit[~half]).amin(-1), known)
+        fold, distance = _folds.assign(targets, np.arange(len(targets)), 0), torch.empty(len(targets))
+        for number in range(int(fold.max()) + 1):  # a limit from rows that the centres were made of is too near
+            seen = fold != number
+            self._place(unit[seen], targets[seen], owner[seen])
+            distance[~seen] = self.distances(unit[~seen]).amin(-1)
+        rank = min(1.0, known * (len(unit) + 1) / len(unit))  # of split conformal prediction (Lei et al. 2018)
+        self.limit.data = torch.quantile(distance, rank, interpolation="higher")
         self._place(unit, targets, owner)
 
     def _place(self, unit: torch.Tensor, targets: np.ndarray, owner: np.ndarray) -> None:

@@ -66,6 +66,9 @@ def attach(network: TextEncoder, settings: Settings) -> None:
 
 def shape(network: TextEncoder, settings: Settings) -> dict[str, Any]:
     """The arguments of peft's ``LoraConfig``, each target by its full name."""
+    if min(settings.rank, *settings.ranks.values(), 1) < 0 or not settings.rank:
+        received = f"rank {settings.rank}, ranks {dict(settings.ranks)}"
+        raise InputError("a rank of 1 or more, and 0 or more in ranks", received, "Correct them.")
     names = targets(network, settings.targets, settings.freeze)
     ranks = {name: _rank(name, settings) for name in names}
     unused = [end for end in settings.ranks if not any(name.endswith(end) for name in names)]

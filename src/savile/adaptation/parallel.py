@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from savile.adaptation._adapters import Adapter, Kind, beside
+from savile.adaptation._adapters import Adapter, Kind, beside, inner
 from savile.adaptation._places import learning
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def attach(network: TextEncoder, settings: Settings) -> None:
         InputError: the base has no feed-forward blocks.
     """
     network.trunk.requires_grad_(False)
-    beside(network, lambda width: Adapter(width, width // settings.reduction, settings.kind, settings.scale))
+    beside(network, lambda width: Adapter(width, inner(width, settings.reduction), settings.kind, settings.scale))
 
 
 def parameters(network: TextEncoder) -> list[torch.nn.Parameter]:

@@ -119,7 +119,7 @@ def attach(network: TextEncoder, settings: Settings) -> None:
     if not 2 <= settings.bits <= 8:
         raise InputError("2 to 8 bits", str(settings.bits), "Correct the setting bits.")
     for name, linear in list(linears(network)):
-        if settings.group and linear.in_features % settings.group:
+        if settings.group < 0 or (settings.group and linear.in_features % settings.group):
             do = "Set group to a divisor of it, or to 0 for whole rows."
             raise InputError(f"groups that divide the {linear.in_features} inputs of {name}", str(settings.group), do)
         holder, child = parent(network, name)

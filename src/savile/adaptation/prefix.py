@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from savile.adaptation._places import found, learning
-from savile.adaptation._prefix import Front, hang, sizes
+from savile.adaptation._prefix import Front, hang, positions, sizes
 
 if TYPE_CHECKING:
     import torch
@@ -36,7 +36,7 @@ def attach(network: TextEncoder, settings: Settings) -> None:
     """Freeze the trunk and give each layer keys and values such as its own projections make of noise.
 
     Raises:
-        InputError: the base has no attention, or one whose arithmetic cannot be chosen.
+        InputError: the base has no attention, or one whose arithmetic cannot be chosen; or nothing is put in front.
     """
     import torch
 
@@ -45,7 +45,7 @@ def attach(network: TextEncoder, settings: Settings) -> None:
     heads, kept, size = sizes(network)
     fronts = []
     for (_, key), (_, value) in pairs:
-        noise = torch.randn(settings.length, key.in_features)
+        noise = torch.randn(positions(settings.length), key.in_features)
         pair = [_heads(linear, noise, kept, size) for linear in (key, value)]
         front = Front(heads, settings.length, *pair)
         torch.nn.init.constant_(front.gate, settings.gate)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from savile.adaptation._places import found, learning
-from savile.adaptation._prefix import Front, hang, sizes
+from savile.adaptation._prefix import Front, hang, positions, sizes
 from savile.base.errors import InputError
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def attach(network: TextEncoder, settings: Settings) -> None:
         raise InputError("a base that adds positions to its embeddings", f"{network.base.name}, which turns keys", do)
     network.trunk.requires_grad_(False)
     found(network, "key")
-    fronts = [Front(sizes(network)[0], settings.length, None, None) for _ in network.layers]
+    fronts = [Front(sizes(network)[0], positions(settings.length), None, None) for _ in network.layers]
     hang(network, fronts)
     for depth, (layer, front) in enumerate(zip(network.layers, fronts, strict=True)):
         torch.nn.init.constant_(front.gate, settings.gate)

@@ -16,6 +16,7 @@ from savile.base import catalogue, events
 from savile.base.errors import InputError, UnknownNameError
 from savile.base.records import Calibration, Model
 from savile.compression import _gguf_file
+from savile.models import decoder
 
 FORMS = ("merged-fp32", "gguf-f16", "gguf-q8")
 
@@ -40,7 +41,8 @@ def apply(model: Model, calibration: Sequence[str], settings: Settings | None = 
         settings: what is made.
 
     Raises:
-        InputError: the model is no language model, answers by a head of its own, or is not built like Llama.
+        InputError: the model is no language model, answers by a head of its own, has what cannot be merged into its base, or
+            is not built like Llama.
         UnknownNameError: no such form.
     """
     settings = settings or Settings()
@@ -54,6 +56,7 @@ def apply(model: Model, calibration: Sequence[str], settings: Settings | None = 
         raise InputError("a language model that answers in words", received, "Use the technique export.")
     assert network is not None
     catalogue.get("methods", network.method).merge(network)
+    decoder.whole(network)
     trained, reading = model.calibrations.get(family.FORM, Calibration()), family.tokenizer_files(network)
     for done, form in enumerate(settings.forms, 1):
         model = model.with_form(form, {**_written(network, form), **reading}, trained)
@@ -65,10 +68,7 @@ def _written(network: Any, form: str) -> dict[str, Path | bytes]:
     with TemporaryDirectory() as place:
         folder = Path(place)
         if form == "merged-fp32":
-            network.trunk.save_pretrained(folder)
-            for name in ("tokenizer_config.json", "chat_template.jinja", "special_tokens_map.json"):
-                if (network.folder / name).is_file():
-                    (folder / name).write_bytes((network.folder / name).read_bytes())
+            decoder.save_whole(network, folder)
         else:
             _gguf_file.write(folder / "model.gguf", network.trunk, network.folder, form.rpartition("-")[2])
         return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}

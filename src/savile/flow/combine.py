@@ -123,7 +123,7 @@ def _recipe(members: Sequence[Model], how: str, weights: Any, forget: float | No
     """The recipe of a combination."""
     from savile.adaptation import settled
 
-    each = [float(one) for one in weights.split(",")] if isinstance(weights, str) else list(weights or ())
+    each = _weights(weights)
     routed = how in ROUTED
     if routed and each:
         raise InputError("weights of a merge", f"weights with {how}", "Leave them out, or choose a merge, such as ties.")
@@ -133,6 +133,18 @@ def _recipe(members: Sequence[Model], how: str, weights: Any, forget: float | No
     named |= {f"adapt.settings.{name}": value for name, value in settings.items()}
     named |= {"adapt.budget.forget": forget} if forget is not None else {}
     return recipes.make({**named, **(more.get("settings") or {})})
+
+
+def _weights(given: str | Sequence[float] | None) -> list[float]:
+    """The weight of each adapter; none where they are the same.
+
+    Raises:
+        InputError: they are no numbers.
+    """
+    try:
+        return [float(one) for one in (given.split(",") if isinstance(given, str) else given or ())]
+    except (TypeError, ValueError):
+        raise InputError("weights, numbers with commas between them", repr(given), "Correct --weights.") from None
 
 
 def _within(recipe: Recipe, data: Dataset, max_mb: float | None, most: int | None) -> Recipe:

@@ -91,7 +91,7 @@ def _recipe(found: Model | Release, earlier: Model, asked: dict[str, Any], more:
     named: dict[str, Any] = {"model.family": start.family} if own else {"model.base": start.ref}
     named |= {} if own else {"adapt.method": start.method}
     settings = dict(made.get("settings", {})) if own else {}
-    named["adapt.settings"] = settings | ({"value": made["value"]} if made.get("value") else {})
+    named["adapt.settings"] = settings | {name: made[name] for name in ("value", "fair") if made.get(name)}
     named |= {f"compress.{name}": value for name, value in pressed.items()}
     named |= {f"serve.{name}": value for name, value in found.serve.items()} if isinstance(found, Release) else {}
     options = {"adapt.budget.forget": asked["forget"], "adapt.budget.minutes": asked["minutes"]}

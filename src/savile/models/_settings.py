@@ -5,7 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from savile.base.errors import InputError
 from savile.models._vectors import TEMPERATURE
+
+AT_LEAST: dict[str, float] = {  # a name -> what its setting may not fall below
+    **dict.fromkeys(("batch_rows", "batch_tokens", "accumulate", "runs", "evaluations", "ascents", "workers"), 1),
+    **dict.fromkeys(("steps", "least_steps", "most_steps", "most_rows", "patience", "clip", "weight_decay", "rdrop"), 0),
+    **dict.fromkeys(("minutes", "strength", "epsilon", "checkpoint_seconds"), 0),
+}
+ABOVE = ("epochs", "learning_rate", "temperature")  # zero
+SHARES = ("dropout", "label_smoothing", "warmup", "decay")
 
 
 @dataclass(frozen=True)
@@ -84,6 +93,20 @@ class FitSettings:
     checkpoint_seconds: float = 30.0
     workers: int = 1
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name, least in AT_LEAST.items():
+            _hold(name, getattr(self, name), getattr(self, name) >= least, f"of {least} or more")
+        for name in ABOVE:
+            _hold(name, getattr(self, name), getattr(self, name) > 0, "above 0")
+        for name in SHARES:
+            _hold(name, getattr(self, name), 0 <= getattr(self, name) <= 1, "from 0 to 1")
+
+
+def _hold(name: str, value: float, within: bool, wanted: str) -> None:
+    """Nothing, or an error where a number is out of its range."""
+    if not within:
+        raise InputError(f"a setting {name} {wanted}", f"{value}", f"Correct {name}.")
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +13,15 @@ import torch
 import torch.nn.functional as F
 
 from savile.base import catalogue
-from savile.base.errors import InputError
+from savile.base.errors import InputError, UnknownNameError
+from savile.base.recipe import fill
 from savile.models import decoder
 from savile.models._bases import locate
 from savile.models._decoder import TextDecoder
 from savile.models._rows import TokenRows, autocast
 
 ANSWER = "Answer the message."
+SAID = "network.json"
 LONGEST = 512
 
 
@@ -51,8 +53,12 @@ class Writer:
         instruction: what stands before every prompt, in the chat template of the base's own tokenizer.
 
     Raises:
-        InputError: the base is no causal language model.
+        InputError: the base is no causal language model, or it cannot carry the method.
+        UnknownNameError: no such method, or none of its settings is called so.
+        RecipeError: a value that a setting does not take.
     """
+
+    merged = False  # whether what was added is part of the base's own weights
 
     def __init__(
         self, base: str, method: str = "lora", settings: Mapping[str, Any] | None = None, instruction: str = ANSWER
@@ -60,11 +66,32 @@ class Writer:
         found = locate(base)
         if found.kind != "decoder":
             raise InputError("a causal language model as base", f"{base}, a {found.kind} model", "Use smollm2.")
-        self.network = TextDecoder(found, (), 0, words=True, max_length=LONGEST)
+        kind = catalogue.get("methods", method).Settings
+        for name in settings or {}:
+            if name not in (known := [field.name for field in fields(kind)]):
+                raise UnknownNameError(f"setting of {method}", name, known)
+        chosen = fill(kind, settings or {}, f"settings of {method}")
+        self.network, self.instruction = TextDecoder(found, (), 0, words=True, max_length=LONGEST), instruction
         self.network.instruct(instruction)
         torch.manual_seed(0)  # of what a method starts with at random
-        decoder.attach(self.network, method, settings or {})
+        decoder.attach(self.network, method, asdict(chosen))
         self.network.eval()
+
+    @classmethod
+    def load(cls, folder: Path) -> Writer:
+        """A writer as `save` wrote it.
+
+        Raises:
+            InputError: there is none.
+            CorruptError: the base on this machine is not the one it was tuned from, or a file does not fit.
+        """
+        if not (folder / SAID).is_file():
+            do = "Name a folder that Writer.save wrote; one with merged weights is a base, for Writer itself."
+            raise InputError(f"a writer that was saved, with {SAID}", f"none in {folder}", do)
+        said = json.loads((folder / SAID).read_text())
+        writer = cls(said["base"], said["method"], said["settings"], said["instruction"])
+        decoder.fill(writer.network, said, {path.name: path for path in folder.iterdir()})
+        return writer
 
     def rows(self, prompts: Sequence[str], answers: Sequence[str]) -> Written:
         """Prompts and the answers to them, as tokens; both are cut to 512."""
@@ -108,6 +135,8 @@ class Writer:
     @torch.inference_mode()
     def reply(self, prompts: Sequence[str], tokens: int = 64, sample: int | None = None) -> list[str]:
         """An answer to each prompt, of at most so many tokens: the likeliest ones, or drawn with the seed `sample`."""
+        if isinstance(prompts, str):
+            raise InputError("a list of prompts", "one text", "Put it into a list.")
         network, found = self.network, []
         if sample is not None:
             torch.manual_seed(sample)
@@ -127,13 +156,20 @@ class Writer:
         return found
 
     def save(self, folder: Path) -> None:
-        """Write the adapter in the layout of peft, which loads it by itself, or the tuned weights; with the template's hash."""
+        """Write the adapter in the layout of peft, which loads it by itself, or the tuned weights; with the template's hash.
+
+        Once it is merged, the whole language model, as transformers reads it and as a base of its own.
+        """
         folder.mkdir(parents=True, exist_ok=True)
+        if self.merged:
+            decoder.save_whole(self.network, folder)
+            return
         for name, content in decoder.save(self.network).items():
             (folder / name).write_bytes(content if isinstance(content, bytes) else content.read_bytes())
-        said = json.loads((folder / "network.json").read_text())
-        (folder / "network.json").write_text(json.dumps({**said, "before": self.network.prompt.before}, sort_keys=True))
+        said = {**json.loads((folder / SAID).read_text()), "before": self.network.prompt.before}
+        (folder / SAID).write_text(json.dumps({**said, "instruction": self.instruction}, sort_keys=True))
 
     def merge(self) -> None:
-        """Fold what was added into the base's own weights."""
+        """Fold what was added into the base's own weights; what learns from here on is no adapter."""
         catalogue.get("methods", self.network.method).merge(self.network)
+        self.merged = True

@@ -19,8 +19,25 @@ if TYPE_CHECKING:
 trains: Literal["loop", "own"] = "loop"
 reads: Reads = "text"
 FORM = "torch"
-__all__ = ["FORM", "attach", "create", "load", "module", "predict", "reads", "save", "tokens", "tokenizer_files", "trains"]
+__all__ = [
+    "FORM",
+    "attach",
+    "create",
+    "fill",
+    "load",
+    "module",
+    "predict",
+    "reads",
+    "save",
+    "save_whole",
+    "tokenizer_files",
+    "tokens",
+    "trains",
+    "whole",
+]
+WHOLE = ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja", "special_tokens_map.json")
 
+SPELLS = True  # labels are its own words: where rows are few it has no less of a start
 LOSSES = ("cross_entropy", "binary_cross_entropy", "squared_error")
 TUNED = "lora"  # what `auto` tries beside a new head
 EXPORTS = ("openvino-bf16",)  # what `compress` makes unless more is asked for: a graph in fp32 is half a gigabyte
@@ -79,12 +96,58 @@ def load(model: Model, form: str = FORM) -> TextDecoder:
         CorruptError: base or chat template on this machine are not those the model was adapted with, or a file does not fit.
     """
     network: TextDecoder = restored(model, form, create, encoder._fill)
-    said = json.loads(Path(str(model.forms[form]["network.json"])).read_text())
+    _same_template(network, json.loads(Path(str(model.forms[form]["network.json"])).read_text()))
+    return network
+
+
+def fill(network: TextDecoder, said: Mapping[str, Any], files: Mapping[str, Path]) -> None:
+    """Put saved tensors into a network that is made as ``network.json`` says.
+
+    Raises:
+        CorruptError: base or chat template on this machine are not those it was adapted with, or a file does not fit.
+    """
+    if network.base.sha256 != said["base_sha256"]:
+        wanted, received = (one[:12] for one in (said["base_sha256"], network.base.sha256))
+        do = "Bring back the old base, or tune again on this one."
+        raise CorruptError(f"the base {said['base']} with SHA-256 {wanted}…", f"{received}…", do)
+    _same_template(network, said)
+    encoder._fill(network, files)  # type: ignore[arg-type]
+
+
+def _same_template(network: TextDecoder, said: Mapping[str, Any]) -> None:
     if network.prompt.template != said["template"]:
         wanted, received = (one[:12] for one in (said["template"], network.prompt.template))
         do = "Bring back the tokenizer it was adapted with, or adapt again."
         raise CorruptError(f"the chat template with SHA-256 {wanted}…", f"{received}…", do)
-    return network
+
+
+def whole(network: TextDecoder) -> None:
+    """Nothing, where all that was learned is in the base's own weights, so that other programs can read it.
+
+    Raises:
+        InputError: something that a method added is there still.
+    """
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    with torch.device("meta"):
+        plain = AutoModelForCausalLM.from_config(network.trunk.config).state_dict()
+    if plain.keys() != network.trunk.state_dict().keys():
+        do = "Use lora or another method that is merged into the base."
+        raise InputError("a language model like its base, for other programs", f"one to which {network.method} adds", do)
+
+
+def save_whole(network: TextDecoder, folder: Path) -> None:
+    """Write a language model, adapters merged, in the Hugging Face layout, with the tokenizer and the chat template.
+
+    Raises:
+        InputError: see `whole`.
+    """
+    whole(network)
+    network.trunk.save_pretrained(folder)
+    for name in WHOLE:
+        if (network.folder / name).is_file():
+            (folder / name).write_bytes((network.folder / name).read_bytes())
 
 
 def tokenizer_files(network: TextDecoder) -> dict[str, Path | bytes]:
