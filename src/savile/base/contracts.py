@@ -167,6 +167,7 @@ class Method(Protocol):
     Optional: ``KEEPS = False`` where attaching changes answers; ``penalty(network)``, joins the loss; ``begin_step``,
     ``before_step``, ``after_step(network, step, total)``; ``memory(network)``, ``remember(network, tensors)``, for resuming;
     ``search(train, settings, fresh)``, better settings; ``begin(network, rows)``, sees rows first; ``facts(network)``, notes.
+    No setting may be named as one of the loop; ``RENAMED`` says what settings of stored models are called now.
     A setting ``adapters`` names models it is made of; ``network.hold(names)`` stores what it brings along and does not train.
     """
 

@@ -186,7 +186,7 @@ class _Loop:
 
     def _train_mode(self) -> None:
         # dropout layers draw their masks even at probability 0, so without dropout the network stays in evaluation mode
-        self.network.train(self.settings.dropout > 0)
+        self.network.train(self.settings.dropout > 0 or self.network.drops)
 
     def _epoch(self, epoch: int) -> list[np.ndarray]:
         settings = self.settings

@@ -47,7 +47,7 @@ def fit_language(
     started, device, tokens = time.perf_counter(), network.device, 0
     kind, optimizer = precision(settings, device), _optimizer(named, settings)
     network.set_dropout(settings.dropout)
-    network.train(settings.dropout > 0)
+    network.train(settings.dropout > 0 or network.drops)
 
     def epoch(number: int) -> list[np.ndarray]:
         rng = np.random.default_rng([settings.seed, number])
