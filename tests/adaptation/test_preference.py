@@ -123,5 +123,8 @@ def test_what_cannot_be_learned_from_is_said(base, tmp_path):
         prefer(writer, [Preference("a", "b", "c")], PreferenceSettings(weights=(0.5, 0.5)))
     with pytest.raises(InputError, match="rows to learn from"):
         learn_answers(writer, [])
+    for setting in ({"workers": 2}, {"sharded": True}):
+        with pytest.raises(InputError, match="one process"):
+            learn_answers(writer, [("a", "b")], setting)
     with pytest.raises(InputError, match="causal language model"):
         Writer(str(testing.tiny_encoder(tmp_path)))

@@ -38,12 +38,14 @@ def fit_language(
         by: what rows are brought together by, int64 (n,): lengths that say nothing of what is learned.
 
     Raises:
-        InputError: nothing to learn from, nothing that learns, or a loss that is no number.
+        InputError: nothing to learn from, nothing that learns, several workers, or a loss that is no number.
     """
     settings, named = settings or FitSettings(), dict(network.trainable())
     if not len(lengths) or not named:
-        received = f"{len(lengths)} rows, {len(named)} tensors"
-        raise InputError("rows to learn from and something that learns", received, "Give rows, and attach a method.")
+        wanted, received = "rows to learn from and something that learns", f"{len(lengths)} rows, {len(named)} tensors"
+        raise InputError(wanted, received, "Give rows, and attach a method.")
+    if settings.workers > 1 or settings.sharded:
+        raise InputError("one process for answers and preferences", "several workers", "Leave workers and sharded out.")
     started, device, tokens = time.perf_counter(), network.device, 0
     kind, optimizer = precision(settings, device), _optimizer(named, settings)
     network.set_dropout(settings.dropout)
