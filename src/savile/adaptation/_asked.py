@@ -55,6 +55,13 @@ class Shape:
             raise InputError(f"texts of {LEAST_LENGTH} tokens or more", f"max_length {self.max_length}", do)
 
 
+def taken() -> frozenset[str]:
+    """Names in settings that no method may use: those of the loop, of the network, and of what is done with answers."""
+    from savile.models import FitSettings
+
+    return frozenset((*(field.name for kind in (FitSettings, Shape) for field in fields(kind)), *BESIDE))
+
+
 def split(settings: Mapping[str, Any], kinds: Mapping[str, type]) -> tuple[dict[str, dict[str, Any]], Any]:
     """Settings by the kind that has a field of that name, and ``value``."""
     owner = {field.name: kind for kind in kinds for field in fields(kinds[kind])}

@@ -233,13 +233,17 @@ class TextDecoder(Speller):
         alike = next(self.labels[i] for i, way in enumerate(ways) if ways.index(way) < i)
         raise InputError("labels that the base's tokenizer tells apart", f"{alike!r}, read like another", "Rename the label.")
 
+    def still(self) -> list[nn.Linear]:
+        """Linear layers within the transformer layers that learn nothing: the bulk of what a language model weighs."""
+        return [one for one in self.layers.modules() if isinstance(one, nn.Linear) and not one.weight.requires_grad]
+
     @contextmanager
     def lightened(self, dtype: torch.dtype) -> Iterator[None]:
         """Keep frozen linear layers in the type they are multiplied in, and give them back as they were.
 
         Autocast would bring them to it in every pass, so nothing comes out otherwise; 100 M weights take a fifth of a step.
         """
-        still = [one for one in self.layers.modules() if isinstance(one, nn.Linear) and not one.weight.requires_grad]
+        still = self.still()
         kept = [one.weight.data for one in still]
         for one in still:
             one.weight.data = one.weight.data.to(dtype)

@@ -75,10 +75,15 @@ class Network(nn.Module):
         return ((name, p) for name, p in self.trunk.named_parameters() if p.requires_grad or name in self.held)
 
     def set_dropout(self, probability: float) -> None:
-        """One dropout probability for the whole trunk."""
-        for module in self.trunk.modules():
-            if isinstance(module, nn.Dropout):
+        """One dropout probability for the whole trunk; what LoRA drops before its update is a setting of its own."""
+        for name, module in self.trunk.named_modules():
+            if isinstance(module, nn.Dropout) and ".lora_dropout." not in name:
                 module.p = probability
+
+    @property
+    def drops(self) -> bool:
+        """Whether anything in the trunk is dropped while it learns."""
+        return any(isinstance(module, nn.Dropout) and module.p > 0 for module in self.trunk.modules())
 
     def trainable(self) -> Iterator[tuple[str, nn.Parameter]]:
         """Names and parameters that learn."""

@@ -86,8 +86,14 @@ def knowing(network: TextEncoder | SentenceEncoder, facts: Mapping[str, str]) ->
 def attach(network: TextEncoder, method: str, settings: Mapping[str, Any]) -> None:
     """Note an adaptation method for `save`, and let it freeze and add what it wants, and say otherwise what it leaves."""
     plugin = catalogue.get("methods", method)
-    network.method, network.method_settings = method, dict(settings)
-    plugin.attach(network, plugin.Settings(**settings))
+    network.method, network.method_settings = method, present(method, settings)
+    plugin.attach(network, plugin.Settings(**network.method_settings))
+
+
+def present(method: str, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings of a method by the names they have now: a model that was stored earlier may have older ones."""
+    renamed = getattr(catalogue.get("methods", method), "RENAMED", {})
+    return {renamed.get(name, name): setting for name, setting in settings.items()}
 
 
 def save(network: TextEncoder) -> dict[str, Path | bytes]:
