@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
+from savile.adaptation._documents import HOPS
 from savile.base import catalogue
 from savile.base.errors import InputError, UnknownNameError
 
@@ -27,12 +28,13 @@ def reads_pairs(plugin: Any, family: str, task: str) -> bool:
 
 @dataclass(frozen=True)
 class Shape:
-    """Settings of the network itself: texts are cut to `max_length` tokens, and read with the `facts` of a file (see
-    `_documents`) on the things they name.
+    """Settings of the network itself: texts are cut to `max_length` tokens, and read with the `facts` of a file on the things
+    they name, so many `hops` from them (see `_documents.known_facts`).
     """
 
     max_length: int = 256
     facts: str = ""
+    hops: int = HOPS
 
 
 def split(settings: Mapping[str, Any], kinds: Mapping[str, type]) -> tuple[dict[str, dict[str, Any]], Any]:

@@ -227,7 +227,7 @@ class LoopLearner:
         self.shape = Shape(**chosen["network"])
         if "adapters" in chosen["method"]:  # models that the method makes something of
             self.parents = chosen["method"]["adapters"] = settled(chosen["method"]["adapters"])
-        self.facts = known_facts(self.shape.facts) if self.shape.facts else {}
+        self.facts = known_facts(self.shape.facts, self.shape.hops) if self.shape.facts else {}
         self.method_settings = asdict(method.Settings(**chosen["method"]))
         self.fit_settings = FitSettings(**{**habits, "seed": recipe.seed, **chosen["fit"]})
         self.most: dict[str, Any] = {}  # what the first probe says the budget allows
@@ -240,7 +240,7 @@ class LoopLearner:
             "base": self.base_digest,
             "method": {"name": self.method, **self.method_settings},
             "fit": asdict(self.fit_settings),
-            "network": {**asdict(self.shape), "facts": digest(canonical(self.facts)) if self.facts else ""},
+            "network": {"max_length": self.shape.max_length, "facts": digest(canonical(self.facts)) if self.facts else ""},
             "value": self.value,
             "seed": self.seed,
             **({"fair": dict(self.fair)} if self.fair else {}),
