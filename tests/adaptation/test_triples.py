@@ -114,14 +114,14 @@ def test_an_adapter_that_peft_wrote_is_a_base(tiny_decoder, tmp_path):
 
 def test_a_task_stands_on_it_and_what_serves_answers_alike(base, file):
     rows = dataset(60, held=12)
-    fit = {"steps": 40, "learning_rate": 5e-3, "least_steps": 0}
+    fit = {"steps": 80, "learning_rate": 5e-3, "least_steps": 0}
     asked = {"documents": str(file), "reading": {"method": "lora", "rank": 8, "epochs": 30, "learning_rate": 5e-3}}
     alone, stacked = (adapt(rows, base, "lora", settings={**fit, **more}) for more in ({}, asked))
     texts, gold = rows.texts("test"), rows.targets("test")
     outputs = [Predictor(model, "torch")(texts) for model in (alone, stacked)]
     right = [float((one.choice == gold).mean()) for one in outputs]
     assert right[1] > 0.8
-    assert right[1] >= right[0] - 0.1
+    assert right[1] >= right[0] - 0.15  # of 30 rows: two standard errors or so
     assert stacked.base != alone.base
     assert "adapter_model.safetensors" in stacked.forms["torch"]
     served = compression.compress(stacked, rows)
@@ -152,9 +152,10 @@ def test_what_an_adapter_stands_on_may_not_change(masked, tiny, file):
     config.write_text(json.dumps({**said, "base_model_name_or_path": "use-m"}))
     with pytest.raises((CorruptError, MissingBaseError)):
         locate(str(folder))
-    config.write_text(json.dumps({**said, "use_dora": True}))
-    with pytest.raises(InputError, match="use_dora"):
-        encoder.create(str(folder), ("one", "other"))
+    for name, value in (("use_dora", True), ("init_lora_weights", "pissa")):
+        config.write_text(json.dumps({**said, name: value}))
+        with pytest.raises(InputError, match=name):
+            encoder.create(str(folder), ("one", "other"))
     (folder / "adapter_model.safetensors").unlink()
     config.write_text(json.dumps(said))
     with pytest.raises(MissingBaseError, match="a whole adapter"):
