@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, fields
 from typing import Any, TypeVar
 
+from savile.adaptation._documents import HOPS
 from savile.base import catalogue
 from savile.base.errors import InputError, UnknownNameError
 from savile.base.recipe import fill
@@ -42,12 +43,13 @@ def reads_pairs(plugin: Any, family: str, task: str) -> bool:
 
 @dataclass(frozen=True)
 class Shape:
-    """Settings of the network itself: texts are cut to `max_length` tokens, and read with the `facts` of a file (see
-    `_documents`) on the things they name.
+    """Settings of the network itself: texts are cut to `max_length` tokens, and read with the `facts` of a file on the things
+    they name, so many `hops` from them (see `_documents.known_facts`).
     """
 
     max_length: int = 256
     facts: str = ""
+    hops: int = HOPS
 
     def __post_init__(self) -> None:
         if self.max_length < LEAST_LENGTH:

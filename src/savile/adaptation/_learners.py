@@ -229,7 +229,7 @@ class LoopLearner:
         self.shape = filled(Shape, chosen["network"])
         if "adapters" in chosen["method"]:  # models that the method makes something of
             self.parents = chosen["method"]["adapters"] = settled(chosen["method"]["adapters"])
-        self.facts = known_facts(self.shape.facts) if self.shape.facts else {}
+        self.facts = known_facts(self.shape.facts, self.shape.hops) if self.shape.facts else {}
         self.method_settings = asdict(filled(method.Settings, chosen["method"]))
         self.fit_settings = filled(FitSettings, {**habits, "seed": recipe.seed, **chosen["fit"]})
         self.asked = frozenset(chosen["fit"])
@@ -243,7 +243,7 @@ class LoopLearner:
             "base": self.base_digest,
             "method": {"name": self.method, **self.method_settings},
             "fit": asdict(self.fit_settings),
-            "network": {**asdict(self.shape), "facts": digest(canonical(self.facts)) if self.facts else ""},
+            "network": {"max_length": self.shape.max_length, "facts": digest(canonical(self.facts)) if self.facts else ""},
             "value": self.value,
             "seed": self.seed,
             **({"fair": dict(self.fair)} if self.fair else {}),

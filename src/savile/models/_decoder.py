@@ -17,6 +17,7 @@ from savile.models._bases import BASES, Base
 from savile.models._label_tree import BARRED, LabelTree
 from savile.models._network import Head, Network, choose_attention
 from savile.models._network import _layers as layers_of
+from savile.models._stacked import stack
 
 INSTRUCTION = "Name the topic of the message."
 LISTED = "Name the topic of the message. It is one of: {labels}."
@@ -151,6 +152,7 @@ class TextDecoder(Speller):
         logging.disable_progress_bar()
         self.folder = files_of(base)
         self.trunk = AutoModelForCausalLM.from_pretrained(self.folder, dtype=torch.float32, attn_implementation="eager")
+        stack(self.trunk, base)
         config = self.trunk.config
         self.base, self.labels = base, tuple(labels)
         self.loss: Loss = "cross_entropy"
@@ -262,6 +264,8 @@ def files_of(base: Base) -> Path:
     """The folder with a base in the Hugging Face layout."""
     from savile.models._unpacked import unpacked
 
+    if base.on is not None:
+        return files_of(base.on)
     packaged = BASES.get(base.name)
     return unpacked(base, packaged.weights) if packaged and packaged.weights.endswith(".gguf") else base.folder
 

@@ -18,6 +18,7 @@ from savile.models import _pairs
 from savile.models._bases import Base
 from savile.models._facts import Facts
 from savile.models._spans import TOKEN, windows
+from savile.models._stacked import stack
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -113,6 +114,7 @@ class TextEncoder(Network):
         # RoBERTa-like models count positions from padding_idx + 1, so two of them are not usable
         self.max_length = min(max_length, positions - 2)
         self.trunk = AutoModel.from_pretrained(base.folder, dtype=torch.float32, attn_implementation="eager")
+        stack(self.trunk, base)
         self.base, self.labels = base, tuple(labels)
         self.loss: Loss = "cross_entropy"
         self.pairs = False
