@@ -23,6 +23,7 @@ from savile.models._vectors import VECTOR
 
 FEW, TRIAL, TRIAL_READY = 100, 400, 0.7  # rows of small fits that are timed, and the share of a budget to plan with
 TIMED = 8  # texts that are answered to see how long one takes
+SPENT = 1e-6  # minutes that are left of a budget that is spent: none at all would be no budget
 MOST = ("most_steps", "most_rows")  # what a budget comes to
 
 
@@ -284,7 +285,7 @@ class LoopLearner:
         """Attach the method to a fresh network and train it."""
         from savile.models import fit
 
-        settings = self.fit_settings if rows.minutes is None else replace(self.fit_settings, minutes=rows.minutes)
+        settings = self.fit_settings if rows.minutes is None else replace(self.fit_settings, minutes=max(SPENT, rows.minutes))
         if any(self.most.values()):
             settings = replace(settings, minutes=0.0, **self.most)
         network, train = self.ready(rows)
