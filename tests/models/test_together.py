@@ -76,6 +76,7 @@ def made(bases, case):
     kind, method, loss, _, _ = CASES[case]
     family = {"encoder": encoder, "decoder": decoder}[kind]
     cosine = loss == "cross_entropy"
+    torch.manual_seed(0)
     network = family.create(str(Path(bases) / kind), sorted(WORDS), loss, cosine=cosine, max_length=32)
     torch.manual_seed(0)
     family.attach(network, method, {})

@@ -256,13 +256,14 @@ class LoopLearner:
 
         chosen = self.method_settings if settings is None else asdict(settings)
         shape = {"cosine": self.cosine, "max_length": self.shape.max_length, **({"pairs": True} if self.pairs else {})}
+        torch.manual_seed(self.seed)  # heads may start at random, and below what a method adds, whatever the head drew
         network = self.plugin.create(self.base, self.labels, self.head.loss, **shape)
         if self.facts:
             if not hasattr(self.plugin, "knowing"):
                 do = "Use minilm, use-m or a BERT-like base, or leave adapt.settings.facts out."
                 raise InputError("a family that reads texts with facts", self.family, do)
             self.plugin.knowing(network, self.facts)
-        torch.manual_seed(self.seed)  # what a method adds may start at random
+        torch.manual_seed(self.seed)
         self.plugin.attach(network, self.method, chosen)
         network.seen = self.seen
         return network
