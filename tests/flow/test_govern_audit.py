@@ -1,6 +1,7 @@
 """`savile govern` on a file as a steward uses it: audited without a label, mended on a copy, every change undone by its id."""
 
 import csv
+import gzip
 import json
 
 import numpy as np
@@ -50,6 +51,57 @@ def test_fix_writes_a_copy_and_undo_takes_back(rows):
     savile.govern(rows, undo=changes[0]["finding"])
     assert fixed.read_bytes().replace(b"\r", b"") == before.replace(b"\r", b"")
     assert [act["action"] for act in Store.open().audit.acts()][-3:] == ["fix", "undo", "undo"]
+
+
+@pytest.mark.parametrize(
+    ("name", "encoding", "delimiter", "ending"),
+    [
+        ("rows.csv", "cp1252", ";", "\r\n"),
+        ("rows.csv", "utf-8-sig", ",", "\n"),
+        ("rows.tsv", "utf-16", "\t", "\r\n"),
+        ("rows.csv.gz", "utf-8", "|", "\n"),
+    ],
+)
+def test_a_copy_is_written_as_the_file_is_and_all_taken_back_is_the_file(rows, tmp_path, name, encoding, delimiter, ending):
+    lines = [line.split(",") for line in rows.read_text().splitlines()]
+    written = [delimiter.join([f'"{line[0]}"', *line[1:], '"grün ""so""\nzwei"']) for line in lines]
+    written[30:30] = [f"a row{delimiter}of another length", ""]
+    content = (ending.join(written).replace("grün", "note", 1) + ending).encode(encoding)
+    path = tmp_path / "there" / name
+    path.parent.mkdir()
+    path.write_bytes(gzip.compress(content) if name.endswith("gz") else content)
+    made = savile.govern(path, fix=True)
+    assert made["changed"] == 4
+    fixed = path.with_name("rows.fixed.tsv" if ".tsv" in name else "rows.fixed.csv")
+    assert made["fixed"] == str(fixed)
+    right = content.decode(encoding).replace("germqny", "germany").replace("spqin", "spain").replace("qustria", "austria")
+    assert fixed.read_bytes() == right.encode(encoding)
+    assert savile.govern(path.parent)["rows"] == 150  # the copy is no data of its own
+    for one in {json.loads(line)["finding"] for line in path.with_name("rows.changes.jsonl").read_text().splitlines()}:
+        savile.govern(path, undo=one)
+    assert fixed.read_bytes() == content
+
+
+def test_a_change_that_the_file_has_no_letters_for_is_left_and_told(rows, tmp_path, capsys):
+    asked, path = tmp_path / "asked.csv", tmp_path / "there.csv"
+    path.write_bytes(rows.read_text().replace("berlin", "柏林").encode("gbk"))
+    read = {"data.read.encoding": "gbk"}
+    savile.govern(path, correct=asked, settings=read)
+    table = list(csv.reader(asked.open(encoding="utf-8", newline="")))
+    for line in table[1:]:
+        line[2] = line[2].replace("q", "a") + "🙂"
+    with asked.open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows(table)
+    told = ["--fix", "--correct", str(asked), "--set", "data.read.encoding=gbk", "--json"]
+    assert cli.main(["govern", str(path), *told]) == 0
+    said = capsys.readouterr()
+    ledger = [json.loads(line) for line in path.with_name("there.changes.jsonl").read_text(encoding="utf-8").splitlines()]
+    left = [one for one in ledger if "🙂" in one["new"]]
+    assert left
+    assert all(one["undone"] for one in left)
+    assert json.loads(said.out)["changed"] == len(ledger) - len(left)
+    assert "cannot hold them" in said.err
+    path.with_name("there.fixed.csv").read_bytes().decode("gbk")
 
 
 def test_rights_beside_the_file_are_on_file_when_it_is_mended(rows):

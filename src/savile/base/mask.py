@@ -103,7 +103,7 @@ def policy(keys: Path | None, pii: str = "mask", kinds: Iterable[str] = USUAL) -
     named = {"presidio": _presidio.version()} if pii == "presidio" else {}
     if not named and set(NAMED) & set(kinds):
         named = {"tagger": _tagger_id()}
-    return {"pii": "mask", "kinds": kinds, "key": key_id(_PROCESS_KEY if keys is None else _current_key(keys)), **named}
+    return {"pii": "mask", "kinds": kinds, "key": key_id(current_key(keys)), **named}
 
 
 @cache
@@ -156,7 +156,7 @@ class Masker:
         if self._presidio is not None and self._presidio != _presidio.version():
             do = "Install the same version of both, or govern again with this one."
             raise MachineError(f"{self._presidio}, with which the data was masked", _presidio.version(), do)
-        self._key = _key(self.policy["key"], keys) if self.policy.get("pii") == "mask" else b""
+        self._key = key(self.policy["key"], keys) if self.policy.get("pii") == "mask" else b""
 
     def __call__(self, text: str) -> str:
         """The text with every piece of personal data replaced."""
@@ -216,8 +216,14 @@ class Masker:
 _PROCESS_KEY = os.urandom(KEY_BYTES)
 
 
-def _current_key(keys: Path) -> bytes:
-    """The key new policies use, made at the first call: 256 random bits, readable by the owner only."""
+def current_key(keys: Path | None) -> bytes:
+    """The key new policies use, made at the first call: 256 random bits, readable by the owner only.
+
+    Args:
+        keys: folder of the key; None for that of this process, never written.
+    """
+    if keys is None:
+        return _PROCESS_KEY
     with machine_errors(keys.parent):
         keys.mkdir(mode=0o700, parents=True, exist_ok=True)
         path = keys / KEY_FILE
@@ -233,15 +239,23 @@ def _current_key(keys: Path) -> bytes:
         return path.read_bytes()
 
 
-def _key(name: str, keys: Path | None) -> bytes:
-    """The key of that id."""
+def key(name: str, keys: Path | None = None) -> bytes:
+    """The key of that id.
+
+    Args:
+        name: what `key_id` gave.
+        keys: its folder; None for the one of `$SAVILE_HOME`.
+
+    Raises:
+        MachineError: it is not there.
+    """
     if name == key_id(_PROCESS_KEY):
         return _PROCESS_KEY
     keys = keys or Path(os.environ.get("SAVILE_HOME") or ".savile") / "keys"
     for path in sorted(keys.glob("*.key")):
-        key = path.read_bytes()
-        if key_id(key) == name:
-            return key
+        found = path.read_bytes()
+        if key_id(found) == name:
+            return found
     raise MachineError(
         f"the pseudonym key {name}",
         f"no such key in {keys}",

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from savile.base import people
 from savile.base.outputs import Calibration as Calibration
 from savile.base.outputs import Outputs as Outputs  # a record like the others to whoever reads them
 
@@ -103,6 +104,7 @@ class Dataset:
         units: rows with one number hold nearly the same text or belong to one group, and are seen or held out together,
             int64 (rows,); None when nobody looked.
         files: what steps keep beside the rows, named ``<step>/<name>``.
+        known_by: keyed digests of what identifies people in columns that are not stored; None where nobody took any.
     """
 
     table: pa.Table
@@ -117,6 +119,7 @@ class Dataset:
     settings: Mapping[str, Any] = field(default_factory=dict)
     parents: tuple[str, ...] = ()
     files: Mapping[str, Path | bytes] = field(default_factory=dict)
+    known_by: people.Known = field(default=None, compare=False)
     ref: str = field(default="", compare=False)
 
     def column(self, role: str, part: str | None = None) -> list[Any]:
@@ -207,6 +210,7 @@ class Dataset:
             "digest": self.digest,
         }
         files = {**self.files, "table.arrow": self._arrow(), "parts.safetensors": save(dict(self.parts))}
+        files |= people.files(self.known_by)
         files |= {} if self.units is None else {"units.safetensors": save({"units": self.units})}
         return Entry("data", body, self.settings, self.parents, files)
 
@@ -232,6 +236,7 @@ class Dataset:
             settings=entry.settings,
             parents=entry.parents,
             files={name: path for name, path in entry.files.items() if "/" in name},
+            known_by=people.read(entry.files),
             ref=entry.ref,
         )
 
@@ -271,11 +276,7 @@ class Model:
 
     def with_form(self, name: str, files: Mapping[str, Path | bytes], calibration: Calibration) -> Model:
         """The same model with one more form."""
-        return replace(
-            self,
-            forms={**self.forms, name: files},
-            calibrations={**self.calibrations, name: calibration},
-        )
+        return replace(self, forms={**self.forms, name: files}, calibrations={**self.calibrations, name: calibration})
 
     def entry(self) -> Entry:
         """What the store keeps."""

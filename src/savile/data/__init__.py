@@ -26,7 +26,7 @@ from savile.data import _asked, _page
 from savile.data._draft import Column, Draft, Options, Reading
 from savile.data._passport import passport
 from savile.data._stages import appended
-from savile.data._subject import rows_of, without
+from savile.data._subject import columns_of, rows_of, unsearched, without
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -38,6 +38,7 @@ __all__ = [
     "Reading",
     "appended",
     "beside",
+    "columns_of",
     "govern",
     "inspect",
     "page",
@@ -45,10 +46,11 @@ __all__ = [
     "prepare",
     "rows_of",
     "unlabelled",
+    "unsearched",
     "without",
 ]
 
-EDITION = 7  # of the steps: raised when the same file would come out otherwise
+EDITION = 8  # of the steps: raised when the same file would come out otherwise
 
 
 @dataclass(frozen=True)
@@ -203,6 +205,7 @@ def _dataset(draft: Draft) -> Dataset:
             **({"steps": draft.outcomes} if draft.outcomes else {}),
         },
         files=draft.files,
+        known_by=draft.known_by,
     )
 
 

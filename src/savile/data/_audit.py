@@ -91,8 +91,8 @@ class Audit:
         }
 
 
-def read(path: str | Path, reading: Reading | None = None) -> pa.Table:
-    """A file as a table of strings, every row of it.
+def read(path: str | Path, reading: Reading | None = None) -> sources.Source:
+    """A file as read, every row of it in memory.
 
     Raises:
         DataError: it cannot be used.
@@ -103,7 +103,7 @@ def read(path: str | Path, reading: Reading | None = None) -> pa.Table:
         received = f"{found.name} with {found.whole.count:,} rows, of which {len(found.table):,} fit"
         do = f"Cut the file, or allow more GB: --set data.read.memory={2 * (reading or Reading()).gigabytes:g}"
         raise InputError("rows that fit into the memory allowed, to mend, teach or compare them", received, do)
-    return found.table
+    return found
 
 
 def audit(name: str, table: pa.Table, asked: Asked) -> Audit:

@@ -7,7 +7,7 @@ import io
 import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import IO, Any
+from typing import Any
 
 from savile.base.errors import DataError, InputError
 from savile.data import _layout
@@ -34,6 +34,15 @@ class Dialect:
         csv.field_size_limit(MAX_CELL)
         how: dict[str, Any] = {"plain": {"quoting": csv.QUOTE_NONE}, "escaped": {"escapechar": "\\", "doublequote": False}}
         return csv.reader(lines, delimiter=self.delimiter, strict=self.quotes != "plain", **how.get(self.quotes, {}))
+
+
+@dataclass(frozen=True)
+class Form:
+    """How a file is written: the codec of its characters, how cells are cut, and the columns in their order."""
+
+    encoding: str
+    dialect: Dialect
+    header: tuple[str, ...]
 
 
 class _Swallowed(Exception):  # noqa: N818 -- never leaves this file
@@ -96,7 +105,7 @@ def _may_be_quoted_otherwise(error: DataError, file: File) -> bool:
 
 def _rows(file: File, report: Report, encoding: str, dialect: Dialect, tolerated: float) -> Iterator[Batch]:
     with file.text(encoding) as lines:
-        numbered = _numbered(dialect, lines, file.name)
+        numbered = numbered_rows(dialect, lines, file.name)
         ahead = list(itertools.islice(numbered, _layout.LOOKED_AT))
         if not ahead:
             return
@@ -108,14 +117,15 @@ def _rows(file: File, report: Report, encoding: str, dialect: Dialect, tolerated
         if dialect.delimiter != ("\t" if file.format == "tsv" else ",") and len(layout.header) > 1:
             told = "tabs" if dialect.delimiter == "\t" else repr(dialect.delimiter)
             report.note("delimiter", f"{file.name}: cells are divided by {told}.")
+        report.form = Form(encoding, dialect, layout.header)
         yield from _batches(itertools.chain(ahead[layout.skip :], numbered), layout.header, file, report, tolerated)
 
 
-def _numbered(dialect: Dialect, lines: IO[str], name: str) -> Iterator[tuple[int, list[str]]]:
+def numbered_rows(dialect: Dialect, lines: Iterator[str], name: str) -> Iterator[tuple[int, list[str]]]:
     """Each row with the line it starts on; rows without a cell are left out, and so is a first line ``sep=;``."""
     line = 1
     try:
-        first = lines.readline()
+        first = next(lines, "")
         skipped = int(_mark(first)[0] is not None)
         reader = dialect.reader(lines if skipped else itertools.chain([first], lines))
         line += skipped

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from savile.base import answers, catalogue
+from savile.base.people import KnownBy
 from savile.base.records import Finding
 
 if TYPE_CHECKING:
@@ -150,6 +151,7 @@ class Draft:
         findings: what was noted so far.
         outcomes: step that was asked for -> what it came to, JSON-able and free of personal data.
         files: ``<step>/<name>`` -> bytes that a step keeps beside the rows.
+        known_by: keyed digests of what identifies people in columns that are left out, once `privacy` has left them out.
     """
 
     source: Path
@@ -173,6 +175,7 @@ class Draft:
     findings: tuple[Finding, ...] = ()
     outcomes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     files: Mapping[str, bytes] = field(default_factory=dict)
+    known_by: tuple[KnownBy, ...] = ()
 
     def values(self, role: str) -> list[str]:
         """The column of a role as strings, empty where there is no value."""

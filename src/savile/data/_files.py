@@ -51,7 +51,7 @@ OTHERS = {
     "tgz": "Unpack it first.",
     "zst": "Unpack it first.",
 }
-MENDED, LEDGER = ".fixed.csv", ".changes.jsonl"  # what `--fix` writes beside data
+MENDED, LEDGER = (".fixed.csv", ".fixed.tsv"), ".changes.jsonl"  # what `--fix` writes beside data
 
 
 @dataclass(frozen=True)
@@ -128,7 +128,7 @@ def _in_folder(path: Path) -> Found:
 
 def _ours(file: Path) -> bool:
     """Whether a file lies beside data without being some: a mended copy with its ledger, rights, or what must hold."""
-    for ending, other in ((MENDED, LEDGER), (LEDGER, MENDED)):
+    for ending, other in (pair for mended in MENDED for pair in ((mended, LEDGER), (LEDGER, mended))):
         if file.name.endswith(ending) and file.with_name(file.name.removesuffix(ending) + other).is_file():
             return True
     return file.name.endswith((".rights.json", ".assertions.json"))

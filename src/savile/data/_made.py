@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from savile.base import stats
+from savile.base import people, stats
 from savile.data import _noise
 from savile.data._draft import Draft
 from savile.data._held_out import View
@@ -122,5 +122,6 @@ def appended(draft: Draft, sources: np.ndarray, texts: Sequence[str], step: str)
         for one in ("lines", "file_of", "kept", "units")
     }
     given = np.concatenate([draft.given, np.zeros(len(sources), dtype=bool)])
-    draft = replace(draft, table=pa.concat_tables([draft.table, more]), given=given, **arrays)
+    known_by = people.stacked(draft.known_by, tuple(one.take(sources) for one in draft.known_by), (first, len(sources))) or ()
+    draft = replace(draft, table=pa.concat_tables([draft.table, more]), given=given, known_by=known_by, **arrays)
     return marked(draft, np.arange(first, first + len(sources)), step)

@@ -21,6 +21,8 @@ from savile.data._draft import Reading
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from savile.data._delimited import Form
+
 CELLS = 200_000  # in a batch
 SHOWN_LINES = 5
 
@@ -58,10 +60,16 @@ class File:
 
 
 class Report:
-    """What is worth telling about the files read; everything is told when all are."""
+    """What is worth telling about the files read; everything is told when all are.
+
+    Attributes:
+        findings: what was unusual.
+        form: how the last delimited file is written.
+    """
 
     def __init__(self) -> None:
         self.findings: list[Finding] = []
+        self.form: Form | None = None
 
     def note(self, rule: str, said: str, count: int = 1, severity: str = "note", repair: str = "") -> None:
         """Add a finding."""

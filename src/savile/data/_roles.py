@@ -7,7 +7,7 @@ of sentences, those with usual names first. Dates and customer ids, confidently 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -19,6 +19,8 @@ from savile.data._draft import SCORE, SPANS, Column, Options
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+    from savile.base.mask import Span
 
 LABEL_NAMES = ("label", "category", "intent", "class", "sentiment", "target", "y", "标签", "类别", "意图", "分类", "情感")
 TEXT_NAMES = frozenset(
@@ -47,6 +49,13 @@ GROUP_NAME = re.compile(
     re.IGNORECASE,
 )
 ID_NAME = re.compile(r"(^|[ _-])(id|uid|uuid|guid|index|key|no|number|code)$|[a-z]I[dD]$|编号$", re.IGNORECASE)
+PERSON_WORDS = frozenset(
+    (
+        *("name", "surname", "firstname", "lastname", "fullname", "username", "nickname", "login", "person", "patient"),
+        *("email", "mail", "phone", "telephone", "tel", "mobile", "fax", "contact", "iban", "passport", "ssn"),
+        *("姓名", "邮箱", "电话", "手机", "手机号", "身份证", "身份证号", "联系人", "联系方式"),
+    )
+)
 MAX_LABELS = 200  # fewer different values than this can be classes of their own accord
 MANY_FRACTIONS = 20  # more different fractions than this are a score, not classes
 MANY_NUMBERS = 20  # more different whole numbers than this are classes only when the caller says so
@@ -57,6 +66,7 @@ SEVERAL = "multilabel"  # the task of any number of labels
 
 LISTS = 0.05  # share of cells that hold a list, from which the column is one of lists
 LONGEST_NAME = 60
+LOOKED_AT, PERSONAL = 200, 0.5  # cells of a column, and the share of them that is personal data where it identifies people
 LISTED, LAST = 12, 3  # names a message lists, and those of them that are the last
 
 Columns = Mapping[str, Column]
@@ -206,6 +216,23 @@ def place(column: Column, roles: Mapping[str, str], values: pa.Array) -> Column:
     if column.kind == "string":
         return replace(column, role="category" if _few(column, values) else "words", why="kept for slices")
     return replace(column, role="time" if column.kind == "time" else "number", why="kept for slices")
+
+
+def identifies(column: Column, values: pa.Array, find: Callable[[str], Sequence[Span]]) -> bool:
+    """Whether a column tells people apart: its role, its name or its cells say so.
+
+    Args:
+        column: what is known of it.
+        values: its strings, null where missing.
+        find: gives the personal data in a text.
+    """
+    if not column.distinct:
+        return False
+    if column.role == "id" or GROUP_NAME.search(column.name) or PERSON_WORDS.intersection(words_of(column.name)):
+        return True
+    cells = values.drop_null().unique()[:LOOKED_AT].to_pylist()
+    whole = sum(any(span.end - span.start >= len(cell) for span in find(cell)) for cell in cells)
+    return whole >= PERSONAL * len(cells) or _is_id(column, values)
 
 
 def _usual_label(free: Columns) -> dict[str, str]:

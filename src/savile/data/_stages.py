@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from savile.base import answers
+from savile.base import answers, mask, people
 from savile.base.errors import InputError
 from savile.base.events import emit
 from savile.base.records import PARTS, Dataset
+from savile.base.store import Store
+from savile.data import _columns, _roles
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -58,6 +60,7 @@ def appended(old: Dataset, new: Dataset) -> Dataset:
         labels=answers.labels(old.task, values) if set(new.labels) - set(old.labels) else old.labels,
         findings=(*old.findings, *new.findings),
         units=_units(old, new),
+        known_by=_known_by(old, new),
         settings={**old.settings, "stages": [*names, newest]},
         parents=tuple(ref for ref in (old.ref, new.ref) if ref),
         files={},
@@ -101,7 +104,7 @@ def _stacked(old: Dataset, new: Dataset, column: str, first: str, newest: str) -
     above = old.table
     if ROLE not in old.roles:
         above = above.append_column(column, pa.array([first] * above.num_rows, pa.string()))
-    here = {own: new.roles[role] for role, own in old.roles.items() if role in new.roles}
+    here = _here(old, new)
     columns = []
     for field in above.schema:
         name = here.get(field.name, field.name)
@@ -112,6 +115,26 @@ def _stacked(old: Dataset, new: Dataset, column: str, first: str, newest: str) -
         else:
             columns.append(pa.nulls(new.table.num_rows, field.type))
     return pa.concat_tables([above, pa.Table.from_arrays(columns, schema=above.schema)])
+
+
+def _here(old: Dataset, new: Dataset) -> dict[str, str]:
+    """Column of the old rows -> that of the new ones with the same role."""
+    return {own: new.roles[role] for role, own in old.roles.items() if role in new.roles}
+
+
+def _known_by(old: Dataset, new: Dataset) -> people.Known:
+    """What is known of the rows of both; columns of the new ones for which the old ones have no room leave digests, too."""
+    import pyarrow.compute as pc
+
+    here, find, lost = _here(old, new), mask.Masker(mask.policy(None)).find, []
+    carried = {here.get(name, name) for name in old.table.column_names}
+    for name in new.table.column_names:
+        if name not in carried:
+            values = pc.cast(new.table.column(name).combine_chunks(), "string")
+            if _roles.identifies(_columns.describe(name, values), values, find):
+                lost.append(people.KnownBy.of(name, values.to_pylist(), Store.open().keys))
+    known = None if new.known_by is None else (*new.known_by, *lost)
+    return people.stacked(old.known_by, known, (old.table.num_rows, new.table.num_rows))
 
 
 def _units(old: Dataset, new: Dataset) -> np.ndarray | None:

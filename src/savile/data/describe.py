@@ -14,7 +14,7 @@ from typing import ClassVar
 import numpy as np
 from pydantic import ConfigDict
 
-from savile.base import catalogue
+from savile.base import catalogue, people
 from savile.base.errors import InputError
 from savile.base.events import emit
 from savile.base.recipe import SECTION
@@ -75,5 +75,6 @@ def apply(draft: Draft, settings: Settings) -> Draft:
         given=np.concatenate([draft.given, np.zeros(len(rows), dtype=bool)]),
         kept=np.concatenate([draft.kept, np.ones(len(rows), dtype=bool)]),
         units=np.concatenate([draft.units, draft.units.max(initial=-1) + 1 + np.arange(len(rows))]),
+        known_by=people.stacked(draft.known_by, (), (size, len(rows))) or (),
     )
     return _made.marked(more, np.arange(size, size + len(rows)), "describe").telling("describe", outcome)

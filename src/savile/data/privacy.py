@@ -7,6 +7,7 @@ is stored or logged, and findings count what was found without ever quoting it.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Collection
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -15,8 +16,9 @@ import numpy as np
 from savile.base import mask, media
 from savile.base.errors import DataError
 from savile.base.events import emit
+from savile.base.people import KnownBy
 from savile.base.records import Finding
-from savile.data import _spans
+from savile.data import _columns, _roles, _spans
 from savile.data._draft import SCORE, SPANS, Column, Draft, counted, finding
 from savile.tasks import tag
 
@@ -44,7 +46,7 @@ NAMES = {
 
 
 def apply(draft: Draft) -> Draft:
-    """Mask and type the columns that are stored; leave out those that only number the rows."""
+    """Mask and type the columns that are stored; of those left out that identify people, keep keyed digests."""
     import pyarrow as pa
 
     policy = mask.policy(draft.keys, draft.options.pii)
@@ -67,7 +69,19 @@ def apply(draft: Draft) -> Draft:
         stored[column.name] = _typed(column, values, draft.task)
     # what was noted before this step may quote a label
     noted = tuple(replace(one, evidence=plain(one.evidence)) for one in draft.findings)
-    return replace(draft, table=pa.table(stored), policy=policy, findings=noted)
+    return replace(draft, table=pa.table(stored), policy=policy, findings=noted, known_by=_known_by(draft, stored))
+
+
+def _known_by(draft: Draft, stored: Collection[str]) -> tuple[KnownBy, ...]:
+    """Digests of the columns that are not stored and identify people."""
+    columns, find, known = {one.name: one for one in draft.columns}, mask.Masker(mask.policy(None)).find, []
+    for name in draft.table.column_names:
+        if name not in stored:
+            values = draft.table.column(name).combine_chunks()
+            column = columns.get(name) or _columns.describe(name, values)
+            if _roles.identifies(column, values, find):
+                known.append(KnownBy.of(name, values.to_pylist(), draft.keys))
+    return tuple(known)
 
 
 def _moved(draft: Draft, masker: mask.Masker, values: pa.Array) -> pa.Array:

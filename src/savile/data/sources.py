@@ -16,6 +16,7 @@ import numpy as np
 from savile.base.errors import DataError
 from savile.base.records import Finding
 from savile.data import _columnar, _conll, _conversations, _delimited, _files, _json, _spans, _workbook
+from savile.data._delimited import Form
 from savile.data._draft import Draft, Reading, Whole
 from savile.data._files import find, sha256, stem
 from savile.data._gather import Gather, Gathered
@@ -57,6 +58,7 @@ class Source:
         findings: what was unusual.
         hints: role -> column, where the shape of the rows settles it.
         whole: all rows, where they are too many and `table` is a sample.
+        form: how the file is written, of a single delimited one.
     """
 
     table: pa.Table
@@ -68,6 +70,7 @@ class Source:
     findings: tuple[Finding, ...] = ()
     hints: dict[str, str] | None = None
     whole: Whole | None = None
+    form: Form | None = None
 
 
 def apply(draft: Draft) -> Draft:
@@ -126,7 +129,8 @@ def read(path: str | Path, reading: Reading | None = None, seed: int = 0) -> Sou
     where = found.path.name or str(found.path)
     found_, reshaped = tuple(report.findings), table is not gathered.table
     whole = Whole(gathered.whole, gathered.read, gathered.places) if gathered.whole and not reshaped else None
-    return Source(table, gathered.lines, gathered.files, names, where, sha256(path), found_, hints, whole)
+    form = report.form if found.files == (found.path,) and not reshaped else None
+    return Source(table, gathered.lines, gathered.files, names, where, sha256(path), found_, hints, whole, form)
 
 
 def _one(file: File, place: int, gather: Gather, report: Report) -> None:

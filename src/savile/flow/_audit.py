@@ -1,7 +1,8 @@
 """The audit of a file on its way through `govern`: page, JSON and summary; repairs made on a copy, every one undone by its id.
 
 The original file is never written to. ``--fix`` writes ``STEM.fixed.csv`` and a ledger ``STEM.changes.jsonl`` beside it,
-readable by its owner alone because it holds what cells held; ``--undo ID`` takes back a change, or all of a finding.
+readable by its owner alone because it holds what cells held; ``--undo ID`` takes back a change, or all of a finding. The copy
+of a delimited file differs from it in the changed cells and in nothing else; that of another format is a csv of its cells.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import csv
 import io
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from savile.base.recipe import Recipe
     from savile.data import Reading
     from savile.data._audit import Audit
+    from savile.data.sources import Source
 
 SHOWN = 8
 RECIPES = (".yaml", ".yml")
@@ -54,7 +56,7 @@ def look(
     read = sources.read(source, _reading(data) or asked.get("read"))
     table, where = read.table, "ray" if asked.get("ray") else "local"
     test = sources.read(asked["test"]).table if asked.get("test") else None
-    earlier = _audit.read(asked["against"]) if asked.get("against") else None
+    earlier = _audit.read(asked["against"]).table if asked.get("against") else None
     corrected = _corrected(Path(asked["correct"]), table) if asked.get("correct") else None
     told = _audit.Asked(
         test=test,
@@ -146,10 +148,12 @@ def fix(source: str | Path, asked: Mapping[str, Any], data: Dataset | None = Non
         for issue in found.issues
         for change in issue.changes
     ]
-    path = _write(source, _audit.read(source, _reading(data) or asked.get("read")), every)
+    read = _audit.read(source, _reading(data) or asked.get("read"))
+    _leave_unwritable(read, every)
+    path = _write(source, read, every)
     made = [one for one in every if not one["undone"]]
-    if len(made) < len(every):
-        kept = f"{len(every) - len(made):,} changes that were taken back before stay so; remove {ledger} to make them again."
+    if taken := sum(one["id"] in back for one in every):
+        kept = f"{taken:,} changes that were taken back before stay so; remove {ledger} to make them again."
         emit("note", text=kept)
     out = sum(one["column"] == LEAVE_OUT for one in made)
     counts = {"cells": len(made) - out, "rows": out}
@@ -177,9 +181,10 @@ def undo(source: str | Path, id: str, reading: Reading | None = None, doing: boo
         raise InputError("the id of a change or finding that is in place", repr(id), do)
     for one in taken:
         one["undone"] = True
-    path = _beside(source, "fixed.csv")
+    read = _audit.read(source, replace(reading or Reading(), memory=ANY))
+    path = _copy_of(source, read)
     if doing:
-        _write(source, _audit.read(source, replace(reading or Reading(), memory=ANY)), made)
+        _write(source, read, made)
         Store.open().audit.append("undo", path.name, id=id, cells=len(taken))
     emit("note", text=f"{len(taken):,} changes {'' if doing else 'would be '}taken back in {path}.")
     left = sum(not one["undone"] for one in made)
@@ -205,11 +210,11 @@ def teach(source: str | Path, file: str | Path, reading: Reading | None = None, 
     """
     from savile.data import _audit, cells
 
-    table = _audit.read(source, reading)
+    table = _audit.read(source, reading).table
     rows = cells.ask(table)
     lines = [[row + 1, *(table.column(name)[row].as_py() or "" for name in table.column_names)] for row in rows]
     if doing:
-        _save(Path(file), _csv([ROW, *table.column_names], lines))
+        _save(Path(file), [_csv([ROW, *table.column_names], lines)])
         emit("note", text=f"Correct the cells of the {len(rows)} rows in {file}, and run the same again.")
     return {**envelope("govern"), "asked": [row + 1 for row in rows], "file": str(Path(file).absolute())}
 
@@ -230,24 +235,58 @@ def _corrected(file: Path, table: pa.Table) -> dict[int, list[str]]:
     return {int(line[0]) - 1: line[1:] for line in lines[1:]}
 
 
-def _write(source: str | Path, table: pa.Table, made: Sequence[Mapping[str, Any]]) -> Path:
+def _leave_unwritable(read: Source, made: Sequence[dict[str, Any]]) -> None:
+    """Take back changes that the file has no letters or no quotes for."""
+    from savile.data import _in_place
+
+    form = read.form
+    left = [one for one in made if form is not None and not one["undone"] and not _in_place.writable(form, one["new"])]
+    for one in left:
+        one["undone"] = True
+    if left and form is not None:
+        said = f"{len(left):,} changes are left out: {read.name} is in {form.encoding}, or without quotes, and cannot hold them"
+        emit("warning", text=f"{said}, {left[0]['id']} in row {left[0]['row'] + 1} for one. Save it as UTF-8 with quotes.")
+
+
+def _copy_of(source: str | Path, read: Source) -> Path:
+    """Where the mended copy lies."""
+    from savile.data import _files
+
+    tabs = read.form is not None and _files.format_of(Path(source)) == "tsv"
+    return _beside(source, "fixed.tsv" if tabs else "fixed.csv")
+
+
+def _write(source: str | Path, read: Source, made: Sequence[Mapping[str, Any]]) -> Path:
     """The mended copy and its ledger, each whole or not at all."""
-    columns = {
-        name: ["" if value is None else value for value in table.column(name).to_pylist()] for name in table.column_names
-    }
-    _check_same(table, made, source)
-    out = set[int]()
+    from savile.data import _in_place
+
+    _check_same(read.table, made, source)
+    path, cells, out = _copy_of(source, read), dict[int, dict[str, str]](), set[int]()
     for one in made:
         if not one["undone"]:
             if one["column"] == LEAVE_OUT:
                 out.add(one["row"])
             else:
-                columns[one["column"]][one["row"]] = one["new"]
-    path = _beside(source, "fixed.csv")
-    rows = (row for place, row in enumerate(zip(*columns.values(), strict=True)) if place not in out)
-    _save(path, _csv(list(columns), rows))
-    _save(_beside(source, "changes.jsonl"), "".join(json.dumps(one, ensure_ascii=False) + "\n" for one in made))
+                cells.setdefault(one["row"], {})[one["column"]] = one["new"]
+    if read.form is None:
+        _save(path, _cells(read.table, cells, out))
+    else:
+        changes = {int(read.lines[row]): None if row in out else cells[row] for row in sorted({*cells, *out})}
+        _save(path, _in_place.mended(Path(source), read.form, changes))
+    _save(_beside(source, "changes.jsonl"), [json.dumps(one, ensure_ascii=False) + "\n" for one in made])
     return path
+
+
+def _cells(table: pa.Table, cells: Mapping[int, Mapping[str, str]], out: set[int]) -> list[str]:
+    """The csv of a changed table."""
+    columns = {
+        name: ["" if value is None else value for value in table.column(name).to_pylist()] for name in table.column_names
+    }
+    for row, changed in cells.items():
+        for column, value in changed.items():
+            columns[column][row] = value
+    rows = (row for place, row in enumerate(zip(*columns.values(), strict=True)) if place not in out)
+    return [_csv(list(columns), rows)]
 
 
 def _check_same(table: pa.Table, made: Sequence[Mapping[str, Any]], source: str | Path) -> None:
@@ -274,11 +313,11 @@ def _csv(header: Sequence[str], rows: Any) -> str:
     return written.getvalue()
 
 
-def _save(path: Path, text: str) -> None:
+def _save(path: Path, pieces: Iterable[str | bytes]) -> None:
     aside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        with os.fdopen(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8", newline="") as file:
-            file.write(text)
+        with os.fdopen(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+            file.writelines(one.encode() if isinstance(one, str) else one for one in pieces)
         aside.replace(path)
     except OSError as error:
         raise MachineError(

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from savile.base import mask
-from savile.base.errors import InputError
+from savile.base.errors import InputError, UnknownNameError
 from savile.base.events import emit
 from savile.base.queue import PICKED, Queue
 from savile.base.records import Dataset
@@ -29,26 +29,17 @@ def erase(source: str, subject: str, doing: bool = True) -> dict[str, Any]:
 
     Args:
         source: a data set's reference, or ``data`` for all that are stored.
-        subject: an identifier, looked for in every column, or ``column=value``.
+        subject: an identifier, looked for in every column, or ``column=value``; columns that are left out are searched by the
+            keyed digests that they left.
         doing: False to look only.
 
     Raises:
-        InputError: nobody is named, or no data holds rows of theirs.
+        InputError: nobody is named, the column does not exist, or no data holds rows of theirs.
     """
-    from savile import data
-
     store = Store.open()
     refs = [row["ref"] for row in store.list("data")] if source == EVERYTHING else [_refs.stored_dataset(source).ref]
     marked = {act["subject"] for act in store.audit.acts("erase")}
-    found: list[tuple[Dataset, np.ndarray]] = []
-    for ref in refs:
-        dataset = store.load(ref)
-        rows = data.rows_of(dataset, subject)
-        if len(rows) and ref not in marked:
-            found.append((dataset, rows))
-    if not found:
-        do = "Write the identifier as it stands in the file, or name a column: customer_id=C-1042."
-        raise InputError("rows of that person in stored data", f"none in {len(refs)} data sets", do)
+    found, lacking = _search(store, refs, subject, marked)
     derived = descendants(store, [dataset.ref for dataset, _ in found])
     kept = [row for row in store.list() if row["ref"] in derived and row["ref"] not in marked]
     listed = [{"ref": dataset.ref, "name": dataset.name, "rows": len(rows), "now": None} for dataset, rows in found]
@@ -60,7 +51,54 @@ def erase(source: str, subject: str, doing: bool = True) -> dict[str, Any]:
             store.audit.append("erase", row["ref"], why="made of data that held a person who asked to be erased")
     files = sorted({str(path) for dataset, _ in found for path in store.get(dataset.ref).files.values()})
     _tell(listed, kept, doing)
-    return {**envelope("govern"), "data": listed, "derived": kept, "files": files, "marked": doing}
+    return {**envelope("govern"), "data": listed, "derived": kept, "files": files, "unsearched": lacking, "marked": doing}
+
+
+def _search(
+    store: Store, refs: Sequence[str], subject: str, marked: set[str]
+) -> tuple[list[tuple[Dataset, np.ndarray]], dict[str, list[str]]]:
+    """Data sets that hold rows of a person, with the row numbers, and columns of data sets that could not be searched."""
+    from savile import data
+
+    found: list[tuple[Dataset, np.ndarray]] = []
+    lacking, columns = dict[str, list[str]](), set[str]()
+    for ref in refs:
+        dataset = store.load(ref)
+        rows = data.rows_of(dataset, subject)
+        columns |= data.columns_of(dataset)
+        if ref not in marked and (blind := _blind(dataset, subject)):
+            lacking[ref] = blind
+        if len(rows) and ref not in marked:
+            found.append((dataset, rows))
+    for ref, names in lacking.items():
+        said = f"{ref} was stored before columns that are left out kept digests: only its stored columns are searched"
+        emit("warning", text=f"{said}, not {', '.join(names)}. Govern its file again to have them searched.")
+    if not found:
+        _check_column(subject, {*columns, *(name for names in lacking.values() for name in names)})
+        do = "Write the identifier as it stands in the file, or name a column: customer_id=C-1042."
+        raise InputError("rows of that person in stored data", f"none in {len(refs)} data sets", do)
+    return found, lacking
+
+
+def _blind(dataset: Dataset, subject: str) -> list[str]:
+    """The columns that would have to be searched and cannot be."""
+    from savile import data
+
+    column, names = subject.partition("=")[0].strip(), data.unsearched(dataset)
+    if column in names:
+        return [column]
+    return [] if column in data.columns_of(dataset) else list(names)
+
+
+def _check_column(subject: str, columns: set[str]) -> None:
+    """A column that is named exists.
+
+    Raises:
+        UnknownNameError: no data set has it.
+    """
+    column, equals, _ = subject.partition("=")
+    if equals and column.strip() not in columns:
+        raise UnknownNameError("column", column.strip(), columns)
 
 
 def _unasked(store: Store, subject: str) -> None:
