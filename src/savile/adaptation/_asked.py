@@ -43,11 +43,12 @@ def reads_pairs(plugin: Any, family: str, task: str) -> bool:
 @dataclass(frozen=True)
 class Shape:
     """Settings of the network itself: texts are cut to `max_length` tokens, and read with the `facts` of a file (see
-    `_documents`) on the things they name.
+    `_documents`) on the things they name; `instruction` stands before every prompt that is answered in words.
     """
 
     max_length: int = 256
     facts: str = ""
+    instruction: str = ""
 
     def __post_init__(self) -> None:
         if self.max_length < LEAST_LENGTH:
@@ -84,7 +85,8 @@ def unheeded(asked: Collection[str], loss: str, solved: bool, held: bool) -> lis
     """
     idle = set(asked) - set(SOLVED) if solved else {"strength"}
     idle |= set() if loss == VECTOR else {"sizes", "temperature"}
-    idle |= {"class_weights", "label_smoothing"} if loss in ("squared_error", VECTOR) else set()
+    idle |= {"class_weights", "label_smoothing"} if loss in ("squared_error", VECTOR, "next_token") else set()
+    idle |= {"rdrop"} if loss in (VECTOR, "next_token") else set()
     idle |= set() if held else {"patience", "evaluations"}
     return sorted(idle & set(asked))
 

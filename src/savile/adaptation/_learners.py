@@ -23,6 +23,7 @@ from savile.models._vectors import VECTOR
 
 FEW, TRIAL, TRIAL_READY = 100, 400, 0.7  # rows of small fits that are timed, and the share of a budget to plan with
 TIMED = 8  # texts that are answered to see how long one takes
+NEXT = "next_token"  # loss of answers in words
 MOST = ("most_steps", "most_rows")  # what a budget comes to
 
 
@@ -227,6 +228,9 @@ class LoopLearner:
         starts = not self.few or getattr(self.plugin, "SPELLS", False)
         self.cosine = method.HEAD == "cosine" and self.head.loss == "cross_entropy" and starts
         self.shape = filled(Shape, chosen["network"])
+        if self.shape.instruction and self.head.loss != NEXT:
+            do = "Leave adapt.settings.instruction out."
+            raise InputError("the task answer, for an instruction", f"the task {self.task}", do)
         if "adapters" in chosen["method"]:  # models that the method makes something of
             self.parents = chosen["method"]["adapters"] = settled(chosen["method"]["adapters"])
         self.facts = known_facts(self.shape.facts) if self.shape.facts else {}
@@ -330,6 +334,8 @@ class LoopLearner:
         """The network to train, and what it learns from: the rows, and where they are few the names of the labels."""
         train = self._named(list(rows.inputs), rows.targets)
         network = self.network(self._searched(train))
+        if self.head.loss == NEXT:
+            self.plugin.answers(network, self.shape.instruction, rows.targets.tolist())
         begin = getattr(catalogue.get("methods", self.method), "begin", None)
         if begin is not None:
             begin(network, rows)

@@ -227,5 +227,6 @@ def learn_answers(writer: Writer, rows: Sequence[tuple[str, str]], fit: Mapping[
 
 def answer_loss(writer: Writer, written: Written, rows: np.ndarray) -> torch.Tensor:
     """Mean over answer tokens of minus their log-probability."""
-    found, real = writer.logprobs(written, rows)
-    return -found.sum() / real.sum()
+    from savile.models._answers import mean_loss
+
+    return mean_loss(writer.network, written, rows)

@@ -46,6 +46,9 @@ def compress(
     from savile.compression import _measure
 
     plugin, store = catalogue.get("techniques", technique), Store.open()
+    if catalogue.get("tasks", model.task).head(1).loss == "next_token":
+        do = "Serve it as it was trained; for other programs, merge it with savile.models.Writer."
+        raise InputError("a model that answers by label, number, span or vector", f"one of the task {model.task}", do)
     chosen, limits = _split(plugin, settings or {})
     data = data or _own_data(model, store)
     conditions = [machine.cpu_flags(), machine.available_threads(), machine.packages()]

@@ -13,20 +13,20 @@ from savile.base.records import Dataset, Model, Report, canonical, digest
 from savile.base.store import Store
 from savile.flow import _forecast, _past, _plan, _preflight
 from savile.flow._forecast import Forecast
-from savile.flow._line import base, value
+from savile.flow._line import base, value, writes
 from savile.flow._meter import Meter
 from savile.flow._order import Order
 from savile.flow._result import Result
 
 
 def planned(recipe: Recipe, data: Dataset, meter: Meter) -> Forecast | None:
-    """Try every candidate for a moment, and refuse what cannot work; None when all of it was done before.
+    """Try every candidate for a moment, and refuse what cannot work; None when all of it was done before, or words are learned.
 
     Raises:
         MachineError: memory or disk is lacking.
         RefusalError: the budget is smaller than what the cheapest way takes.
     """
-    if Store.open().recall(_key(recipe, data)) is not None:
+    if writes(data.task) or Store.open().recall(_key(recipe, data)) is not None:
         return None
     with meter.stage("plan"):
         found = _forecast.forecast(recipe, data)
@@ -42,6 +42,8 @@ def outlined(recipe: Recipe, data: Dataset) -> Forecast:
     """The same without a trial: from trials of earlier runs on this machine, or from its arithmetic."""
     from savile.adaptation._probe import Prober
 
+    if writes(data.task):
+        return _plan.estimate(recipe, data)
     try:
         return replace(_forecast.forecast(recipe, data, Prober(data, _past.rates())), basis="past")
     except (KeyError, MissingBaseError):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from savile.base import catalogue
 from savile.base.audit import actor
-from savile.base.errors import MachineError, RefusalError
+from savile.base.errors import InputError, MachineError, RefusalError
 from savile.base.events import emit
 from savile.base.recipe import Recipe, Serve, plain
 from savile.base.records import Dataset, Model, Release, Report, canonical, digest
@@ -99,9 +99,19 @@ def rivals(recipe: Recipe, data: Dataset) -> dict[str, tuple[str, str, dict[str,
     """What a model is held against: base, method, settings and minutes of the linear model and of the untuned base with a head.
 
     The linear model learns from all rows, whatever the budget: a baseline of a few hundred would prove nothing. Of a table
-    without texts it is a regression on its columns, and a base is compared with only when asked for.
+    without texts it is a regression on its columns, and a base is compared with only when asked for. Where words are asked
+    for there is no linear model, and the base answers as it is.
+
+    Raises:
+        InputError: the linear model is to be beaten, and there is none.
     """
     worth = value(recipe)
+    if writes(data.task):
+        if recipe.evaluate.must_beat in ("linear", "both"):
+            received = f"must_beat: {recipe.evaluate.must_beat} for the task {data.task}, which keywords cannot do"
+            raise InputError("a baseline that answers in words", received, "Write must_beat: base.")
+        asked = {name: one for name, one in recipe.adapt.settings.items() if name in ("instruction", "max_length")}
+        return {"base": (recipe.model.base, "prompt", asked, None)}
     untuned = {"base": (recipe.model.base, "head", worth, recipe.adapt.budget.minutes)}
     if "text" in data.roles:
         return {"linear": ("linear", "auto", worth, None), **untuned}
@@ -116,8 +126,10 @@ def baselines(recipe: Recipe, data: Dataset, model: Model) -> dict[str, Model]:
     from savile import adaptation
 
     asked, seed = rivals(recipe, data), recipe.adapt.seed
-    own, method, settings, minutes = asked["linear"]
-    found = {"linear": adaptation.adapt(data, own, method, minutes, settings, seed)}
+    found: dict[str, Model] = {}
+    if "linear" in asked:
+        own, method, settings, minutes = asked["linear"]
+        found["linear"] = adaptation.adapt(data, own, method, minutes, settings, seed)
     if "base" not in asked:
         return found
     tried = next((one["model"] for one in model.facts.get("tried", ()) if one["candidate"] == "head"), None)
@@ -134,14 +146,29 @@ def baselines(recipe: Recipe, data: Dataset, model: Model) -> dict[str, Model]:
 
 
 def compress(recipe: Recipe, model: Model, data: Dataset) -> Model:
-    """The model with the forms that may serve; families without a torch network serve as they are."""
+    """The model with the forms that may serve; families without a torch network, and what answers in words, serve as they are.
+
+    Raises:
+        RefusalError: a size is asked for that what serves as it is does not have.
+    """
     if catalogue.get("families", model.family).trains == "own":
+        return model
+    if writes(model.task):
+        emit("note", text="What answers in words is served as it was trained: no smaller form of it is made.")
+        if recipe.compress.max_size_mb is not None:
+            do = "Leave compress.max_size_mb out."
+            raise RefusalError(f"a form of at most {recipe.compress.max_size_mb:g} MB", "the trained form alone", do)
         return model
     from savile import compression
 
     limits = {"max_size_mb": recipe.compress.max_size_mb, "max_drop": recipe.compress.max_drop}
     settings = {**recipe.compress.settings, **{name: limit for name, limit in limits.items() if limit is not None}}
     return compression.compress(model, data, recipe.compress.technique, settings)
+
+
+def writes(task: str) -> bool:
+    """Whether a task is answered in words."""
+    return bool(catalogue.get("tasks", task).head(1).loss == "next_token")
 
 
 def served(model: Model) -> tuple[str | None, str | None]:
