@@ -21,6 +21,7 @@ from savile.adaptation._preference import Judged, Preference, PreferenceSettings
 from savile.adaptation._pretrain import pretrained
 from savile.adaptation._stage import EARLIER
 from savile.adaptation._train import train
+from savile.base import answers
 from savile.base.records import Dataset, Model
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ def adapt(
         InputError: a setting that cannot be used, or data without rows to learn from.
     """
     own, rest = _before.asked(settings or {})
-    if _answered.writes(data):
+    if answers.in_words(data.task):
         model, method = _answered.settled(model, method, rest)
     model = language_base(data) if model == BY_LANGUAGE else model
     recipe = Recipe(_before.base(model, own), method, rest, seed, minutes)

@@ -10,8 +10,7 @@ from typing import Any
 import numpy as np
 
 from savile.adaptation import _folds
-from savile.adaptation._learners import NEXT, Learner, LoopLearner, family_of
-from savile.base import catalogue
+from savile.adaptation._learners import Learner, LoopLearner, family_of
 from savile.base.contracts import Rows
 from savile.base.errors import InputError
 from savile.base.records import Dataset
@@ -20,11 +19,6 @@ BASE, METHOD = "smollm2", "lora"  # where a recipe names none
 RESAMPLES = 200
 # what says something of labels, or learns from what another model says of them
 OF_LABELS = ("value", "fair", "ensemble", "teacher", "facts")
-
-
-def writes(data: Dataset) -> bool:
-    """Whether a data set asks for answers in words."""
-    return bool(catalogue.get("tasks", data.task).head(1).loss == NEXT)
 
 
 def settled(base: str, method: str, settings: Mapping[str, Any]) -> tuple[str, str]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields
 from typing import Any, TypeVar
 
 from savile.base import catalogue
+from savile.base.answers import NEXT
 from savile.base.errors import InputError, UnknownNameError
 from savile.base.recipe import fill
 from savile.models._vectors import VECTOR
@@ -85,8 +86,8 @@ def unheeded(asked: Collection[str], loss: str, solved: bool, held: bool) -> lis
     """
     idle = set(asked) - set(SOLVED) if solved else {"strength"}
     idle |= set() if loss == VECTOR else {"sizes", "temperature"}
-    idle |= {"class_weights", "label_smoothing"} if loss in ("squared_error", VECTOR, "next_token") else set()
-    idle |= {"rdrop"} if loss in (VECTOR, "next_token") else set()
+    idle |= {"class_weights", "label_smoothing"} if loss in ("squared_error", VECTOR, NEXT) else set()
+    idle |= {"rdrop"} if loss in (VECTOR, NEXT) else set()
     idle |= set() if held else {"patience", "evaluations"}
     return sorted(idle & set(asked))
 

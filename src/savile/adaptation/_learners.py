@@ -15,6 +15,7 @@ from savile.adaptation._asked import Shape, filled, reads_pairs, split, unheeded
 from savile.adaptation._documents import known_facts
 from savile.adaptation._library import settled
 from savile.base import answers, catalogue, events, machine
+from savile.base.answers import NEXT
 from savile.base.contracts import HeadSpec, Inputs, Rows
 from savile.base.errors import InputError
 from savile.base.records import Dataset, canonical, digest
@@ -23,7 +24,6 @@ from savile.models._vectors import VECTOR
 
 FEW, TRIAL, TRIAL_READY = 100, 400, 0.7  # rows of small fits that are timed, and the share of a budget to plan with
 TIMED = 8  # texts that are answered to see how long one takes
-NEXT = "next_token"  # loss of answers in words
 MOST = ("most_steps", "most_rows")  # what a budget comes to
 
 

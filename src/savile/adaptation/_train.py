@@ -63,7 +63,7 @@ def _trained(data: Dataset, head: HeadSpec, candidate: Learner, minutes: float |
     Of answers in words, the model alone: there is nothing to calibrate.
     """
     usage, start = Usage(), units(data, head)
-    if _answered.writes(data):
+    if answers.in_words(data.task):
         answerer, valid, notes = _answered.fit(data, candidate, minutes, root)
         return (_made(data, candidate, answerer, start, {"valid": valid, **notes, **usage.facts()}),)
     policy = _fair.asked(candidate.fair, data) if candidate.fair else None  # what cannot be kept is said before it is learned

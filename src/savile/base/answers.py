@@ -17,11 +17,18 @@ from savile.base import catalogue
 if TYPE_CHECKING:
     import numpy as np
 
-    from savile.base.contracts import Inputs
+    from savile.base.contracts import Inputs, Loss
+
+NEXT: Loss = "next_token"  # loss of answers in words
 
 PAIR = " \u241e "  # between the two texts of a row that has two
 TURN = re.compile(r"^(user|assistant): ", re.MULTILINE)  # what begins a turn of a conversation
 BINS = 10  # numbers are divided evenly by tenths
+
+
+def in_words(task: str) -> bool:
+    """Whether a task is answered in words, and not by label, number, span or vector."""
+    return bool(catalogue.get("tasks", task).head(1).loss == NEXT)
 
 
 def labels(task: str, values: Sequence[Any]) -> tuple[str, ...]:

@@ -22,7 +22,7 @@ EXAMPLES = 8  # written answers that a report shows
 
 
 def measure(predictions: Predictions, costs: Mapping[str, float] | None = None) -> dict[str, Any]:
-    """``perplexity`` and ``token_f1`` with bootstrap intervals, ``exact_match`` (Wilson); ``written``, some beside the given."""
+    """``perplexity`` and ``token_f1`` with bootstrap intervals, ``exact_match`` (Wilson); ``written``, some of them."""
     likely, (same, shared) = predictions.outputs.logits.given, _near(predictions)
     rows = stats.ordered(likely)
     figures: dict[str, Any] = {"perplexity": stats.bootstrap(np.ones(len(rows)), lambda counts: _perplexity(counts, rows))[0]}
@@ -34,13 +34,13 @@ def measure(predictions: Predictions, costs: Mapping[str, float] | None = None) 
 
 def compare(ours: Predictions, theirs: Predictions) -> dict[str, Value]:
     """Ours minus theirs on the same rows, each with its paired bootstrap interval; of perplexity, below 0 ours is better."""
-    likely = [one.outputs.logits.given for one in (ours, theirs)]
-    found = stats.compared(*likely, _perplexity, ("perplexity",))
+    likely = (ours.outputs.logits.given, theirs.outputs.logits.given)
+    found = stats.compared(likely[0], likely[1], _perplexity, ("perplexity",))
     both = ours.outputs.logits.written & theirs.outputs.logits.written
     if not both.any():
         return found
     near = [np.column_stack(_near(one, both)).astype(np.float64) for one in (ours, theirs)]
-    return {**found, **stats.compared(*near, _means, ("exact_match", "token_f1"))}
+    return {**found, **stats.compared(near[0], near[1], _means, ("exact_match", "token_f1"))}
 
 
 def _near(predictions: Predictions, rows: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
@@ -54,7 +54,8 @@ def _near(predictions: Predictions, rows: np.ndarray | None = None) -> tuple[np.
 def _perplexity(counts: np.ndarray, likely: np.ndarray) -> np.ndarray:
     """Counts (r, n), log-probabilities and tokens of n answers (n, 2) -> perplexity, (r, 1)."""
     total, tokens = (counts @ likely).T
-    return np.exp(-total / tokens)[:, None]
+    found: np.ndarray = np.exp(-total / tokens)[:, None]
+    return found
 
 
 def _means(counts: np.ndarray, rows: np.ndarray) -> np.ndarray:

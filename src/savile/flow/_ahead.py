@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, replace
 from typing import Any
 
+from savile.base import answers
 from savile.base import recipe as recipes
 from savile.base.errors import MissingBaseError
 from savile.base.events import emit
@@ -13,7 +14,7 @@ from savile.base.records import Dataset, Model, Report, canonical, digest
 from savile.base.store import Store
 from savile.flow import _forecast, _past, _plan, _preflight
 from savile.flow._forecast import Forecast
-from savile.flow._line import base, value, writes
+from savile.flow._line import base, value
 from savile.flow._meter import Meter
 from savile.flow._order import Order
 from savile.flow._result import Result
@@ -26,7 +27,7 @@ def planned(recipe: Recipe, data: Dataset, meter: Meter) -> Forecast | None:
         MachineError: memory or disk is lacking.
         RefusalError: the budget is smaller than what the cheapest way takes.
     """
-    if writes(data.task) or Store.open().recall(_key(recipe, data)) is not None:
+    if answers.in_words(data.task) or Store.open().recall(_key(recipe, data)) is not None:
         return None
     with meter.stage("plan"):
         found = _forecast.forecast(recipe, data)
@@ -42,7 +43,7 @@ def outlined(recipe: Recipe, data: Dataset) -> Forecast:
     """The same without a trial: from trials of earlier runs on this machine, or from its arithmetic."""
     from savile.adaptation._probe import Prober
 
-    if writes(data.task):
+    if answers.in_words(data.task):
         return _plan.estimate(recipe, data)
     try:
         return replace(_forecast.forecast(recipe, data, Prober(data, _past.rates())), basis="past")

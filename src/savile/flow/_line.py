@@ -7,7 +7,7 @@ from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from savile.base import catalogue
+from savile.base import answers, catalogue
 from savile.base.audit import actor
 from savile.base.errors import InputError, MachineError, RefusalError
 from savile.base.events import emit
@@ -106,12 +106,11 @@ def rivals(recipe: Recipe, data: Dataset) -> dict[str, tuple[str, str, dict[str,
         InputError: the linear model is to be beaten, and there is none.
     """
     worth = value(recipe)
-    if writes(data.task):
+    if answers.in_words(data.task):
         if recipe.evaluate.must_beat in ("linear", "both"):
             received = f"must_beat: {recipe.evaluate.must_beat} for the task {data.task}, which keywords cannot do"
             raise InputError("a baseline that answers in words", received, "Write must_beat: base.")
-        asked = {name: one for name, one in recipe.adapt.settings.items() if name in ("instruction", "max_length")}
-        return {"base": (recipe.model.base, "prompt", asked, None)}
+        return {"base": (recipe.model.base, "prompt", {}, None)}
     untuned = {"base": (recipe.model.base, "head", worth, recipe.adapt.budget.minutes)}
     if "text" in data.roles:
         return {"linear": ("linear", "auto", worth, None), **untuned}
@@ -136,6 +135,8 @@ def baselines(recipe: Recipe, data: Dataset, model: Model) -> dict[str, Model]:
     if tried is not None:
         return {**found, "base": Store.open().load(tried)}
     named, method, settings, minutes = asked["base"]
+    if answers.in_words(data.task):  # it is told what the model is told
+        settings = {name: model.settings["network"][name] for name in ("instruction", "max_length")}
     try:
         found["base"] = adaptation.adapt(data, named, method, minutes, settings, seed)
     except MachineError as error:
@@ -153,7 +154,7 @@ def compress(recipe: Recipe, model: Model, data: Dataset) -> Model:
     """
     if catalogue.get("families", model.family).trains == "own":
         return model
-    if writes(model.task):
+    if answers.in_words(model.task):
         emit("note", text="What answers in words is served as it was trained: no smaller form of it is made.")
         if recipe.compress.max_size_mb is not None:
             do = "Leave compress.max_size_mb out."
@@ -164,11 +165,6 @@ def compress(recipe: Recipe, model: Model, data: Dataset) -> Model:
     limits = {"max_size_mb": recipe.compress.max_size_mb, "max_drop": recipe.compress.max_drop}
     settings = {**recipe.compress.settings, **{name: limit for name, limit in limits.items() if limit is not None}}
     return compression.compress(model, data, recipe.compress.technique, settings)
-
-
-def writes(task: str) -> bool:
-    """Whether a task is answered in words."""
-    return bool(catalogue.get("tasks", task).head(1).loss == "next_token")
 
 
 def served(model: Model) -> tuple[str | None, str | None]:

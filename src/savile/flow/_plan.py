@@ -11,13 +11,13 @@ from typing import Any
 
 import numpy as np
 
-from savile.base import machine
+from savile.base import answers, machine
 from savile.base.errors import SavileError
 from savile.base.recipe import Recipe
 from savile.base.records import Dataset
 from savile.flow import _past
 from savile.flow._forecast import Forecast, prices
-from savile.flow._line import base, writes
+from savile.flow._line import base
 
 PROBE = 768  # rows and columns of the multiplied matrices
 BF16_GAIN = 2.0  # training in bf16 against what numpy multiplies in fp32
@@ -43,7 +43,7 @@ def estimate(recipe: Recipe, data: Dataset) -> Forecast:
     if base(recipe) in ("linear", "tabular") or not text:
         peak, disk = ALONE + 40 * characters, 5 * MB + 3 * characters
         return Forecast(stages, 1.0, peak, disk, prices(recipe), _past.factors(), basis="modelled")
-    usual = "smollm2" if writes(data.task) else "minilm"
+    usual = "smollm2" if answers.in_words(data.task) else "minilm"
     weights, parameters = _size(usual if recipe.model.base == "auto" else recipe.model.base)
     tokens = 2 * rows + characters / CHARACTERS
     passes = PASSES.get(recipe.adapt.method, PASSES["full"])

@@ -13,7 +13,6 @@ import torch
 import torch.nn.functional as F
 
 from savile.base import answers
-from savile.base.contracts import Loss
 from savile.base.outputs import Replies
 from savile.models import _prompt
 from savile.models._rows import TokenRows, autocast
@@ -21,7 +20,6 @@ from savile.models._rows import TokenRows, autocast
 if TYPE_CHECKING:
     from savile.models._decoder import TextDecoder
 
-NEXT: Loss = "next_token"
 INSTRUCTION = "Answer the message."
 LONGEST = 512  # tokens of an answer
 BATCH = 16  # answers whose likelihood is looked at together

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from savile.base import catalogue, media
-from savile.base.contracts import Inputs, Loss
+from savile.base.answers import NEXT
+from savile.base.contracts import Inputs
 from savile.base.errors import InputError
 from savile.base.mask import Masker, Trace
 from savile.base.outputs import Replies, Tokens
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 
     from savile.models._reasons import Explained
 
-NEXT: Loss = "next_token"
 BATCH_ROWS, BATCH_TOKENS = 64, 4096
 LENGTH_STEP = 8  # lengths are padded up to a multiple of this, so engines see few shapes
 

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 
 from savile.base import catalogue
-from savile.models._answers import NEXT, AnswerRows
+from savile.base.answers import NEXT
+from savile.models._answers import AnswerRows
 from savile.models._contrastive import VectorRows, judged
 from savile.models._head import best_strength, convex_head, row_loss
 from savile.models._network import TextEncoder
@@ -52,7 +53,7 @@ class Source:
                 see(self.tokens.flat)
             return
         if network.loss == NEXT:
-            self.answers, self.depth = AnswerRows(network, rows, self.precision), 0
+            self.answers, self.depth = AnswerRows(cast(Any, network), rows, self.precision), 0
             self.tokens = self.answers.tokens
             return
         if network.loss == TOKEN:

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from savile.base import answers
+from savile.base.answers import NEXT
 from savile.base.events import emit
 from savile.models import _checkpoint
-from savile.models._answers import NEXT
 from savile.models._rows import TokenRows, embed
 from savile.models._settings import FitSettings
 from savile.models._source import Rows, precision

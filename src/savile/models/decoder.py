@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from savile.base.answers import NEXT
 from savile.base.contracts import Loss, Reads
 from savile.base.errors import CorruptError, InputError
 from savile.base.outputs import Replies
@@ -43,7 +44,7 @@ __all__ = [
 WHOLE = ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja", "special_tokens_map.json")
 
 SPELLS = True  # labels are its own words: where rows are few it has no less of a start
-LOSSES = ("cross_entropy", "binary_cross_entropy", "squared_error", "next_token")
+LOSSES = ("cross_entropy", "binary_cross_entropy", "squared_error", NEXT)
 TUNED = "lora"  # what `auto` tries beside a new head
 EXPORTS = ("openvino-bf16",)  # what `compress` makes unless more is asked for: a graph in fp32 is half a gigabyte
 # adapters of small language models learn at up to 1e-3 (Hu et al., ICLR 2022); the head of labels needs no start
@@ -57,7 +58,7 @@ FIT_SMALL: Mapping[str, Mapping[str, Any]] = FIT
 def create(
     base: str, labels: Sequence[str], loss: Loss = "cross_entropy", *, cosine: bool = True, max_length: int = 256
 ) -> TextDecoder:
-    """A network on a base of this machine; it answers in words where one label is asked for and `cosine` is true, or words are."""
+    """A network on a base of this machine; it answers in words where words or, `cosine` being true, one label is asked for."""
     from savile.models._bases import locate
     from savile.models._decoder import TextDecoder
 
@@ -66,7 +67,7 @@ def create(
         raise InputError("a causal language model as base", f"{base}, a {found.kind} model", "Use smollm2, or one of your own.")
     if loss not in LOSSES:
         raise InputError(f"a task learned by one of {', '.join(LOSSES)}", loss, "Use an encoder, such as minilm.")
-    words = loss == "next_token" or (cosine and loss == "cross_entropy")
+    words = loss == NEXT or (cosine and loss == "cross_entropy")
     network = TextDecoder(found, labels, len(labels), words=words, max_length=max_length)
     network.loss = loss
     return network
@@ -96,7 +97,7 @@ def likely(network: TextDecoder, prompts: Sequence[str], given: Sequence[str]) -
 
 def predict(network: TextDecoder, texts: Sequence[str]) -> Any:
     """Texts -> logits in fp32, (n, outputs), or what is written in answer to each, the likeliest token behind the other."""
-    if network.loss != "next_token":
+    if network.loss != NEXT:
         return encoder.predict(network, texts)  # type: ignore[arg-type]
     if not len(texts):
         return Replies.of([], [])
@@ -112,7 +113,7 @@ def attach(network: TextDecoder, method: str, settings: Mapping[str, Any]) -> No
         InputError: the method puts tokens or keys before what is read, which the labels' own places do not bear, or only a
             head would learn where there is none.
     """
-    if method == "head" and network.loss == "next_token":
+    if method == "head" and network.loss == NEXT:
         do = "Use lora, or prompt to ask the base as it is."
         raise InputError("a method that changes what a language model writes", "head", do)
     if method in ("prefix", "prefix_propagation", "prompt_pool"):
@@ -125,7 +126,7 @@ def save(network: TextDecoder) -> dict[str, Path | bytes]:
     files = encoder.save(network)  # type: ignore[arg-type]
     said = json.loads(bytes(files["network.json"]))  # type: ignore[arg-type]
     said |= {"template": network.prompt.template, "listed": network.listed}
-    said |= {"instruction": network.instruction, "longest": network.longest} if network.loss == "next_token" else {}
+    said |= {"instruction": network.instruction, "longest": network.longest} if network.loss == NEXT else {}
     files["network.json"] = canonical(said).encode()
     if "adapter_config.json" in files:
         config = json.loads(bytes(files["adapter_config.json"]))  # type: ignore[arg-type]
@@ -141,7 +142,7 @@ def load(model: Model, form: str = FORM) -> TextDecoder:
     """
     network: TextDecoder = restored(model, form, create, encoder._fill)
     said = json.loads(Path(str(model.forms[form]["network.json"])).read_text())
-    if network.loss == "next_token":
+    if network.loss == NEXT:
         network.instruct(said["instruction"])
         network.longest = said["longest"]
     _same_template(network, said)

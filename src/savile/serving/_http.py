@@ -22,7 +22,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
-from savile.base import catalogue, machine
+from savile.base import answers, catalogue, machine
 from savile.base.contracts import App
 from savile.base.events import emit
 from savile.base.records import Release
@@ -144,7 +144,7 @@ def app(service: Service) -> Asgi:
     _answers(api, service)
     if service.now.predictor.head.loss == "contrastive" and service.now.predictor.model.base:
         _embeddings.mount(api, service, _body)
-    if service.now.predictor.head.loss == "next_token":
+    if answers.in_words(service.now.predictor.model.task):
         _chat.mount(api, service, _body)
     _health(api, service)
     _apps.mount(api, service, _body, Problem)
