@@ -73,7 +73,7 @@ def adapt(
     """
     own, rest = _before.asked(settings or {})
     if answers.in_words(data.task):
-        model, method = _answered.settled(model, method, rest)
+        model, method = _answered.settled(data.task, model, method, rest)
     model = language_base(data) if model == BY_LANGUAGE else model
     recipe = Recipe(_before.base(model, own), method, rest, seed, minutes)
     if method == _search.METHOD:

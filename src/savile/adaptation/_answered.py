@@ -10,7 +10,9 @@ from typing import Any
 import numpy as np
 
 from savile.adaptation import _folds
+from savile.adaptation._asked import can_write
 from savile.adaptation._learners import Learner, LoopLearner, family_of
+from savile.base import catalogue
 from savile.base.contracts import Rows
 from savile.base.errors import InputError
 from savile.base.records import Dataset
@@ -21,20 +23,19 @@ RESAMPLES = 200
 OF_LABELS = ("value", "fair", "ensemble", "teacher", "facts")
 
 
-def settled(base: str, method: str, settings: Mapping[str, Any]) -> tuple[str, str]:
-    """The base and the method that are meant.
+def settled(task: str, base: str, method: str, settings: Mapping[str, Any]) -> tuple[str, str]:
+    """The base and the method that are meant for a task that is answered in words.
 
     Raises:
         InputError: a base that does not write, a way of choosing that needs labels, or a setting that says nothing of words.
     """
     base, method = BASE if base == "auto" else base, METHOD if method == "auto" else method
     if base.startswith("model@"):
-        raise InputError("a base for the task answer", f"the stored model {base}", "Adapt the base again on all rows.")
-    if family_of(base) != "decoder":
-        do = f"Use {BASE}, or a causal language model of your own."
-        raise InputError("a base that writes, for the task answer", f"{base}, of the family {family_of(base)}", do)
+        raise InputError(f"a base, for the task {task}", f"the stored model {base}", "Adapt the base again on all rows.")
+    family = family_of(base)
+    can_write(catalogue.get("families", family), family, task)
     if method == "search":
-        raise InputError("a method, for the task answer", "search, which compares answers by label", f"Use {METHOD}.")
+        raise InputError(f"a method, for the task {task}", "search, which compares answers by label", f"Use {METHOD}.")
     for name in OF_LABELS:
         if settings.get(name):
             raise InputError("settings that mean something for answers in words", name, f"Leave {name} out.")

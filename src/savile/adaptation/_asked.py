@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, fields
 from typing import Any, TypeVar
 
-from savile.base import catalogue
+from savile.base import answers, catalogue
 from savile.base.answers import NEXT
 from savile.base.errors import InputError, UnknownNameError
 from savile.base.recipe import fill
@@ -39,6 +39,17 @@ def reads_pairs(plugin: Any, family: str, task: str) -> bool:
         do = "Use minilm, use-m, a BERT-like base of your own, or linear."
         raise InputError(f"a family that reads two texts, for the task {task}", f"{family}, which does not", do)
     return pairs
+
+
+def can_write(plugin: Any, family: str, task: str) -> None:
+    """Nothing, where a family does what a task asks.
+
+    Raises:
+        InputError: the task asks for words, and the family has none of its own.
+    """
+    if answers.in_words(task) and not getattr(plugin, "WRITES", False):
+        do = "Use smollm2, or a causal language model of your own."
+        raise InputError(f"a family that writes, for the task {task}", f"{family}, which does not", do)
 
 
 @dataclass(frozen=True)

@@ -43,6 +43,7 @@ __all__ = [
 ]
 WHOLE = ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja", "special_tokens_map.json")
 
+WRITES = True  # answers in words, too
 SPELLS = True  # labels are its own words: where rows are few it has no less of a start
 LOSSES = ("cross_entropy", "binary_cross_entropy", "squared_error", NEXT)
 TUNED = "lora"  # what `auto` tries beside a new head
