@@ -5,7 +5,9 @@
   have no question to learn from and are described by their names; accuracy on their test questions, and on those of the other
   67, against the same without descriptions. - ``ontology``: 300 sentences of phrasebank alone, and beside 3,000 tweets of
   fin-twitter whose labels (bearish, bullish, neutral) are put under the same three; accuracy on other sentences of phrasebank
-  (a fifth, stratified).
+  (a fifth, stratified). - ``triples``: 60 made-up facts on 15 made-up products of a bank are learned by an adapter on smollm2;
+  accuracy, to the word, on questions in wordings it has not read, before and after, and of who answers every question with the
+  commonest object of its relation; then 8 intents of banking77 learned on top of it and without it.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ import gzip
 import os
 import sys
 import tempfile
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -22,22 +25,46 @@ import numpy as np
 import pyarrow as pa
 
 sys.path.insert(0, str(Path(__file__).parent))
-from _report import cached, report
+from _report import HERE, cached, report
 from savile.base.records import Dataset
 
 SAMPLES = Path(os.environ.get("SAVILE_DATA", "../shared/data")).resolve()
 EACH, UNSEEN, SEEDS = 10, 10, (0, 1, 2)
 READING = {"steps": 200}
+LEARNING = {"epochs": 3.0, "batch_rows": 8}
 ONTOLOGY = {
     "positive": {"same": ["bullish", "twitter:1"], "about": "the price or the earnings rise"},
     "negative": {"same": ["bearish", "twitter:0"], "about": "the price or the earnings fall"},
     "neutral": {"same": ["twitter:2"]},
 }
+PRODUCTS = (
+    "Velora", "Tansio", "Quibra", "Moltaire", "Pexium", "Zandrel", "Orvanta", "Kelbrook", "Fintara", "Dusqua", "Brimolo",
+    "Naxeru", "Sovelle", "Tribanda", "Jurmeo",
+)  # fmt: skip
+OBJECTS = {
+    "monthly fee": [f"{amount} euros" for amount in (2, 3, 4, 5, 7, 8, 9, 11, 12, 15)],
+    "notice period": ["ten days", "two weeks", "three weeks", "one month", "six weeks", "two months", "ninety days"],
+    "service desk": ["Lisbon", "Krakow", "Bergen", "Leipzig", "Turin", "Ghent", "Malaga", "Graz", "Tampere", "Brno"],
+    "product kind": ["savings account", "travel insurance", "credit card", "car loan"],
+}
+WORDINGS = {
+    "monthly fee": ["What is the price of {subject} each month?", "{subject} costs {object} a month."],
+    "notice period": ["How early must {subject} be cancelled?", "{subject} can be ended with {object} of notice."],
+    "service desk": ["Where is the desk for {subject}?", "Customers of {subject} are served from {object}."],
+    "product kind": ["What kind of product is {subject}?", "{subject} is a {object}."],
+}
+PARAPHRASES = {
+    "monthly fee": ["How much do I have to pay for {subject} per month?", "What will you take for {subject} every month?"],
+    "notice period": ["I want to leave {subject}: how long in advance do I have to say so?", "When must I end {subject}?"],
+    "service desk": ["In which city are the people who look after {subject}?", "From where does the team of {subject} work?"],
+    "product kind": ["What exactly did I buy when I took out {subject}?", "{subject} is which sort of offer?"],
+}
+INTENTS, ROWS, ASKED = 8, 12, 25
 
 
 def main() -> None:
-    for part in sys.argv[1:] or ("documents", "unseen", "ontology"):
-        {"documents": documents, "unseen": unseen, "ontology": ontology}[part]()
+    for part in sys.argv[1:] or ("documents", "unseen", "ontology", "triples"):
+        {"documents": documents, "unseen": unseen, "ontology": ontology, "triples": triples}[part]()
 
 
 def documents() -> None:
@@ -150,6 +177,79 @@ def aligned(seed: int) -> dict[str, float]:
             model, answers = answered(data, "minilm", "head", seed)
             found[name] = float((answers == data.targets("test", model.labels)).mean())
         return found
+
+
+def triples() -> None:
+    run = cached({"benchmark": "triples", "wordings": [WORDINGS, PARAPHRASES], **LEARNING}, learned)
+    report(
+        "knowledge_triples_paraphrases", run["after"], "accuracy", bar=run["before"] + 0.2, baseline="the base as it is",
+        baseline_value=run["before"], runs=run,
+    )  # fmt: skip
+    both = {
+        name: cached({"benchmark": "triples_task", "on": name, **LEARNING}, lambda n=name: intents(n))
+        for name in ("smollm2", "knowledge")
+    }
+    alone, stacked = (both[name]["accuracy"] for name in ("smollm2", "knowledge"))
+    noise = 2 * both["smollm2"]["error"]
+    report(
+        "knowledge_triples_task_on_top", stacked, "accuracy", bar=alone - noise, baseline="the task's adapter without it",
+        baseline_value=alone, runs=both,
+    )  # fmt: skip
+
+
+def made_up() -> list[tuple[str, str, str]]:
+    """A fact of every relation on every product."""
+    rng = np.random.default_rng(0)
+    return [(name, relation, str(rng.choice(known))) for name in PRODUCTS for relation, known in OBJECTS.items()]
+
+
+def knowledge() -> str:
+    """The folder of the adapter, in a home of its own, learned once."""
+    os.environ["SAVILE_HOME"] = str(HERE / ".cache" / "triples")
+    from savile.adaptation import _knowledge, pretrained
+
+    file = HERE / ".cache" / "triples" / "facts.csv"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with file.open("w", newline="", encoding="utf-8") as out:
+        csv.writer(out).writerows([("subject", "relation", "object"), *made_up()])
+    return pretrained("smollm2", file, _knowledge.Settings(wordings=WORDINGS, **LEARNING))
+
+
+def learned() -> dict[str, Any]:
+    """Accuracy on paraphrases before and after, as the adapter is stored and loaded again."""
+    folder = knowledge()
+    from savile.adaptation import _knowledge, _pretrain, _wordings
+    from savile.models import Writer
+
+    asked = [_wordings.put(one, *fact) for fact in made_up() for one in PARAPHRASES[fact[1]]]
+    told = Counter((relation, thing) for _, relation, thing in made_up())
+    commonest = sum(max(n for (of, _), n in told.items() if of == relation) for relation in OBJECTS) / len(made_up())
+    before, after = (_knowledge.answered(Writer(name), asked) for name in ("smollm2", folder))
+    size = (Path(folder) / "adapter_model.safetensors").stat().st_size / 1e6
+    about = {"commonest": commonest, "questions": len(asked), "adapter_mb": size, "general": _pretrain.facts(folder)}
+    return {"before": before, "after": after, **about}
+
+
+def intents(on: str) -> dict[str, Any]:
+    """Accuracy of LoRA on a few intents, on a base with the facts or without them, and its standard error."""
+    folder = knowledge() if on == "knowledge" else on
+    import torch
+
+    from savile.models import FitSettings, decoder, fit
+
+    train, test = banking()
+    names = sorted({name for _, name in train})[::9][:INTENTS]
+    some, asked = (
+        [row for name in names for row in [one for one in rows if one[1] == name][:count]]
+        for rows, count in ((train, ROWS), (test, ASKED))
+    )
+    network = decoder.create(folder, names)
+    torch.manual_seed(0)
+    decoder.attach(network, "lora", {})
+    places = [np.array([names.index(name) for _, name in rows]) for rows in (some, asked)]
+    fit(network, ([text for text, _ in some], places[0]), FitSettings(**decoder.FIT["lora"]))
+    right = decoder.predict(network.eval(), [text for text, _ in asked]).argmax(1) == places[1]
+    return {"accuracy": float(right.mean()), "error": float(right.std() / len(right) ** 0.5), "rows": len(right)}
 
 
 def answered(data: Dataset, base: str, method: str, seed: int) -> tuple[Any, np.ndarray]:

@@ -1,5 +1,6 @@
 """Everything the catalogue finds satisfies its contract; tasks, families, methods and metrics are run against it, too."""
 
+from dataclasses import make_dataclass
 from types import SimpleNamespace
 from typing import get_args
 
@@ -240,6 +241,7 @@ def _moving_what_is_frozen(network):
         ({"parameters": lambda network: []}, "what learns"),
         ({"parameters": _moving_what_is_frozen}, "must stay as it was"),
         ({"Settings": dict}, "a dataclass"),
+        ({"Settings": make_dataclass("Settings", [("dropout", float, 0.1)], frozen=True)}, "must not use names .* dropout"),
     ],
 )
 def test_a_method_that_breaks_its_contract_is_caught(changes, sentence, base):

@@ -22,6 +22,7 @@ import numpy as np
 from savile._made_up import CELLS, GOLD, SAID, TEXTS, simulated_predictions, small_loss
 from savile._made_up import tiny_decoder as tiny_decoder  # for authors, too
 from savile._made_up import tiny_encoder as tiny_encoder
+from savile.adaptation._asked import taken
 from savile.adaptation._keeping import Keeper
 from savile.base import answers, catalogue, contracts
 from savile.base.contracts import Fields, Loss, Predictions, Tracked, Value
@@ -183,6 +184,8 @@ def check_method(method: Any, network: Callable[[], Any], settings: Any = None) 
     _require(dataclasses.is_dataclass(method.Settings), "Settings must be a dataclass")
     _require(method.Settings.__dataclass_params__.frozen, "Settings must be frozen")
     _require(method.HEAD in ("cosine", "linear"), "HEAD must be cosine or linear")
+    both = taken() & {one.name for one in dataclasses.fields(method.Settings)}
+    _require(not both, f"Settings must not use names that settings of others have: {', '.join(sorted(both))}")
     plain, attached = network().eval(), network().eval()
     for one in (plain, attached):
         _wake(one)

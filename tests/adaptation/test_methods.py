@@ -1,6 +1,7 @@
 """What each method promises beside the contract: shares, budgets, exact starts, files that others read, refusals."""
 
 import copy
+import dataclasses
 import json
 from pathlib import Path
 
@@ -10,8 +11,10 @@ import torch
 
 from savile import testing
 from savile.adaptation import _prefix, peqa
+from savile.adaptation._asked import split, taken
 from savile.base import catalogue
 from savile.base.errors import InputError
+from savile.base.events import listening
 from savile.base.records import Model
 from savile.models import FitSettings, encoder, fit
 
@@ -187,13 +190,47 @@ def test_adalora_keeps_to_its_budget_and_goes_on_bit_for_bit(network, tmp_path, 
         assert torch.equal(one, other), name
 
 
+@pytest.mark.parametrize("name", catalogue.names("methods"))
+def test_no_setting_of_a_method_is_named_as_one_of_the_loop(name):
+    assert not taken() & {one.name for one in dataclasses.fields(catalogue.get("methods", name).Settings)}
+
+
+def test_the_dropout_of_lora_is_its_own_and_goes_on_bit_for_bit(network, tmp_path):
+    kinds = {"method": catalogue.get("methods", "lora").Settings, "fit": FitSettings}
+    chosen, _ = split({"lora_dropout": 0.3, "dropout": 0.1}, kinds)
+    assert chosen == {"method": {"lora_dropout": 0.3}, "fit": {"dropout": 0.1}}
+    settings = FitSettings(steps=8, learning_rate=5e-3, precision="fp32", checkpoint_seconds=0.0)
+    plain, whole = network("lora"), network("lora", lora_dropout=0.3)
+    fit(plain, rows(60), settings)
+    fit(whole, rows(60), settings)
+    apart = [not torch.equal(one, other) for (_, one), (_, other) in zip(plain.trainable(), whole.trainable(), strict=True)]
+    assert all(apart)
+    trunk = {name: one.p for name, one in whole.trunk.named_modules() if isinstance(one, torch.nn.Dropout)}
+    assert {p for name, p in trunk.items() if "lora_dropout" in name} == {0.3}
+    assert {p for name, p in trunk.items() if "lora_dropout" not in name} == {0.0}  # as the loop says
+
+    def stop(event):
+        if event.kind == "progress" and event.facts["done"] == 5:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt), listening(stop):
+        fit(network("lora", lora_dropout=0.3), rows(60), settings, checkpoint=tmp_path / "run")
+    again = network("lora", lora_dropout=0.3)
+    fit(again, rows(60), settings, checkpoint=tmp_path / "run")
+    for (name, one), (_, other) in zip(whole.trainable(), again.trainable(), strict=True):
+        assert torch.equal(one, other), name
+    texts = rows(9)[0]
+    assert np.array_equal(encoder.predict(again, texts), encoder.predict(again, texts))  # nothing is dropped in answers
+
+
 def _left(network):
     return [int((p != 0).sum()) for name, p in network.trunk.named_parameters() if "lora_E" in name]
 
 
 def test_autolora_finds_ranks_that_differ_and_are_fewer(network):
     plugin = catalogue.get("methods", "autolora")
-    found = plugin.search(rows(90), plugin.Settings(steps=15, rank=4), lambda settings: network("autolora", **vars(settings)))
+    quick = plugin.Settings(search_steps=15, rank=4)
+    found = plugin.search(rows(90), quick, lambda settings: network("autolora", **vars(settings)))
     ranks = list(found.ranks.values())
     assert sum(ranks) < 4 * len(ranks)
     assert len(set(ranks)) > 1
@@ -324,7 +361,7 @@ def test_fused_adapters_are_frozen_and_heard_apart(tiny, tmp_path, monkeypatch):
     def fresh():
         return encoder.create(tiny, LABELS, cosine=False, max_length=32)
 
-    for settings in ({}, {"rank": 0, "value": True}):
+    for settings in ({}, {"rank": 0, "values": True}):
         testing.check_method(plugin, fresh, plugin.Settings(tuple(refs), **settings))
     made = encoder.create(tiny, LABELS, max_length=32)
     encoder.attach(made, "adapter_fusion", {"adapters": refs})

@@ -163,5 +163,8 @@ def test_what_cannot_be_learned_from_is_said(base, tmp_path):
         Writer(base, "lora", {"rnk": 4})
     with pytest.raises(InputError, match=r"network\.json; received none"):
         Writer.load(tmp_path / "nowhere")
+    for setting in ({"workers": 2}, {"sharded": True}):  # one process learns
+        with pytest.raises(UnknownNameError, match="setting of learning answers"):
+            learn_answers(writer, [("a", "b")], setting)
     with pytest.raises(InputError, match="causal language model"):
         Writer(str(testing.tiny_encoder(tmp_path)))

@@ -45,6 +45,16 @@ def test_a_trained_network_comes_back_as_it_was(trained, tmp_path, method):
     assert np.array_equal(encoder.predict(loaded, texts), encoder.predict(made, texts))
 
 
+def test_a_model_stored_with_an_older_name_of_a_setting_comes_back(trained, tmp_path):
+    made, (texts, _) = trained("lora", rank=4), rows(12, seed=2)
+    model = stored(made, tmp_path)
+    spec = json.loads((tmp_path / "network.json").read_text())
+    (tmp_path / "network.json").write_text(json.dumps({**spec, "settings": {"rank": 4, "dropout": 0.0}}))
+    loaded = encoder.load(model)
+    assert loaded.method_settings == {"rank": 4, "lora_dropout": 0.0}
+    assert np.array_equal(encoder.predict(loaded, texts), encoder.predict(made, texts))
+
+
 def test_peft_reads_our_adapter(trained, tiny, tmp_path):
     from peft import PeftModel
     from transformers import AutoModel

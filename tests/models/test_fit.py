@@ -1,6 +1,7 @@
 """The training loop: equal to plain torch, exact where it takes short cuts, resumed bit for bit, kept to its budget."""
 
 import dataclasses
+import math
 
 import numpy as np
 import pytest
@@ -11,8 +12,9 @@ from easy_rows import rows
 from savile.base import answers
 from savile.base.errors import InputError
 from savile.base.events import listening
-from savile.models import FitSettings, _checkpoint, _within, encoder, fit
+from savile.models import FitSettings, _checkpoint, _fit, _team, _within, encoder, fit
 from savile.models._fit import rate
+from savile.models._source import Source
 
 PLAIN = FitSettings(precision="fp32", epochs=3, learning_rate=3e-3, batch_rows=16)
 
@@ -147,6 +149,19 @@ def test_the_budget_is_settled_once_and_found_again(network, tmp_path):
     assert fit(network(), train, short, checkpoint=tmp_path).settings.most_steps == 1
     assert fit(network(), train, dataclasses.replace(short, minutes=10), checkpoint=tmp_path).steps == 1
     assert fit(network(), train, dataclasses.replace(PLAIN, epochs=50, most_steps=3)).steps == 3
+
+
+def test_workers_time_as_many_steps_as_the_first_of_them_says(network, monkeypatch):
+    class Slow(_team.Team):
+        def agreed(self, number):
+            return math.inf
+
+    settings, timed = dataclasses.replace(PLAIN, minutes=10.0, batch_rows=8), []
+    loop = _fit._Loop(Source(network(), rows(90), settings), settings, _fit._accuracy, Slow())
+    backward = loop._backward
+    monkeypatch.setattr(loop, "_backward", lambda *given: timed.append(given) or backward(*given))
+    loop._probe()
+    assert len(timed) == 2  # one that pays for kernel caches, one that is timed
 
 
 class StoppedError(Exception):

@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, fields
 from typing import Any, TypeVar
 
+from savile.adaptation._documents import HOPS
 from savile.base import answers, catalogue
 from savile.base.answers import NEXT
 from savile.base.errors import InputError, UnknownNameError
@@ -54,18 +55,27 @@ def can_write(plugin: Any, family: str, task: str) -> None:
 
 @dataclass(frozen=True)
 class Shape:
-    """Settings of the network itself: texts are cut to `max_length` tokens, and read with the `facts` of a file (see
-    `_documents`) on the things they name; `instruction` stands before every prompt that is answered in words.
+    """Settings of the network itself: texts are cut to `max_length` tokens, and read with the `facts` of a file on the things
+    they name, so many `hops` from them (see `_documents.known_facts`); `instruction` stands before prompts that are answered in
+    words.
     """
 
     max_length: int = 256
     facts: str = ""
+    hops: int = HOPS
     instruction: str = ""
 
     def __post_init__(self) -> None:
         if self.max_length < LEAST_LENGTH:
             do = "Raise adapt.settings.max_length."
             raise InputError(f"texts of {LEAST_LENGTH} tokens or more", f"max_length {self.max_length}", do)
+
+
+def taken() -> frozenset[str]:
+    """Names in settings that no method may use: those of the loop, of the network, and of what is done with answers."""
+    from savile.models import FitSettings
+
+    return frozenset((*(field.name for kind in (FitSettings, Shape) for field in fields(kind)), *BESIDE))
 
 
 def split(settings: Mapping[str, Any], kinds: Mapping[str, type]) -> tuple[dict[str, dict[str, Any]], Any]:

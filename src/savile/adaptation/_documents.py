@@ -6,7 +6,7 @@ import csv
 import gzip
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +14,12 @@ from savile.base.errors import DataError, InputError
 
 TEXTS, ROWS = (".txt", ".md"), (".csv", ".jsonl")
 FACT = ("subject", "relation", "object")
+HOPS = 2  # from a thing to its facts, and on to the facts on what those name
+BEHIND = 3  # facts at most that follow a thing's own
 COLUMN = "text"
 LEAST = 20  # letters of a passage
 LONGEST = 1_200  # letters; longer passages are cut between sentences
+Fact = tuple[str, str, str]
 SENTENCE = re.compile(r"(?<=[.!?。！？])\s*")
 
 
@@ -51,7 +54,7 @@ def sentence(fact: Sequence[str]) -> str:
     return f"{subject} {relation} {thing}."
 
 
-def facts(path: str | Path) -> list[tuple[str, str, str]]:
+def facts(path: str | Path) -> list[Fact]:
     """The triples of a csv or JSON lines file.
 
     Raises:
@@ -67,12 +70,42 @@ def facts(path: str | Path) -> list[tuple[str, str, str]]:
     return [(str(row["subject"]), str(row["relation"]), str(row["object"])) for row in rows if all(row[name] for name in FACT)]
 
 
-def known_facts(path: str | Path) -> dict[str, str]:
-    """The facts of a file by what they are about: subject -> its facts in sentences."""
-    found: dict[str, list[str]] = {}
+def known_facts(path: str | Path, hops: int = HOPS) -> dict[str, str]:
+    """The facts of a file by what they are about: subject -> its facts in sentences, then those on what they name.
+
+    Args:
+        path: see `facts`.
+        hops: 1 for a thing's own facts; with 2 the first `BEHIND` facts on their objects follow, breadth first.
+
+    Raises:
+        InputError: a number of hops that is not 1 or more.
+    """
+    if hops < 1:
+        raise InputError("one hop or more, from a thing to its facts", str(hops), "Correct adapt.settings.hops.")
+    of: dict[str, list[Fact]] = {}
     for fact in facts(path):
-        found.setdefault(fact[0], []).append(sentence(fact))
-    return {subject: " ".join(said) for subject, said in found.items()}
+        of.setdefault(_same(fact[0]), []).append(fact)
+    found: dict[str, str] = {}
+    for several in of.values():
+        said = [sentence(fact) for fact in [*several, *_behind(several, of, hops)]]
+        found |= {subject: " ".join(said) for subject in dict.fromkeys(fact[0] for fact in several)}
+    return found
+
+
+def _behind(first: Sequence[Fact], of: Mapping[str, Sequence[Fact]], hops: int) -> list[Fact]:
+    """The first facts on what facts name, and on what these name, without coming back to what was said."""
+    seen, found, last = {_same(first[0][0])}, list[Fact](), list(first)
+    for _ in range(hops - 1):
+        names = [name for name in dict.fromkeys(_same(fact[2]) for fact in last) if name in of and name not in seen]
+        seen |= set(names)
+        last = [fact for name in names for fact in of[name]]
+        found += last
+    return found[:BEHIND]
+
+
+def _same(name: str) -> str:
+    """A name as it is compared."""
+    return " ".join(name.replace("_", " ").split()).casefold()
 
 
 def _kind(path: Path) -> str:

@@ -24,6 +24,7 @@ from savile.models._vectors import VECTOR
 
 FEW, TRIAL, TRIAL_READY = 100, 400, 0.7  # rows of small fits that are timed, and the share of a budget to plan with
 TIMED = 8  # texts that are answered to see how long one takes
+SPENT = 1e-6  # minutes that are left of a budget that is spent: none at all would be no budget
 MOST = ("most_steps", "most_rows")  # what a budget comes to
 
 
@@ -233,7 +234,7 @@ class LoopLearner:
             raise InputError("the task answer, for an instruction", f"the task {self.task}", do)
         if "adapters" in chosen["method"]:  # models that the method makes something of
             self.parents = chosen["method"]["adapters"] = settled(chosen["method"]["adapters"])
-        self.facts = known_facts(self.shape.facts) if self.shape.facts else {}
+        self.facts = known_facts(self.shape.facts, self.shape.hops) if self.shape.facts else {}
         self.method_settings = asdict(filled(method.Settings, chosen["method"]))
         self.fit_settings = filled(FitSettings, {**habits, "seed": recipe.seed, **chosen["fit"]})
         self.asked = frozenset(chosen["fit"])
@@ -247,7 +248,7 @@ class LoopLearner:
             "base": self.base_digest,
             "method": {"name": self.method, **self.method_settings},
             "fit": asdict(self.fit_settings),
-            "network": {**asdict(self.shape), "facts": digest(canonical(self.facts)) if self.facts else ""},
+            "network": {"max_length": self.shape.max_length, "facts": digest(canonical(self.facts)) if self.facts else ""},
             "value": self.value,
             "seed": self.seed,
             **({"fair": dict(self.fair)} if self.fair else {}),
@@ -288,7 +289,7 @@ class LoopLearner:
         """Attach the method to a fresh network and train it."""
         from savile.models import fit
 
-        settings = self.fit_settings if rows.minutes is None else replace(self.fit_settings, minutes=rows.minutes)
+        settings = self.fit_settings if rows.minutes is None else replace(self.fit_settings, minutes=max(SPENT, rows.minutes))
         if any(self.most.values()):
             settings = replace(settings, minutes=0.0, **self.most)
         network, train = self.ready(rows)

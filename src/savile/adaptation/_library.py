@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -19,7 +18,6 @@ from savile.base.records import Model, Release
 if TYPE_CHECKING:
     import torch
 
-FACTOR = re.compile(r"(?:base_model\.model\.)?(?P<layer>.+)\.lora_(?P<side>[AB])(?:\.default)?\.weight")
 PLAIN = ("lora", "autolora")  # methods that leave W + scale * B A and nothing else
 MOST_CLUSTERS = 10
 RESTARTS = 10
@@ -120,12 +118,9 @@ def _member(ref: str, sha256: str, base: str) -> Member:
 
 def _updates(tensors: Mapping[str, torch.Tensor], made: Mapping[str, Any]) -> dict[str, Update]:
     """Tensors by their names in a file -> the update of each layer."""
-    sides: dict[str, dict[str, torch.Tensor]] = {}
-    for name, tensor in tensors.items():
-        match = FACTOR.fullmatch(name)
-        if match:
-            sides.setdefault(match["layer"], {})[match["side"]] = tensor.float()
-    return {layer: (one["A"], one["B"] * _scale(made, len(one["A"]))) for layer, one in sorted(sides.items())}
+    from savile.models._stacked import factors
+
+    return {layer: (one["A"], one["B"] * _scale(made, len(one["A"]))) for layer, one in sorted(factors(tensors).items())}
 
 
 def learned(member: Member, base: Any) -> dict[str, torch.Tensor]:
@@ -163,6 +158,7 @@ def _start(base: str, family: str, method: str, made: str, seed: int) -> dict[st
     import torch
 
     from savile.base import catalogue
+    from savile.models._stacked import FACTOR
 
     plugin = catalogue.get("families", family)
     with torch.random.fork_rng(devices=[]):

@@ -4,36 +4,29 @@ Continued pre-training (Gururangan et al., ACL 2020). What comes out is a base l
 layout under ``$SAVILE_HOME/bases``. Passages are set apart to say what it was good for: the perplexity of words it has not
 read, before and after; of an encoder, whose words are guessed one hidden share at a time, a pseudo-perplexity (Salazar et
 al., ACL 2020), and before means the base as it was with a layer that guesses words learned on top. So that an encoder's
-vectors keep their meaning, those of whole passages are held near what they were.
+vectors keep their meaning, those of whole passages are held near what they were. Facts can be learned by an adapter instead,
+see `savile.adaptation._knowledge`.
 """
 
 from __future__ import annotations
 
 import json
 import shutil
-from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from savile.adaptation import _documents
+from savile.adaptation import _documents, _knowledge, _readers
 from savile.base import events
-from savile.base.errors import InputError
+from savile.base.errors import InputError, UnknownNameError
 from savile.base.records import canonical, digest
-
-if TYPE_CHECKING:
-    import torch
-
-    from savile.models._rows import TokenRows
 
 EDITION = 1  # of this file: raised when the same documents would come out otherwise
 HELD, MOST_HELD = 0.1, 200  # share of the passages that judge, and how many at most
 FACTS = "pretraining.json"
-COPIED = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "chat_template.jinja", "generation_config.json")
 
 
 @dataclass(frozen=True)
@@ -59,13 +52,13 @@ class Settings:
     seed: int = 0
 
 
-def pretrained(base: str, documents: str | Path, settings: Settings | None = None) -> str:
+def pretrained(base: str, documents: str | Path, settings: Settings | _knowledge.Settings | None = None) -> str:
     """The folder of a base that has read documents; the same documents and settings give the one that is there already.
 
     Args:
         base: what reads them, see `savile.models._bases.locate`.
-        documents: see `_documents.read`.
-        settings: how.
+        documents: see `_documents.read`; for an adapter see `_documents.facts`.
+        settings: how, and whether the whole base reads or an adapter.
 
     Raises:
         InputError: a base that reads no words in their places, or documents that are not there.
@@ -74,25 +67,37 @@ def pretrained(base: str, documents: str | Path, settings: Settings | None = Non
     from savile.base.store import Store
     from savile.models._bases import locate
 
-    found, settings, passages = locate(base), settings or Settings(), _documents.read(documents)
+    found, settings = locate(base), settings or Settings()
     if found.kind not in ("encoder", "decoder"):
         do = "Use minilm, a BERT-like base or a language model, or leave model.documents out."
         raise InputError("a base that reads words in their places, to read documents", f"{base}, a {found.kind} model", do)
-    if len(passages) < 10:
-        raise InputError("ten passages of text or more", f"{len(passages)} at {documents}", "Give more documents.")
+    what: Sequence[Any]
+    read: Any
+    if isinstance(settings, _knowledge.Settings):
+        what, read = _documents.facts(documents), _knowledge.learn
+    else:
+        what, read = _documents.read(documents), _read
+    if len(what) < 10:
+        raise InputError("ten passages or facts, or more", f"{len(what)} at {documents}", "Give more documents.")
     store = Store.open()
-    key = digest(canonical(["pretrain", EDITION, found.sha256, digest(canonical(passages)), asdict(settings)]))
+    key = digest(canonical(["pretrain", EDITION, found.sha256, digest(canonical(what)), asdict(settings)]))
     folder = store.home / "bases" / key[:16]
     with store.alone(key):
         if not (folder / FACTS).is_file():
-            _read(found, passages, settings, folder)
-            store.audit.append("pretrain", folder.name, base=found.name, passages=len(passages))
+            aside = folder.with_name(f"{folder.name}.part")
+            shutil.rmtree(aside, ignore_errors=True)
+            aside.mkdir(parents=True)
+            about = {"base": found.name, "settings": asdict(settings), **read(found, what, settings, aside)}
+            (aside / FACTS).write_text(json.dumps(about, indent=1, sort_keys=True))
+            shutil.rmtree(folder, ignore_errors=True)
+            aside.rename(folder)
+            store.audit.append("pretrain", folder.name, base=found.name, passages=len(what))
     events.emit("note", text=said(folder))
     return str(folder)
 
 
 def facts(folder: str | Path) -> dict[str, Any]:
-    """What reading was good for: passages, steps, perplexity before and after."""
+    """What reading was good for: passages, steps, perplexity before and after; of an adapter, facts and what it tells."""
     found: dict[str, Any] = json.loads((Path(folder) / FACTS).read_text())
     return found
 
@@ -100,272 +105,45 @@ def facts(folder: str | Path) -> dict[str, Any]:
 def said(folder: str | Path) -> str:
     """The same in a sentence."""
     one = facts(folder)
+    if "facts" in one:
+        return (
+            f"An adapter on {one['base']} has learned {one['facts']:,} facts in {one['wordings']:,} sentences: asked in a "
+            f"wording it has not read it tells {one['after']:.0%} of them, before {one['before']:.0%}."
+        )
     return (
         f"{one['base']} has read {one['passages']:,} passages in {one['steps']} steps: {one['measure']} of {one['held']} "
         f"others {one['after']:.1f}, before {one['before']:.1f}."
     )
 
 
-def _read(base: Any, passages: Sequence[str], settings: Settings, folder: Path) -> None:
-    """Train, measure, and write the folder, its facts last."""
+def _read(base: Any, passages: Sequence[str], settings: Settings, folder: Path) -> dict[str, Any]:
+    """Train, write the base into a folder, and say what it was good for."""
     rng = np.random.default_rng(settings.seed)
     order = rng.permutation(len(passages))
     count = max(1, min(MOST_HELD, round(HELD * len(passages))))
     held, learned = ([passages[row] for row in rows] for rows in (order[:count], order[count:]))
-    kind = _Hidden if base.kind == "encoder" else _Next
+    kind = _readers.Hidden if base.kind == "encoder" else _readers.Next
     reader = kind(base, learned, held, settings)
     before, after = reader.run()
-    aside = folder.with_name(f"{folder.name}.part")
-    shutil.rmtree(aside, ignore_errors=True)
-    aside.mkdir(parents=True)
-    reader.save(aside)
-    about = {"base": base.name, "passages": len(learned), "held": len(held), "steps": settings.steps, "before": before}
-    about |= {"after": after, "measure": kind.measure, "settings": asdict(settings)}
-    (aside / FACTS).write_text(json.dumps(about, indent=1, sort_keys=True))
-    shutil.rmtree(folder, ignore_errors=True)
-    aside.rename(folder)
+    reader.save(folder)
+    told = {"passages": len(learned), "held": len(held), "steps": settings.steps, "before": before, "after": after}
+    return {**told, "measure": kind.measure}
 
 
-class _Reader(ABC):
-    """A base, the rows it learns from and those it is judged on."""
-
-    measure = ""
-
-    def __init__(self, base: Any, learned: Sequence[str], held: Sequence[str], settings: Settings) -> None:
-        import torch
-
-        from savile.models._rows import TokenRows
-
-        torch.manual_seed(settings.seed)
-        self.base, self.settings = base, settings
-        self.network = self.load()
-        self.learned, self.held = (TokenRows(self.encode(texts), self.network.pad_id) for texts in (learned, held))
-
-    @abstractmethod
-    def load(self) -> Any:
-        """The network, with what learns marked."""
-
-    @abstractmethod
-    def encode(self, texts: Sequence[str]) -> list[list[int]]:
-        """Token ids of passages."""
-
-    @abstractmethod
-    def loss(self, rows: np.ndarray) -> torch.Tensor:
-        """The loss of some rows that are learned from."""
-
-    @abstractmethod
-    def surprise(self, rows: TokenRows, some: np.ndarray) -> tuple[float, int]:
-        """Minus the log-probability of words of some rows, and how many words they are."""
-
-    @abstractmethod
-    def run(self) -> tuple[float, float]:
-        """Train; perplexity before and after."""
-
-    def fit(self, steps: int, learning_rate: float) -> None:
-        """So many steps of the one training loop for losses like these."""
-        from savile.models import FitSettings
-        from savile.models._fit_language import fit_language
-
-        own = self.settings
-        fit_language(
-            self.network,
-            self.learned.lengths,
-            self.loss,
-            FitSettings(steps=steps, learning_rate=learning_rate, batch_rows=own.batch_rows, seed=own.seed),
-        )
-
-    def perplexity(self) -> float:
-        """Of the rows that judge."""
-        import torch
-
-        from savile.models._rows import sorted_batches
-
-        total, words = 0.0, 0
-        with torch.inference_mode():
-            for some in sorted_batches(self.held.lengths, 16):
-                found = self.surprise(self.held, some)
-                total, words = total + found[0], words + found[1]
-        return float(np.exp(min(total / max(1, words), 50.0)))
-
-    def save(self, folder: Path) -> None:
-        """Write the base and whatever its tokenizer and pooling need."""
-        self.network.trunk.save_pretrained(folder)
-        source = self.files()
-        for name in COPIED:
-            if (source / name).is_file():
-                shutil.copyfile(source / name, folder / name)
-        if (source / "1_Pooling").is_dir():
-            shutil.copytree(source / "1_Pooling", folder / "1_Pooling", dirs_exist_ok=True)
-
-    def files(self) -> Path:
-        """Where the base's own files lie."""
-        folder: Path = self.base.folder
-        return folder
-
-
-class _Hidden(_Reader):
-    """An encoder guesses hidden words (Devlin et al. 2019) and keeps its vectors of whole passages."""
-
-    measure = "pseudo-perplexity"
-
-    def load(self) -> Any:
-        import torch
-        from torch import nn
-
-        from savile.models import encoder
-
-        network: Any = encoder.create(self.base.name, ("passage",), max_length=self.settings.max_length)
-        encoder.attach(network, "full", {})
-        network.head.requires_grad_(False)
-        network.guess = nn.Linear(network.width, network.width)
-        with torch.no_grad():
-            network.guess.weight.copy_(torch.eye(network.width))
-            network.guess.bias.zero_()
-        network.bias = nn.Parameter(torch.zeros(network.trunk.get_input_embeddings().weight.shape[0]))
-        network.lightened = _as_it_is
-        known = [network.tokenizer.token_to_id(word) for word in ("[MASK]", "<mask>")]
-        self.mask_id = next((one for one in known if one is not None), -1)
-        if self.mask_id < 0:
-            do = "Choose a BERT-like base."
-            raise InputError("a base whose tokenizer has a word for hidden ones", self.base.name, do)
-        self.trunk = [(p, p.requires_grad) for p in network.trunk.parameters()]
-        return network
-
-    def encode(self, texts: Sequence[str]) -> list[list[int]]:
-        found: list[list[int]] = self.network.encode(texts)
-        return found
-
-    def run(self) -> tuple[float, float]:
-        steps, rate = self.settings.steps, self.settings.learning_rate
-        self.places = self._vectors()
-        for p, _ in self.trunk:
-            p.requires_grad_(False)
-        self.fit(max(1, steps // 2), 1e-3)
-        before = self.perplexity()
-        for p, learns in self.trunk:
-            p.requires_grad_(learns)
-        self.fit(steps, rate)
-        return before, self.perplexity()
-
-    def loss(self, rows: np.ndarray) -> torch.Tensor:
-        import torch
-        import torch.nn.functional as F
-
-        ids, mask = self.learned.padded(rows)
-        drawn = np.random.default_rng(int(torch.randint(1 << 31, (1,))))
-        chosen = self._chosen(ids, mask, drawn)
-        loss = F.cross_entropy(*self._guessed(ids, mask, chosen))
-        if self.settings.stay and any(p.requires_grad for p in self.network.trunk.parameters()):
-            there = self.network.pooled(torch.from_numpy(ids), torch.from_numpy(mask)).float()
-            loss = loss + self.settings.stay * (1 - F.cosine_similarity(there, self.places[rows], dim=-1)).mean()
-        return loss
-
-    def surprise(self, rows: TokenRows, some: np.ndarray) -> tuple[float, int]:
-        import torch.nn.functional as F
-
-        ids, mask = rows.padded(some)
-        chosen = self._chosen(ids, mask, np.random.default_rng(int(some[0])))
-        scores, words = self._guessed(ids, mask, chosen)
-        return float(F.cross_entropy(scores, words, reduction="sum")), len(words)
-
-    def _chosen(self, ids: np.ndarray, mask: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """Which words are hidden, bool (n, s): a share of those between the marks at both ends, one a row at least."""
-        inside: np.ndarray = mask.astype(bool)
-        inside[:, 0] = False
-        inside[np.arange(len(ids)), mask.sum(axis=1) - 1] = False
-        draw = np.where(inside, rng.random(ids.shape), 2.0)
-        chosen: np.ndarray = inside & ((draw < self.settings.hidden) | (draw == draw.min(axis=1, keepdims=True)))
-        return chosen
-
-    def _guessed(self, ids: np.ndarray, mask: np.ndarray, chosen: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
-        """Scores of every word in the places that are hidden, (k, vocabulary), and the words that stand there, (k,)."""
-        import torch
-        import torch.nn.functional as F
-
-        from savile.models._network import choose_attention
-
-        given = torch.from_numpy(np.where(chosen, self.mask_id, ids))
-        choose_attention(self.network.trunk, ids.shape[1])
-        hidden = self.network.trunk(input_ids=given, attention_mask=torch.from_numpy(mask)).last_hidden_state
-        places = torch.from_numpy(chosen)
-        words = self.network.trunk.get_input_embeddings().weight
-        scores = F.linear(self.network.guess(hidden[places]), words, self.network.bias)
-        return scores.float(), torch.from_numpy(ids)[places]
-
-    def _vectors(self) -> torch.Tensor:
-        import torch
-
-        from savile.models._rows import embed
-
-        return embed(self.network, self.learned, 0, torch.float32)[0]
-
-
-class _Next(_Reader):
-    """A language model guesses the next word."""
-
-    measure = "perplexity"
-
-    def load(self) -> Any:
-        from savile.models import decoder
-
-        network = decoder.create(self.base.name, ("passage", "other"))
-        decoder.attach(network, "full", {})
-        return network
-
-    def files(self) -> Path:
-        folder: Path = self.network.folder
-        return folder
-
-    def encode(self, texts: Sequence[str]) -> list[list[int]]:
-        tokenizer, end = self.network.tokenizer, self.network.prompt.end
-        tokenizer.no_truncation()
-        read = [
-            one.ids[: self.settings.max_length - 1] for one in tokenizer.encode_batch(list(texts), add_special_tokens=False)
-        ]
-        return [[end, *ids] for ids in read]
-
-    def run(self) -> tuple[float, float]:
-        before = self.perplexity()
-        self.fit(self.settings.steps, self.settings.learning_rate)
-        return before, self.perplexity()
-
-    def loss(self, rows: np.ndarray) -> torch.Tensor:
-        total, words = self._surprise(self.learned, rows)
-        return total / words
-
-    def surprise(self, rows: TokenRows, some: np.ndarray) -> tuple[float, int]:
-        total, words = self._surprise(rows, some)
-        return float(total), int(words)
-
-    def _surprise(self, rows: TokenRows, some: np.ndarray) -> tuple[torch.Tensor, int]:
-        import torch
-        import torch.nn.functional as F
-
-        from savile.models._network import choose_attention
-
-        ids, mask = (torch.from_numpy(one) for one in rows.padded(some))
-        choose_attention(self.network.trunk, ids.shape[1])
-        hidden = self.network.trunk.base_model(input_ids=ids, attention_mask=mask).last_hidden_state
-        real = mask[:, 1:].bool()
-        scores = F.linear(hidden[:, :-1][real], self.network._scaled_head()).float()
-        return F.cross_entropy(scores, ids[:, 1:][real], reduction="sum"), int(real.sum())
-
-
-@contextmanager
-def _as_it_is(dtype: Any) -> Iterator[None]:
-    """Nothing of an encoder is made lighter while it learns."""
-    yield
-
-
-def settings_of(given: Mapping[str, Any]) -> Settings:
-    """Settings by name.
+def settings_of(given: Mapping[str, Any]) -> Settings | _knowledge.Settings:
+    """Settings by name; ``method`` says whether the whole base reads, ``full``, or an adapter, ``lora``.
 
     Raises:
-        UnknownNameError: there is no such setting.
+        UnknownNameError: there is no such method or setting.
     """
-    from savile.base.errors import UnknownNameError
-
-    for name in given:
-        if name not in asdict(Settings()):
-            raise UnknownNameError("setting of reading documents", name, asdict(Settings()))
-    return Settings(**given)
+    kinds: dict[str, Any] = {"full": Settings, "lora": _knowledge.Settings}
+    own = {name: value for name, value in given.items() if name != "method"}
+    method = given.get("method", "full")
+    if method not in kinds:
+        raise UnknownNameError("method of reading", str(method), kinds)
+    known = asdict(kinds[method]())
+    for name in own:
+        if name not in known:
+            raise UnknownNameError("setting of reading documents", name, known)
+    found: Settings | _knowledge.Settings = kinds[method](**own)
+    return found

@@ -17,6 +17,7 @@ from savile.base import answers, catalogue
 from savile.base.contracts import Rows
 from savile.base.errors import InputError, UnknownNameError
 from savile.base.records import Dataset, Model
+from savile.models.encoder import present
 
 EARLIER = "model@"  # what the name of a base begins with that is a stored model
 USUAL = "replay"
@@ -63,7 +64,7 @@ class StageLearner(LoopLearner):
         self.keep, self.keep_settings = _kept(recipe.settings.get("keep", USUAL))
         rest = {name: value for name, value in recipe.settings.items() if name != "keep"}
         made = json.loads(Path(str(earlier.forms[catalogue.get("families", earlier.family).FORM]["network.json"])).read_text())
-        settings = {**made["settings"], "max_length": made["max_length"], **rest}
+        settings = {**present(made["method"], made["settings"]), "max_length": made["max_length"], **rest}
         super().__init__(data, replace(recipe, base=earlier.base, method=made["method"], settings=settings), earlier.family)
         if "learning_rate" not in rest:
             self.fit_settings = replace(self.fit_settings, learning_rate=self.fit_settings.learning_rate * GENTLER)

@@ -25,17 +25,18 @@ class Settings:
     Attributes:
         adapters: stored models of the method ``bottleneck`` (behind the feed-forward block only) on the same base.
         rank: size of queries and keys; 0 is the base's own size, as published, which is a tenth of a small base in all.
-        value: whether what an adapter says passes a matrix of its own, the identity at the start, as published.
+        values: whether what an adapter says passes a matrix of its own, the identity at the start, as published.
         pull: weight of the penalty that keeps that matrix near the identity.
     """
 
     adapters: tuple[str, ...] = ()
     rank: int = 16
-    value: bool = False
+    values: bool = False
     pull: float = 0.01
 
 
 HEAD: Literal["cosine", "linear"] = "cosine"
+RENAMED = {"value": "values"}
 KEEPS = False  # the adapters that are fused have learned something
 FIT: dict[str, Any] = {"learning_rate": 2e-3, "epochs": 3.0}
 FIT_SMALL: dict[str, Any] = {"learning_rate": 2e-3, "epochs": 6.0, "batch_rows": 32, "least_steps": 96}
@@ -79,7 +80,7 @@ def attach(network: TextEncoder, settings: Settings) -> None:
     stored = [_stored(network, ref) for ref in settings.adapters]
     for name, linear in found(network, "feed_out"):
         adapters = [_made(linear.out_features, name, spec, tensors) for spec, tensors in stored]
-        fusion = Fusion(linear.out_features, adapters, settings.rank, settings.value)
+        fusion = Fusion(linear.out_features, adapters, settings.rank, settings.values)
         holder, child = parent(network, name)
         holder.add_module(f"{child}_fusion", fusion)
         linear.register_forward_hook(_through(fusion))

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from savile.models._network import TextEncoder
 
-__all__ = ["FIT", "FIT_SMALL", "HEAD", "Settings", "attach", "merge", "parameters", "search"]
+__all__ = ["FIT", "FIT_SMALL", "HEAD", "RENAMED", "Settings", "attach", "merge", "parameters", "search"]
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Settings:
         rank: r, the highest rank of a layer.
         alpha: scale of the updates, alpha / rank.
         targets: ``all`` linear layers of the trunk, or ``attention`` only (queries and values, as in the paper).
-        steps: pairs of steps of the search.
+        search_steps: pairs of steps of the search.
         rate: learning rate of the weights while ranks are searched.
         select_rate: learning rate of the selection variables.
         rows: rows a batch of the search.
@@ -43,7 +43,7 @@ class Settings:
     rank: int = 8
     alpha: int = 16
     targets: Literal["all", "attention"] = "all"
-    steps: int = 80
+    search_steps: int = 80
     rate: float = 1e-3
     select_rate: float = 2e-2
     rows: int = 32
@@ -51,6 +51,7 @@ class Settings:
 
 
 HEAD = lora.HEAD
+RENAMED = {"steps": "search_steps"}
 FIT: dict[str, Any] = dict(lora.FIT)
 FIT_SMALL: dict[str, Any] = dict(lora.FIT_SMALL)
 
@@ -86,7 +87,7 @@ def search(
     selection = torch.optim.Adam(choice.values(), lr=settings.select_rate)
     rng = np.random.default_rng(seed)
     halves = np.array_split(rng.permutation(len(rows.tokens)), 2)
-    for step in range(settings.steps):
+    for step in range(settings.search_steps):
         for half, optimiser in zip(halves, (weights, selection), strict=True):
             batch = rng.choice(half, min(settings.rows, len(half)), replace=False)
             loss = row_loss(network.loss, rows.logits(batch), rows.targets[batch])
@@ -94,7 +95,7 @@ def search(
             selection.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             optimiser.step()
-        events.emit("progress", stage="search ranks", done=step + 1, total=settings.steps)
+        events.emit("progress", stage="search ranks", done=step + 1, total=settings.search_steps)
     ranks = {name: max(1, int((torch.softmax(a, 0) >= 1 / settings.rank).sum())) for name, a in choice.items()}
     events.emit("note", text=f"Ranks from {min(ranks.values())} to {max(ranks.values())}, {sum(ranks.values())} in all.")
     return replace(settings, ranks=ranks)

@@ -27,7 +27,7 @@ class Settings:
     Attributes:
         rank: r of A (r, in) and B (out, r).
         alpha: scale of the update; the field's habit is twice the rank.
-        dropout: probability on the input of A.
+        lora_dropout: probability on the input of A; `dropout` is the loop's, of the trunk.
         targets: ``all`` linear layers of the trunk, or ``attention`` only (queries and values, as in the paper).
         freeze: number of lowest layers without an update; their output is computed once.
         rslora: whether the scale is alpha / sqrt(rank), so that a high rank learns as fast as a low one.
@@ -38,7 +38,7 @@ class Settings:
 
     rank: int = 8
     alpha: int = 16
-    dropout: float = 0.0
+    lora_dropout: float = 0.0
     targets: Literal["all", "attention"] = "all"
     freeze: int = 0
     rslora: bool = False
@@ -48,6 +48,7 @@ class Settings:
 
 
 HEAD: Literal["cosine", "linear"] = "cosine"
+RENAMED = {"dropout": "lora_dropout"}
 FIT: dict[str, Any] = {"learning_rate": 2e-3, "epochs": 3.0}
 FIT_SMALL: dict[str, Any] = {"learning_rate": 1e-3, "epochs": 6.0, "batch_rows": 32, "least_steps": 96}
 ATTENTION_NAMES = ("query", "value", "q_lin", "v_lin", "q_proj", "v_proj", "Wqkv")
@@ -81,7 +82,7 @@ def shape(network: TextEncoder, settings: Settings) -> dict[str, Any]:
     return {
         "r": settings.rank,
         "lora_alpha": settings.alpha,
-        "lora_dropout": settings.dropout,
+        "lora_dropout": settings.lora_dropout,
         "target_modules": [name for name in names if ranks[name]],
         "bias": "none",
         "use_rslora": settings.rslora,

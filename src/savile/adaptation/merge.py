@@ -31,7 +31,7 @@ class Settings:
         weights: of each adapter; empty gives them the same.
         density: share of the entries of each update that is kept by all but ``linear``.
         rank: of the result, by singular values; 0 takes the highest of the adapters'.
-        seed: of what ``dare`` drops.
+        dare_seed: of what ``dare`` drops.
     """
 
     adapters: tuple[str, ...] = ()
@@ -39,7 +39,7 @@ class Settings:
     weights: tuple[float, ...] = ()
     density: float = _merging.DENSITY
     rank: int = 0
-    seed: int = 0
+    dare_seed: int = 0
 
 
 HEAD: Literal["cosine", "linear"] = "linear"
@@ -57,9 +57,8 @@ def attach(network: TextEncoder, settings: Settings) -> None:
     import torch
 
     members = _library.read(settings.adapters, network.base)
-    updates = _merging.merged(
-        [member.updates for member in members], settings.how, settings.weights, settings.density, settings.rank, settings.seed
-    )
+    each, how = [member.updates for member in members], settings.how
+    updates = _merging.merged(each, how, settings.weights, settings.density, settings.rank, settings.dare_seed)
     rank = len(next(iter(updates.values()))[0])
     without = {name: 0 for name, _ in linears(network) if name not in updates}
     made = lora.Settings(rank, rank, ranks=without)

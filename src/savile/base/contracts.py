@@ -164,10 +164,10 @@ class Method(Protocol):
         FIT: training settings (fields of `savile.models.FitSettings`) that suit the method.
         FIT_SMALL: the same where rows are so few that out-of-fold answers take the place of a validation part.
 
-    Optional: ``KEEPS = False`` where attaching changes answers; ``penalty(network)``, joins the loss; ``begin_step``,
-    ``before_step``, ``after_step(network, step, total)``; ``memory(network)``, ``remember(network, tensors)``, for resuming;
-    ``search(train, settings, fresh)``, better settings; ``begin(network, rows)``, sees rows first; ``facts(network)``, notes.
-    A setting ``adapters`` names models it is made of; ``network.hold(names)`` stores what it brings along and does not train.
+    Optional: ``KEEPS = False`` where attaching changes answers; ``RENAMED``, older names of settings; ``penalty(network)``
+    joins the loss; ``begin_step``, ``before_step``, ``after_step(network, step, total)``; ``memory(network)``, for resuming,
+    and ``remember(network, tensors)``; ``search(train, settings, fresh)``, better settings; ``begin(network, rows)``, sees rows
+    first; ``facts(network)``. ``adapters`` names models it is made of; ``network.hold(names)`` stores what does not train.
     """
 
     Settings: type

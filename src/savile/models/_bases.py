@@ -11,6 +11,9 @@ from functools import cache
 from pathlib import Path
 
 from savile.base.errors import CorruptError, MissingBaseError, UnknownNameError, nearest
+from savile.base.records import canonical, digest
+
+ADAPTER, ADAPTER_WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 
 
 @dataclass(frozen=True)
@@ -65,13 +68,17 @@ class Base:
         name: as the recipe gives it.
         kind: ``encoder``, ``sentence`` or ``decoder``.
         folder: where its files lie.
-        sha256: digest of the weights file.
+        sha256: digest of the weights file; of a base with an adapter, of both.
+        adapter: folder of an adapter that is folded into it, in peft's layout.
+        on: what the adapter was learned on.
     """
 
     name: str
     kind: str
     folder: Path
     sha256: str
+    adapter: Path | None = None
+    on: Base | None = None
 
 
 def installed() -> dict[str, Path]:
@@ -88,9 +95,11 @@ def installed() -> dict[str, Path]:
 def locate(name: str) -> Base:
     """The base of a recipe: a known name, a local folder, or a hub id that the local hub cache holds.
 
+    A folder has a whole base, or an adapter in peft's layout and the name of the base it stands on.
+
     Raises:
         MissingBaseError: a known base whose package is not installed, or a hub id that is not cached.
-        CorruptError: the weights of a packaged base are not the published ones.
+        CorruptError: the weights of a packaged base are not the published ones, or an adapter stands on others.
         UnknownNameError: no such name or folder.
     """
     if name in BASES:
@@ -120,6 +129,8 @@ def _packaged(name: str) -> Base:
 
 
 def _folder(name: str, folder: Path) -> Base:
+    if (folder / ADAPTER).is_file() and not (folder / "model.safetensors").is_file():
+        return _adapted(name, folder)
     config, weights = folder / "config.json", folder / "model.safetensors"
     missing = [path.name for path in (config, weights, folder / "tokenizer.json") if not path.is_file()]
     if missing:
@@ -131,6 +142,24 @@ def _folder(name: str, folder: Path) -> Base:
     architectures = json.loads(config.read_text()).get("architectures") or [""]
     kind = "decoder" if architectures[0].endswith("CausalLM") else "encoder"
     return Base(name, kind, folder, sha256(weights))
+
+
+def _adapted(name: str, folder: Path) -> Base:
+    """A base with an adapter: its files are those of what the adapter stands on."""
+    from safetensors import safe_open
+
+    on, weights = locate(json.loads((folder / ADAPTER).read_text())["base_model_name_or_path"]), folder / ADAPTER_WEIGHTS
+    if not weights.is_file():
+        raise MissingBaseError(f"{ADAPTER_WEIGHTS} in {folder}", "none", "Name a folder with a whole adapter.")
+    if on.kind == "sentence":
+        do = "Name minilm, a BERT-like base or a language model."
+        raise MissingBaseError("a base of transformers under an adapter", f"{on.name}, a {on.kind} model", do)
+    with safe_open(weights, "numpy") as file:
+        wanted = (file.metadata() or {}).get("base_sha256", on.sha256)
+    if wanted != on.sha256:
+        do = "Bring back the old base, or learn the adapter again."
+        raise CorruptError(f"the base {on.name} with SHA-256 {wanted[:12]}…", f"{on.sha256[:12]}…", do)
+    return Base(name, on.kind, on.folder, digest(canonical([on.sha256, sha256(weights)])), folder, on)
 
 
 def _cached(name: str) -> Path:

@@ -17,6 +17,7 @@ from savile.models._bases import BASES, Base
 from savile.models._label_tree import BARRED, LabelTree
 from savile.models._network import Head, Network, choose_attention
 from savile.models._network import _layers as layers_of
+from savile.models._stacked import stack
 
 INSTRUCTION = "Name the topic of the message."
 LISTED = "Name the topic of the message. It is one of: {labels}."
@@ -154,6 +155,7 @@ class TextDecoder(Speller):
         logging.disable_progress_bar()
         self.folder = files_of(base)
         self.trunk = AutoModelForCausalLM.from_pretrained(self.folder, dtype=torch.float32, attn_implementation="eager")
+        stack(self.trunk, base)
         config = self.trunk.config
         self.base, self.labels = base, tuple(labels)
         self.loss: Loss = "cross_entropy"
@@ -237,13 +239,17 @@ class TextDecoder(Speller):
         alike = next(self.labels[i] for i, way in enumerate(ways) if ways.index(way) < i)
         raise InputError("labels that the base's tokenizer tells apart", f"{alike!r}, read like another", "Rename the label.")
 
+    def still(self) -> list[nn.Linear]:
+        """Linear layers within the transformer layers that learn nothing: the bulk of what a language model weighs."""
+        return [one for one in self.layers.modules() if isinstance(one, nn.Linear) and not one.weight.requires_grad]
+
     @contextmanager
     def lightened(self, dtype: torch.dtype) -> Iterator[None]:
         """Keep frozen linear layers in the type they are multiplied in, and give them back as they were.
 
         Autocast would bring them to it in every pass, so nothing comes out otherwise; 100 M weights take a fifth of a step.
         """
-        still = [one for one in self.layers.modules() if isinstance(one, nn.Linear) and not one.weight.requires_grad]
+        still = self.still()
         kept = [one.weight.data for one in still]
         for one in still:
             one.weight.data = one.weight.data.to(dtype)
@@ -262,6 +268,8 @@ def files_of(base: Base) -> Path:
     """The folder with a base in the Hugging Face layout."""
     from savile.models._unpacked import unpacked
 
+    if base.on is not None:
+        return files_of(base.on)
     packaged = BASES.get(base.name)
     return unpacked(base, packaged.weights) if packaged and packaged.weights.endswith(".gguf") else base.folder
 

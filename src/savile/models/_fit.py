@@ -16,13 +16,13 @@ import torch.nn.functional as F
 from savile.base import catalogue, machine
 from savile.base.errors import InputError
 from savile.base.events import emit
-from savile.models import _checkpoint, _robust
+from savile.models import _checkpoint, _robust, _shards
 from savile.models._head import best_strength, convex_head, row_loss, row_mass
 from savile.models._network import TextEncoder
 from savile.models._rows import shuffled_batches
 from savile.models._settings import FitSettings, Fitted
 from savile.models._soup import soup
-from savile.models._source import NAMES, OWN, Rows, Score, Source, best_device, precision
+from savile.models._source import NAMES, OWN, Rows, Score, Source, best_device
 from savile.models._team import Team, team
 from savile.models._within import within
 
@@ -66,6 +66,8 @@ def fit(
     us = team()
     # a head alone is solved for at once; vectors are compared with those of a whole batch, and so are tokens of answers
     apart = network.loss in OWN or (settings.keep_frozen and network.frozen_depth() == len(network.layers))
+    if settings.sharded and not apart:
+        _shards.check(network, settings)
     if settings.workers > us.size and not apart:
         from savile.models._together import fit_together
 
@@ -73,9 +75,8 @@ def fit(
     started = time.perf_counter()
     network.set_dropout(settings.dropout)
     network.to(best_device())
-    lightened = getattr(network, "lightened", nullcontext)
     try:
-        with lightened(precision(settings, network.device)):
+        with _shards.light(network, settings, us):
             train, settings = within(network, train, settings, checkpoint)
             getattr(getattr(network, "keeper", None), "meet", lambda *_: None)(train[0], settings.seed)
             rows = Source(network, train, settings)
@@ -172,7 +173,7 @@ class _Loop:
             self._backward(batch, 1)
             timed.append(self._padded(batch))
             spent = time.perf_counter() - started
-            if spent > PROBE_SHARE * self.settings.minutes * 60:
+            if self.team.agreed(spent) > PROBE_SHARE * self.settings.minutes * 60:  # all take as many steps
                 break
         self.optimizer.zero_grad(set_to_none=True)
         self.tokens = 0
@@ -185,7 +186,7 @@ class _Loop:
 
     def _train_mode(self) -> None:
         # dropout layers draw their masks even at probability 0, so without dropout the network stays in evaluation mode
-        self.network.train(self.settings.dropout > 0)
+        self.network.train(self.settings.dropout > 0 or self.network.drops)
 
     def _epoch(self, epoch: int) -> list[np.ndarray]:
         settings = self.settings

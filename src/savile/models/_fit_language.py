@@ -42,12 +42,12 @@ def fit_language(
     """
     settings, named = settings or FitSettings(), dict(network.trainable())
     if not len(lengths) or not named:
-        received = f"{len(lengths)} rows, {len(named)} tensors"
-        raise InputError("rows to learn from and something that learns", received, "Give rows, and attach a method.")
+        wanted, received = "rows to learn from and something that learns", f"{len(lengths)} rows, {len(named)} tensors"
+        raise InputError(wanted, received, "Give rows, and attach a method.")
     started, device, tokens = time.perf_counter(), network.device, 0
     kind, optimizer = precision(settings, device), _optimizer(named, settings)
     network.set_dropout(settings.dropout)
-    network.train(settings.dropout > 0)
+    network.train(settings.dropout > 0 or network.drops)
 
     def epoch(number: int) -> list[np.ndarray]:
         rng = np.random.default_rng([settings.seed, number])

@@ -55,6 +55,7 @@ class FitSettings:
         minutes: time budget; becomes `most_rows` and `most_steps` by measured probes before step 1, and is forgotten.
         checkpoint_seconds: least time between two checkpoints.
         workers: processes that train together, each with its share of every batch, under Ray Train.
+        sharded: whether each of them holds a share of a language model's frozen matrices (FSDP), not all of them (DDP).
         seed: of the order of rows and of dropout.
     """
 
@@ -92,6 +93,7 @@ class FitSettings:
     minutes: float = 0.0
     checkpoint_seconds: float = 30.0
     workers: int = 1
+    sharded: bool = False
     seed: int = 0
 
     def __post_init__(self) -> None:

@@ -1,8 +1,9 @@
 """The processes that train one network together: which of them this is, its share of a batch, and how they come to agree.
 
 All of them hold all rows and take every n-th row of each batch, so a step is that of one process on the whole batch, but for
-the order in which numbers are added. Gradients are added up by torch's DistributedDataParallel, which holds a copy of the
-network on each worker. Without torch.distributed a process is a team of one, and nothing here does anything.
+the order in which numbers are added. Gradients are added up by torch's DistributedDataParallel; each worker has a copy of what
+learns, and of the rest unless they hold that in shares (see `_shards`). Without torch.distributed a process is a team of one,
+and nothing here does anything.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 from torch import nn
+
+from savile.models import _shards
 
 if TYPE_CHECKING:
     from savile.models._source import Source
@@ -54,8 +57,12 @@ class Workers(Team):
 
     def joined(self, rows: Source) -> Answers:
         """What answers rows that are learned from."""
+        together: Any = nn.parallel.DistributedDataParallel
+        answers = _Answers(rows)
+        together._set_params_and_buffers_to_ignore_for_model(answers, [name for name, _ in _shards.shares(answers)])
         # methods may train what a pass does not use, such as a pooler of the base
-        return nn.parallel.DistributedDataParallel(_Answers(rows), forward_sync_buffers=False, find_unused_parameters=True)
+        joined: Answers = together(answers, forward_sync_buffers=False, find_unused_parameters=True)
+        return joined
 
     def share(self, batch: np.ndarray) -> tuple[np.ndarray, bool]:
         """Every n-th row, so that all have rows of like length; who would have none passes one that does not count."""

@@ -86,8 +86,14 @@ def knowing(network: TextEncoder | SentenceEncoder, facts: Mapping[str, str]) ->
 def attach(network: TextEncoder, method: str, settings: Mapping[str, Any]) -> None:
     """Note an adaptation method for `save`, and let it freeze and add what it wants, and say otherwise what it leaves."""
     plugin = catalogue.get("methods", method)
-    network.method, network.method_settings = method, dict(settings)
-    plugin.attach(network, plugin.Settings(**settings))
+    network.method, network.method_settings = method, present(method, settings)
+    plugin.attach(network, plugin.Settings(**network.method_settings))
+
+
+def present(method: str, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings of a method by the names they have now: a model that was stored earlier may have older ones."""
+    renamed = getattr(catalogue.get("methods", method), "RENAMED", {})
+    return {renamed.get(name, name): setting for name, setting in settings.items()}
 
 
 def save(network: TextEncoder) -> dict[str, Path | bytes]:
@@ -147,6 +153,7 @@ def said(network: Any) -> bytes:
         "labels": list(network.labels),
         "loss": network.loss,
         **({"pairs": True} if getattr(network, "pairs", False) else {}),
+        **({"read": list(network.read)} if getattr(network, "read", ()) else {}),
         **({"facts": network.facts.known} if getattr(network, "facts", None) else {}),
     }
     return canonical(spec).encode()
@@ -168,6 +175,8 @@ def restored(model: Model, form: str, create: Callable[..., Any], fill: Callable
             f"{network.base.sha256[:12]}…",
             "Adapt again on this base, or bring back the old one.",
         )
+    if network.loss == TOKEN and hasattr(network, "read"):
+        network.tag(len(network.head.bias), spec.get("read", ()))
     if "facts" in spec:
         knowing(network, spec["facts"])
     attach(network, spec["method"], spec["settings"])
