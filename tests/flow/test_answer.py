@@ -239,9 +239,8 @@ def test_keywords_cannot_be_beaten_where_they_cannot_answer(base, file):
     assert Store.open().list("model") == []
 
 
-def test_an_instruction_is_told_and_kept_and_so_is_a_budget(base, run, tmp_path, monkeypatch):
+def test_an_instruction_is_told_and_kept_and_so_is_a_budget(base, run):
     data = Store.open().load(run.json["data"])
-    monkeypatch.setenv("SAVILE_HOME", str(tmp_path / "home"))
     brief = {**TUNED, "instruction": "Say what to do.", "epochs": 500.0}
     model = adapt(data, base, "full", minutes=0.02, settings=brief)
     assert model.facts["steps"] < 1000

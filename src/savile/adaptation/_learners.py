@@ -248,7 +248,11 @@ class LoopLearner:
             "base": self.base_digest,
             "method": {"name": self.method, **self.method_settings},
             "fit": asdict(self.fit_settings),
-            "network": {"max_length": self.shape.max_length, "facts": digest(canonical(self.facts)) if self.facts else ""},
+            "network": {
+                "max_length": self.shape.max_length,
+                "facts": digest(canonical(self.facts)) if self.facts else "",
+                **({"instruction": self.shape.instruction} if self.head.loss == NEXT else {}),
+            },
             "value": self.value,
             "seed": self.seed,
             **({"fair": dict(self.fair)} if self.fair else {}),
