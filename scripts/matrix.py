@@ -14,7 +14,7 @@ from pathlib import Path
 from tempfile import mkdtemp
 
 from savile import testing
-from savile.adaptation._learners import reads_pairs
+from savile.adaptation._asked import can_write, reads_pairs
 from savile.base import catalogue
 from savile.base.contracts import Rows
 from savile.base.errors import SavileError
@@ -23,6 +23,7 @@ PAGE = Path(__file__).parents[1] / "docs" / "matrix.md"
 HEAD = """# What combines with what
 
 Made by `scripts/matrix.py`; every cell is run by `tests/test_matrix.py`. A cell that does not combine refuses, with a reason.
+What answers in words (`answer`) serves in the form `torch` alone.
 
 | family | method | {tasks} | serves as |
 |---|---|{rules}|---|
@@ -140,6 +141,7 @@ def _tried(name: str, task: str) -> str:
     family = catalogue.get("families", name)
     try:
         reads_pairs(family, name, task)
+        can_write(family, name, task)
     except SavileError as refused:
         return f"wanted {refused.wanted}; received {refused.received}. {refused.do}"
     if family.trains == "loop":

@@ -18,6 +18,7 @@ PLUG_INS = [(kind, name) for kind in testing.CONTRACTS for name in catalogue.nam
 # methods with tests of their own: one trains nothing (tests/models/test_decoder.py), some need trained adapters
 # (tests/adaptation/test_methods.py and test_library.py)
 SPECIAL = ("prompt", "adapter_fusion", "arrow", "domains", "merge")
+WRITING = ("adalora", "bottleneck", "full", "ia3", "lora", "parallel", "peqa", "unfreeze")  # what tunes a language model
 LABELS = ("lost card", "refund", "order")
 
 
@@ -32,8 +33,10 @@ def base(tmp_path_factory):
 
 
 def _network(base, loss="cross_entropy"):
-    from savile.models import encoder
+    from savile.models import decoder, encoder
 
+    if loss == "next_token":
+        return decoder.create(base + "-decoder", LABELS, loss, cosine=False, max_length=32)
     return encoder.create(base, LABELS, loss, cosine=False, max_length=32)
 
 
@@ -169,10 +172,15 @@ def test_trackers(name, base, tmp_path):
     testing.check_tracker(name, tracked, tmp_path)
 
 
-@pytest.mark.parametrize("loss", get_args(Loss))
+@pytest.mark.parametrize("loss", [loss for loss in get_args(Loss) if loss != "next_token"])
 @pytest.mark.parametrize("name", [name for name in catalogue.names("methods") if name not in SPECIAL])
 def test_methods(name, loss, base):
     testing.check_method(name, lambda: _network(base, loss))
+
+
+@pytest.mark.parametrize("name", WRITING)
+def test_methods_that_change_what_a_language_model_writes(name, base):
+    testing.check_method(name, lambda: _network(base, "next_token"))
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ import numpy as np
 
 from savile.base import catalogue
 from savile.base.contracts import Predictions
-from savile.base.outputs import Span, Tokens, spanned
+from savile.base.outputs import Replies, Span, Tokens, spanned
 from savile.base.records import Calibration
 
 # loss -> what is right in six rows, and answers that are all wrong, in the form of the targets
@@ -33,6 +33,10 @@ GOLD: dict[str, tuple[np.ndarray, np.ndarray]] = {
         np.array([[1.0, row, 10 + row] for row in range(6)]),
         np.concatenate([np.eye(6), np.roll(np.eye(6), 1, axis=0)], axis=1),
     ),
+    "next_token": (
+        np.array(["It is late.", "Yes", "退款"] * 2, dtype=np.dtypes.StringDType()),
+        np.array(["", "no", "明天"] * 2, dtype=np.dtypes.StringDType()),
+    ),
 }
 SAID = {"contrastive": np.tile(np.eye(6), 2)}  # loss -> answers that are all right, where they are of another form
 CELLS = {  # loss -> three cells of a label column
@@ -41,6 +45,7 @@ CELLS = {  # loss -> three cells of a label column
     "squared_error": ["1", "2.5", "-3"],
     "contrastive": ["1", "0.5", "0"],
     "token_cross_entropy": ['[{"start": 0, "end": 4, "label": "a"}]', '[[0, 2, "b"]]', ""],
+    "next_token": ["It is on its way.", "", "yes"],
 }
 TEXTS = ("my card was stolen", "", "a", "退款什么时候到账？", "WHERE is my order?! " * 40, "line\nbreak\tand \x00 control")
 
@@ -137,6 +142,8 @@ def simulated_predictions(rows: int = 400, labels: int = 4, seed: int = 0, task:
         logits = _tokens(rng, rows, head.outputs)
     if head.loss == "contrastive":
         return _found(rng, rows)
+    if head.loss == "next_token":
+        return _said(rng, rows)
     outputs = decide(head, logits, Calibration(threshold=0.4, spread=1.645))
     draws = rng.random((rows, 1))
     if head.loss == "squared_error":
@@ -155,12 +162,18 @@ def simulated_predictions(rows: int = 400, labels: int = 4, seed: int = 0, task:
 
 
 def small_loss(network: Any, ids: Any, mask: Any, targets: Any) -> Any:
-    """The loss of a few rows; where a network makes vectors, each is drawn towards a place of its own."""
+    """The loss of a few rows; where a network makes vectors, each is drawn towards a place of its own; words have their own."""
     import torch
 
     from savile.models._contrastive import multiple_negatives
     from savile.models._head import row_loss
 
+    if network.loss == "next_token":
+        from savile.models import _answers
+
+        given = ["yes please", "no", "not now", "later"]
+        written = _answers.tokenised(network, [text for text in TEXTS if text][: len(given)], given)
+        return _answers.mean_loss(network, written, np.arange(len(given)))
     answers = network(ids, mask)
     if network.loss != "contrastive":
         return row_loss(network.loss, answers, targets)
@@ -181,6 +194,20 @@ def _found(rng: np.random.Generator, rows: int, width: int = 16) -> Predictions:
     head = catalogue.get("tasks", "embed").head(1)
     outputs = decide(head, np.concatenate(unit, axis=1).astype(np.float32), Calibration())
     return Predictions(gold, outputs, ("similarity",), {"region": [("north", "south")[i % 2] for i in range(rows)]})
+
+
+def _said(rng: np.random.Generator, rows: int) -> Predictions:
+    """Answers of a few words, a third of which are as given, and of which every second one was written."""
+    from savile.models._calibrate import decide
+
+    words = np.array(["yes", "no", "card", "late", "order", "refund"])
+    given = [" ".join(rng.choice(words, 4)) for _ in range(rows)]
+    texts = [one if rng.random() < 0.3 else " ".join(rng.choice(words, 4)) for one in given]
+    tokens = [[row % 7, 0] if row % 2 == 0 else [] for row in range(rows)]
+    likely = np.column_stack([-rng.gamma(2.0, 2.0, rows), rng.integers(1, 9, rows)])
+    replies = Replies.of(tokens, [text if row % 2 == 0 else "" for row, text in enumerate(texts)], likely)
+    gold = np.array(given, dtype=np.dtypes.StringDType())
+    return Predictions(gold, decide(catalogue.get("tasks", "answer").head(1), replies, Calibration()), ("answer",))
 
 
 def _tokens(rng: np.random.Generator, rows: int, outputs: int, each: int = 6) -> Tokens:

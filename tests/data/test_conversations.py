@@ -1,4 +1,4 @@
-"""Instruction data is read as questions and answers; answers of few kinds are labels, others are refused for now."""
+"""Instruction data is read as questions and answers; answers of few kinds are labels, others are learned as words."""
 
 import json
 
@@ -48,10 +48,11 @@ def test_answers_of_few_kinds_are_labels(tmp_path, home, sentences, shape):
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_free_answers_are_refused_for_now(tmp_path, sentences, shape):
+def test_free_answers_are_learned_as_words(tmp_path, sentences, shape):
     rows = [SHAPES[shape](text, answer) for text, answer in zip(sentences(60), sentences(60, seed=1), strict=True)]
-    with pytest.raises(InputError, match=r"60 different answers.*task answer"):
-        data.inspect(lines(tmp_path, rows))
+    found = data.inspect(lines(tmp_path, rows))
+    assert (found.task, found.data.labels, found.roles["label"]) == ("answer", ("answer",), "output")
+    assert set(found.data.targets("test")) <= {row["output"] for row in found.data.table.to_pylist()}
 
 
 def test_an_instruction_that_differs_is_part_of_the_question(tmp_path):

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from savile.adaptation import _before, _search
+from savile.adaptation import _answered, _before, _search
 from savile.adaptation._auto import BY_LANGUAGE, choose, chooses, language_base
 from savile.adaptation._learners import Recipe
 from savile.adaptation._library import alike, settled
@@ -21,6 +21,7 @@ from savile.adaptation._preference import Judged, Preference, PreferenceSettings
 from savile.adaptation._pretrain import pretrained
 from savile.adaptation._stage import EARLIER
 from savile.adaptation._train import train
+from savile.base import answers
 from savile.base.records import Dataset, Model
 
 if TYPE_CHECKING:
@@ -62,15 +63,18 @@ def adapt(
             ``wrong`` or by a ``person``), which sets the threshold below which a person is asked. Of a stored model also
             ``keep``: the way it keeps what it knew, or a mapping of ``by`` and that way's settings. ``documents``, a file or
             folder that the base reads first, and how: ``reading``. ``ensemble``: how many networks teach the one that is kept;
-            ``teacher``: a stored model that does, or a mapping of ``model``, ``column``, ``smooth`` and ``most``.
+            ``teacher``: a stored model that does, or a mapping of ``model``, ``column``, ``smooth`` and ``most``. For answers
+            in words, ``instruction``: what stands before every prompt.
         seed: of shuffling, folds and dropout.
 
     Raises:
         UnknownNameError: no such base, method or setting.
         InputError: a setting that cannot be used, or data without rows to learn from.
     """
-    model = language_base(data) if model == BY_LANGUAGE else model
     own, rest = _before.asked(settings or {})
+    if answers.in_words(data.task):
+        model, method = _answered.settled(data.task, model, method, rest)
+    model = language_base(data) if model == BY_LANGUAGE else model
     recipe = Recipe(_before.base(model, own), method, rest, seed, minutes)
     if method == _search.METHOD:
         return _search.search(data, recipe)

@@ -7,7 +7,8 @@ from dataclasses import dataclass, fields
 from typing import Any, TypeVar
 
 from savile.adaptation._documents import HOPS
-from savile.base import catalogue
+from savile.base import answers, catalogue
+from savile.base.answers import NEXT
 from savile.base.errors import InputError, UnknownNameError
 from savile.base.recipe import fill
 from savile.models._vectors import VECTOR
@@ -41,15 +42,28 @@ def reads_pairs(plugin: Any, family: str, task: str) -> bool:
     return pairs
 
 
+def can_write(plugin: Any, family: str, task: str) -> None:
+    """Nothing, where a family does what a task asks.
+
+    Raises:
+        InputError: the task asks for words, and the family has none of its own.
+    """
+    if answers.in_words(task) and not getattr(plugin, "WRITES", False):
+        do = "Use smollm2, or a causal language model of your own."
+        raise InputError(f"a family that writes, for the task {task}", f"{family}, which does not", do)
+
+
 @dataclass(frozen=True)
 class Shape:
     """Settings of the network itself: texts are cut to `max_length` tokens, and read with the `facts` of a file on the things
-    they name, so many `hops` from them (see `_documents.known_facts`).
+    they name, so many `hops` from them (see `_documents.known_facts`); `instruction` stands before prompts that are answered in
+    words.
     """
 
     max_length: int = 256
     facts: str = ""
     hops: int = HOPS
+    instruction: str = ""
 
     def __post_init__(self) -> None:
         if self.max_length < LEAST_LENGTH:
@@ -93,7 +107,8 @@ def unheeded(asked: Collection[str], loss: str, solved: bool, held: bool) -> lis
     """
     idle = set(asked) - set(SOLVED) if solved else {"strength"}
     idle |= set() if loss == VECTOR else {"sizes", "temperature"}
-    idle |= {"class_weights", "label_smoothing"} if loss in ("squared_error", VECTOR) else set()
+    idle |= {"class_weights", "label_smoothing"} if loss in ("squared_error", VECTOR, NEXT) else set()
+    idle |= {"rdrop"} if loss in (VECTOR, NEXT) else set()
     idle |= set() if held else {"patience", "evaluations"}
     return sorted(idle & set(asked))
 

@@ -15,6 +15,7 @@ from savile.adaptation._asked import Shape, filled, reads_pairs, split, unheeded
 from savile.adaptation._documents import known_facts
 from savile.adaptation._library import settled
 from savile.base import answers, catalogue, events, machine
+from savile.base.answers import NEXT
 from savile.base.contracts import HeadSpec, Inputs, Rows
 from savile.base.errors import InputError
 from savile.base.records import Dataset, canonical, digest
@@ -228,6 +229,9 @@ class LoopLearner:
         starts = not self.few or getattr(self.plugin, "SPELLS", False)
         self.cosine = method.HEAD == "cosine" and self.head.loss == "cross_entropy" and starts
         self.shape = filled(Shape, chosen["network"])
+        if self.shape.instruction and self.head.loss != NEXT:
+            do = "Leave adapt.settings.instruction out."
+            raise InputError("the task answer, for an instruction", f"the task {self.task}", do)
         if "adapters" in chosen["method"]:  # models that the method makes something of
             self.parents = chosen["method"]["adapters"] = settled(chosen["method"]["adapters"])
         self.facts = known_facts(self.shape.facts, self.shape.hops) if self.shape.facts else {}
@@ -244,7 +248,11 @@ class LoopLearner:
             "base": self.base_digest,
             "method": {"name": self.method, **self.method_settings},
             "fit": asdict(self.fit_settings),
-            "network": {"max_length": self.shape.max_length, "facts": digest(canonical(self.facts)) if self.facts else ""},
+            "network": {
+                "max_length": self.shape.max_length,
+                "facts": digest(canonical(self.facts)) if self.facts else "",
+                **({"instruction": self.shape.instruction} if self.head.loss == NEXT else {}),
+            },
             "value": self.value,
             "seed": self.seed,
             **({"fair": dict(self.fair)} if self.fair else {}),
@@ -332,6 +340,8 @@ class LoopLearner:
         """The network to train, and what it learns from: the rows, and where they are few the names of the labels."""
         train = self._named(list(rows.inputs), rows.targets)
         network = self.network(self._searched(train))
+        if self.head.loss == NEXT:
+            self.plugin.answers(network, self.shape.instruction, rows.targets.tolist())
         begin = getattr(catalogue.get("methods", self.method), "begin", None)
         if begin is not None:
             begin(network, rows)

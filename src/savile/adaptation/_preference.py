@@ -19,8 +19,9 @@ from savile.base.recipe import fill
 if TYPE_CHECKING:
     import torch
 
+    from savile.models._answers import Written
     from savile.models._settings import FitSettings
-    from savile.models._writer import Writer, Written
+    from savile.models._writer import Writer
 
 LEAST_WEIGHT = 0.1  # of the first goal: the loss is divided by it
 LOOP = (  # settings that the loop for losses of their own heeds, see `savile.models._fit_language`
@@ -227,5 +228,6 @@ def learn_answers(writer: Writer, rows: Sequence[tuple[str, str]], fit: Mapping[
 
 def answer_loss(writer: Writer, written: Written, rows: np.ndarray) -> torch.Tensor:
     """Mean over answer tokens of minus their log-probability."""
-    found, real = writer.logprobs(written, rows)
-    return -found.sum() / real.sum()
+    from savile.models._answers import mean_loss
+
+    return mean_loss(writer.network, written, rows)

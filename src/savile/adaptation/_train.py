@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from savile.adaptation import _fair, _folds, _held, _stage
+from savile.adaptation import _answered, _fair, _folds, _held, _stage
 from savile.adaptation._held import Held
 from savile.adaptation._learners import Learner, Recipe, learner
 from savile.base import answers, catalogue, events, machine, media
@@ -46,9 +46,10 @@ def train(data: Dataset, recipe: Recipe, minutes: float | None = None) -> Model:
         if known is not None:
             return known
         root = store.home / "training" / key[:16]
-        trained, chosen_on, calibrated_on = _trained(data, head, candidate, minutes, root)
+        trained, *held = _trained(data, head, candidate, minutes, root)
         model: Model = store.save(trained)
-        _held.keep(store, model, chosen_on, calibrated_on)
+        if held:
+            _held.keep(store, model, *held)
         score = model.facts["valid"]["score"]
         store.audit.append("adapt", model.ref, data=data.ref, method=candidate.name, score=score)
         store.remember(key, model.ref)
@@ -56,9 +57,15 @@ def train(data: Dataset, recipe: Recipe, minutes: float | None = None) -> Model:
     return model
 
 
-def _trained(data: Dataset, head: HeadSpec, candidate: Learner, minutes: float | None, root: Path) -> tuple[Model, Held, Held]:
-    """The model of one candidate, calibrated, and what it was chosen and calibrated on; what a killed run left is used."""
+def _trained(data: Dataset, head: HeadSpec, candidate: Learner, minutes: float | None, root: Path) -> tuple[Any, ...]:
+    """The model of one candidate, calibrated, and what it was chosen and calibrated on; what a killed run left is used.
+
+    Of answers in words, the model alone: there is nothing to calibrate.
+    """
     usage, start = Usage(), units(data, head)
+    if answers.in_words(data.task):
+        answerer, valid, notes = _answered.fit(data, candidate, minutes, root)
+        return (_made(data, candidate, answerer, start, {"valid": valid, **notes, **usage.facts()}),)
     policy = _fair.asked(candidate.fair, data) if candidate.fair else None  # what cannot be kept is said before it is learned
     parts = Parts(data, candidate, start)
     answerer, chosen_on, calibrated_on, notes = _fit(parts, candidate, minutes, root)
@@ -67,7 +74,13 @@ def _trained(data: Dataset, head: HeadSpec, candidate: Learner, minutes: float |
     facts = {"valid": judged(data.task, head, chosen_on, start)}
     if policy is not None:
         calibration, facts["fair"] = _fair.leaned(data, head, calibrated_on, _fair.rows(data), calibration, policy)
-    model = Model(
+    model = _made(data, candidate, answerer, calibration, {**facts, **notes, **usage.facts()})
+    return model, chosen_on, calibrated_on
+
+
+def _made(data: Dataset, candidate: Learner, answerer: Any, calibration: Calibration, facts: dict[str, Any]) -> Model:
+    """The model of what answers."""
+    return Model(
         family=candidate.family,
         base=candidate.base,
         base_digest=candidate.base_digest,
@@ -78,11 +91,10 @@ def _trained(data: Dataset, head: HeadSpec, candidate: Learner, minutes: float |
         calibrations={candidate.form: calibration},
         mask=data.mask,
         columns=_columns(data) if candidate.reads == "table" else {},
-        facts={**facts, **notes, **usage.facts()},
+        facts=facts,
         settings=candidate.identity(),
         parents=tuple(ref for ref in (data.ref, *candidate.parents) if ref),
     )
-    return model, chosen_on, calibrated_on
 
 
 def recalled(store: Store, key: str) -> Model | None:

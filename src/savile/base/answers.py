@@ -2,11 +2,12 @@
 
 A task may say itself how the values of a label column are read (`labels`, `targets`, see `savile.base.contracts.Task`); tasks
 that do not have one label a row. The kind shows in the targets: int64 (n,), float32 (n, L), float64 (n,), or object (n,), a
-tuple of spans (`savile.base.outputs.Span`) a row.
+tuple of spans (`savile.base.outputs.Span`) a row; texts (n,) are answers in words.
 """
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
@@ -16,10 +17,18 @@ from savile.base import catalogue
 if TYPE_CHECKING:
     import numpy as np
 
-    from savile.base.contracts import Inputs
+    from savile.base.contracts import Inputs, Loss
+
+NEXT: Loss = "next_token"  # loss of answers in words
 
 PAIR = " \u241e "  # between the two texts of a row that has two
+TURN = re.compile(r"^(user|assistant): ", re.MULTILINE)  # what begins a turn of a conversation
 BINS = 10  # numbers are divided evenly by tenths
+
+
+def in_words(task: str) -> bool:
+    """Whether a task is answered in words, and not by label, number, span or vector."""
+    return bool(catalogue.get("tasks", task).head(1).loss == NEXT)
 
 
 def labels(task: str, values: Sequence[Any]) -> tuple[str, ...]:
@@ -74,6 +83,20 @@ def parted(text: str) -> tuple[str, str]:
     return first, second
 
 
+def conversation(turns: Sequence[tuple[str, str]]) -> str:
+    """Turns as (role, text) -> one text, a role before each; a lone question stands without its role."""
+    return turns[0][1] if len(turns) == 1 else "\n".join(f"{role}: {text}" for role, text in turns)
+
+
+def turns(prompt: str) -> list[tuple[str, str]]:
+    """What `conversation` joined, where a user asks, is answered, and asks again; of any other text, that text as asked."""
+    _, *parts = TURN.split(prompt) if TURN.match(prompt) else [""]
+    found = [(role, text.strip()) for role, text in zip(parts[::2], parts[1::2], strict=True)]
+    roles = [role for role, _ in found]
+    alternate = len(roles) % 2 == 1 and roles == [("user", "assistant")[place % 2] for place in range(len(roles))]
+    return found if len(roles) > 1 and alternate else [("user", prompt)]
+
+
 def compared(text: str) -> str:
     """Two texts in one -> a text of the words ``shared`` and ``apart``, as often as their words or pairs of characters are.
 
@@ -98,6 +121,8 @@ def strata(targets: np.ndarray) -> np.ndarray:
 
     if targets.dtype == object:
         targets = given_labels(targets)
+    if targets.dtype.kind == "T":  # of words there are no classes
+        return np.zeros(len(targets), dtype=np.int64)
     if targets.ndim == 2:
         given, rarity = targets > 0, targets.sum(axis=0)
         order = np.where(given, rarity, np.inf)

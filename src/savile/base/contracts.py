@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 Reads = Literal["text", "table"]
 Inputs = Union[Sequence[str], "pa.Table"]  # what a model is asked: texts, or the feature columns of as many rows
-Loss = Literal["cross_entropy", "binary_cross_entropy", "squared_error", "token_cross_entropy", "contrastive"]
+Loss = Literal["cross_entropy", "binary_cross_entropy", "squared_error", "token_cross_entropy", "contrastive", "next_token"]
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class HeadSpec:
         outputs: number of values the head gives per row, or per token.
         loss: name of the training loss. It says what kind of answer is asked for: ``cross_entropy`` one label of several,
             ``binary_cross_entropy`` any number of labels, ``squared_error`` a number, ``token_cross_entropy`` spans of the
-            text, by a label for each token (`savile.models._spans`), ``contrastive`` a vector of each of two texts.
+            text, a label for each token (`savile.models._spans`), ``contrastive`` vectors of two texts, ``next_token`` words.
         decode: logits (n, outputs), already divided by the temperature -> probabilities (n, outputs); for a number, the
             number in standard units.
     """
@@ -75,8 +75,8 @@ class Rows:
     Attributes:
         inputs: n texts, or a table of n rows with the feature columns.
         targets: what is right, one a row: label index, int64 (n,); a row of 0 and 1 a label, float32 (n, L); a number in
-            standard units (mean 0, deviation 1), float64 (n,); or a tuple of spans, object (n,). Families with ``SOFT = True``
-            may be given shares of one label, float32 (n, L), where people disagreed.
+            standard units (mean 0, deviation 1), float64 (n,); a tuple of spans, object (n,); or a text (n,). Families with
+            ``SOFT = True`` may be given shares of one label, float32 (n, L), where people disagreed.
         labels: name of each label; one name for a number.
         valid: rows to stop or choose by, never to learn from; None where there are none.
         minutes: budget, or None. `seed` is that of everything random.
@@ -112,7 +112,7 @@ class Task(Protocol):
     def score(self, predicted: Sequence[Any], gold: Sequence[Any]) -> float:
         """How good the answers are, in [0, 1], higher is better; used to choose between candidates.
 
-        Both are in the form of the targets: label indices (n,), booleans (n, L), numbers (n,), or tuples of spans (n,).
+        Both are in the form of the targets: label indices (n,), booleans (n, L), numbers, tuples of spans, or texts (n,).
         """
 
 

@@ -78,6 +78,59 @@ class Tokens:
         return cls(flat, np.cumsum([0, *(len(numbers) for numbers, _ in rows)]).astype(np.int64), places)
 
 
+@dataclass(frozen=True)
+class Replies:
+    """What was written in answer to n prompts; it is read like an array whose first axis is the prompts.
+
+    Attributes:
+        tokens: ids of what was written, one reply behind the other, the end of each included where it came to one, int64 (t,).
+        bounds: where each reply begins, and the end of the last, int64 (n + 1,); a reply without tokens was not asked for.
+        texts: what was written, texts (n,).
+        given: of an answer that was given beside each prompt, log-probability and number of tokens, float64 (n, 2); zeros
+            where there was none.
+    """
+
+    tokens: np.ndarray
+    bounds: np.ndarray
+    texts: np.ndarray
+    given: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+    def __getitem__(self, rows: np.ndarray | slice) -> Replies:
+        import numpy as np
+
+        chosen = np.arange(len(self))[rows]
+        each = [self.tokens[self.bounds[row] : self.bounds[row + 1]].tolist() for row in chosen]
+        return Replies.of(each, self.texts[chosen].tolist(), self.given[chosen])
+
+    def among(self, rows: np.ndarray, given: np.ndarray) -> Replies:
+        """The same as answers to some of n prompts, beside what is known of the answers `given` to all of them, (n, 2)."""
+        tokens, texts = [list[int]() for _ in given], ["" for _ in given]
+        for place, row in enumerate(rows):
+            tokens[row] = self.tokens[self.bounds[place] : self.bounds[place + 1]].tolist()
+            texts[row] = str(self.texts[place])
+        return Replies.of(tokens, texts, given)
+
+    @property
+    def written(self) -> np.ndarray:
+        """Which of them were asked for, bool (n,)."""
+        import numpy as np
+
+        return np.diff(self.bounds) > 0
+
+    @classmethod
+    def of(cls, tokens: Sequence[Sequence[int]], texts: Sequence[str], given: np.ndarray | None = None) -> Replies:
+        """Replies given one by one."""
+        import numpy as np
+
+        bounds = np.cumsum([0, *map(len, tokens)]).astype(np.int64)
+        flat = np.array([token for one in tokens for token in one], dtype=np.int64)
+        said = np.array(list(texts), dtype=np.dtypes.StringDType())
+        return cls(flat, bounds, said, np.zeros((len(said), 2)) if given is None else given)
+
+
 def joined(parts: Sequence[Any]) -> Any:
     """Logits, or targets, of several groups of rows one behind the other."""
     import numpy as np
@@ -171,12 +224,12 @@ class Outputs:
     """Answers for n rows.
 
     Attributes:
-        logits: uncalibrated, float32 (n, outputs), or `Tokens` where spans are asked for.
-        probabilities: calibrated, float64 (n, outputs); (n, 0) for numbers; `Tokens` where spans are asked for.
+        logits: uncalibrated, float32 (n, outputs), `Tokens` where spans are asked for, or `Replies` where words are.
+        probabilities: calibrated, float64 (n, outputs); (n, 0) for numbers and words; `Tokens` where spans are asked for.
         choice: the answer in the form of the task's targets: index of the chosen label, int64 (n,); which labels are given,
-            bool (n, outputs); the number, float64 (n,); or a tuple of `Span` a row, object (n,).
+            bool (n, outputs); the number, float64 (n,); a tuple of `Span` a row, object (n,); or what was written, texts (n,).
         confidence: probability of the chosen label, or of the label or span least sure to be rightly given or left out,
-            float64 (n,); NaN for numbers.
+            float64 (n,); NaN for numbers and words.
         abstain: True where a person should answer, bool (n,).
         low, high: the interval around a number that holds nine in ten, float64 (n,); None for labels.
     """

@@ -15,7 +15,7 @@ from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
 
-from savile.base import catalogue, events, machine
+from savile.base import answers, catalogue, events, machine
 from savile.base.errors import InputError, RefusalError, UnknownNameError
 from savile.base.records import Dataset, Model, canonical, digest
 from savile.base.store import Store
@@ -46,6 +46,9 @@ def compress(
     from savile.compression import _measure
 
     plugin, store = catalogue.get("techniques", technique), Store.open()
+    if answers.in_words(model.task):
+        do = "Serve it as it was trained; for other programs, merge it with savile.models.Writer."
+        raise InputError("a model that answers by label, number, span or vector", f"one of the task {model.task}", do)
     chosen, limits = _split(plugin, settings or {})
     data = data or _own_data(model, store)
     conditions = [machine.cpu_flags(), machine.available_threads(), machine.packages()]

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from savile.base import answers
+
 if TYPE_CHECKING:
     import pyarrow as pa
 
@@ -16,6 +18,7 @@ PROMPT, OUTPUT, SYSTEM = "prompt", "output", "system"
 KEYS = ("messages", "conversations", "conversation")
 ROLE, CONTENT = ("role", "from"), ("content", "value")
 ANSWERS = ("assistant", "gpt", "bot", "model", "chatgpt")
+ASKED = ("user", "human", "prompter")
 PREFERENCES = ("chosen", "rejected")
 
 
@@ -43,7 +46,8 @@ def _split(said: list[tuple[str, str]]) -> dict[str, str | None]:
     rest = [(role, text) for role, text in said if role != "system"]
     last = max((place for place, (role, _) in enumerate(rest) if role in ANSWERS), default=None)
     before = rest if last is None else rest[:last]
-    prompt = before[0][1] if len(before) == 1 else "\n".join(f"{role}: {text}" for role, text in before)
+    usual = {**dict.fromkeys(ANSWERS, "assistant"), **dict.fromkeys(ASKED, "user")}
+    prompt = answers.conversation([(usual.get(role, role), text) for role, text in before]) if before else ""
     answer = None if last is None else rest[last][1]
     return {**({SYSTEM: system} if system else {}), PROMPT: prompt, OUTPUT: answer}
 

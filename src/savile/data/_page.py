@@ -105,7 +105,9 @@ def _findings(page: Page, data: Dataset, found: list[Finding]) -> None:
     for finding in found:
         rows = finding.rows[:EXAMPLES]
         if rows:
-            cells: list[list[Any]] = [[row + 1, labels[row].as_py()] for row in rows]
+            cells: list[list[Any]] = [
+                [row + 1, label and _cut(masker(label))] for row in rows for label in [labels[row].as_py()]
+            ]
             if texts is not None:
                 cells = [[*cell, _cut(masker(texts[row].as_py() or ""))] for cell, row in zip(cells, rows, strict=True)]
             names = ["Row", "Label", "Text"][: len(cells[0])]
@@ -121,9 +123,9 @@ def _cut(text: str) -> str:
 
 
 def counted_labels(data: Dataset) -> dict[str, int]:
-    """Label -> number of rows in any part that have it; empty where numbers are asked for."""
+    """Label -> number of rows in any part that have it; empty where numbers or words are asked for."""
     targets = np.concatenate([data.targets(part) for part in data.parts])
-    if targets.dtype == np.float64:
+    if targets.dtype == np.float64 or targets.dtype.kind == "T":
         return {}
     if targets.dtype == object:
         targets = answers.given_labels(targets, len(data.labels))
@@ -134,6 +136,10 @@ def counted_labels(data: Dataset) -> dict[str, int]:
 def _labels(page: Page, data: Dataset) -> None:
     page.heading("Labels")
     common = Counter(counted_labels(data)).most_common()
+    if data.targets("train").dtype.kind == "T":
+        lengths = [len(text) for part in data.parts for text in data.targets(part).tolist()]
+        page.histogram("Characters per answer", lengths, "characters")
+        return
     if not common:
         used = [float(number) for part in data.parts for number in np.atleast_2d(data.targets(part).T)[0]]
         page.histogram(f"Values of {data.roles['label']!r}", used, data.roles["label"])

@@ -171,11 +171,8 @@ def task(options: Options, label: Column, values: pa.Array, answers: bool = Fals
         emit("note", text=f"{label.name!r} holds {label.distinct:,} different numbers: the task is {SCORE}.")
         return SCORE
     if options.task is None and answers and not _few(label, values):
-        if ANSWER in catalogue.names("tasks"):
-            return ANSWER
-        received = f"{label.distinct:,} different answers in {len(values):,} rows of conversations"
-        do = f"Writing answers (task {ANSWER}) is not there yet; name a column of labels with --label."
-        raise InputError("answers of few kinds, to be learnt as labels", received, do)
+        emit("note", text=f"{label.name!r} holds {label.distinct:,} different answers: the task is {ANSWER}.")
+        return ANSWER
     if options.task is None and SEVERAL in catalogue.names("tasks") and _holds_several(label, values):
         emit("note", text=f"{label.name!r} holds several labels in a cell: the task is {SEVERAL}.")
         return SEVERAL

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from savile.base import dates
+from savile.base import answers, dates
 from savile.base.events import emit
 from savile.base.records import PARTS, Finding
 from savile.data._draft import Draft, counted, finding
@@ -129,7 +129,9 @@ def _sides(
         why = f"{len(train):,} rows to learn from, fewer than {TRAIN_MIN:,}"
         if len(train) >= TRAIN_MIN:
             why = f"{rarest} rows of the rarest label, fewer than {CLASS_MIN}"
-        evidence = f"There are {why}: no rows are set apart for validation, each is judged by models that did not see it."
+        usual = "each is judged by models that did not see it"
+        judged = "a fifth is when it is adapted" if answers.in_words(draft.task) else usual
+        evidence = f"There are {why}: no rows are set apart for validation, {judged}."
         return draft.noting(Finding("small", "note", len(train), evidence)), train, train[:0], train[:0]
     least = np.where(counts > 0, SIDE_PER_CLASS, 0)
     size = min(max(round(SIDE_SHARE * len(train)), SIDE_MIN, int(least.sum())), SIDE_MAX)

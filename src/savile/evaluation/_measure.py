@@ -21,6 +21,7 @@ from savile.models._bases import sha256
 SETTINGS = ("metric", "floor", "must_beat", "value", "slices", "gates", "good", "budget")
 AGAINST = "against"  # the baseline that is a release of one's own, measured as it serves
 VALUES = ("right", "wrong", "person")
+WRITTEN = 64  # test rows that are answered in words: each takes as long as hundreds that are judged
 LENGTH = "text length"  # what is sliced by when no column will do, or when it is named
 # loss of a task's head -> the task whose measures suit every task with such answers
 KINDS = {
@@ -29,6 +30,7 @@ KINDS = {
     "squared_error": "score",
     "token_cross_entropy": "tag",
     "contrastive": "embed",
+    "next_token": "answer",
 }
 
 
@@ -104,7 +106,10 @@ class TestPart:
 
     def answers(self, predict: Any) -> Predictions:
         """What a `Predictor` answers on these rows, beside what is right."""
-        outputs = predict(self.inputs(predict.reads))
+        if answers.in_words(self.data.task):
+            outputs = predict.beside(self.inputs(predict.reads), self.gold.tolist(), WRITTEN)
+        else:
+            outputs = predict(self.inputs(predict.reads))
         return Predictions(self.gold, outputs, self.labels, self.slices, self.watched, self.good, self.queries)
 
     def _slices(self, data: Dataset, columns: Sequence[str] | None) -> dict[str, list[str]]:

@@ -28,7 +28,19 @@ def report_page(body: Mapping[str, Any], model: Model) -> str:
     verdict, *rest = body["summary"]
     page.text(verdict, TONES[body["verdict"]]).text(" ".join(rest))
     page.figures(_tiles(body))
-    for section in (_baselines, _business, _calibration, _reasons, _confusion, _classes, _slices, _fairness, _gate, _parity):
+    for section in (
+        _baselines,
+        _written,
+        _business,
+        _calibration,
+        _reasons,
+        _confusion,
+        _classes,
+        _slices,
+        _fairness,
+        _gate,
+        _parity,
+    ):
         section(page, body)
     _training(page, model)
     _lineage(page, body, model)
@@ -74,6 +86,13 @@ def _baselines(page: Page, body: Mapping[str, Any]) -> None:
 
 def _bar(name: str, figure: Mapping[str, float]) -> Bar:
     return Bar(name, figure["value"], figure["low"], figure["high"])
+
+
+def _written(page: Page, body: Mapping[str, Any]) -> None:
+    pairs = body["tables"].get("written")
+    if pairs:
+        page.heading("What it writes")
+        page.table(["given", "written"], [[pair["given"], pair["written"]] for pair in pairs], "Some answers to test rows")
 
 
 def _business(page: Page, body: Mapping[str, Any]) -> None:

@@ -27,9 +27,10 @@ def reasons(predict: Predictor, inputs: Any) -> dict[str, Any] | None:
     count = len(inputs)
     rows = np.unique(np.linspace(0, count - 1, min(count, EXACT_ROWS if exact else ASKED_ROWS)).astype(np.int64))
     asked = answers.take(inputs, rows)
-    explained, outputs = predict.reasons(asked), predict(asked)
+    explained = predict.reasons(asked)
     if not any(one.reasons for one in explained):
         return None
+    outputs = predict(asked)
     weights: dict[str, list[float]] = defaultdict(list)
     for one in explained:
         for reason in one.reasons:

@@ -18,6 +18,8 @@ METRICS = {
     "ece": "calibration error",
     "micro_f1": "micro F1",
     "exact_match": "exact match",
+    "perplexity": "perplexity",
+    "token_f1": "F1 of words",
     "span_f1": "F1 of spans",
     "span_precision": "precision of spans",
     "span_recall": "recall of spans",
@@ -46,6 +48,7 @@ SHARES = (
     "auc",
     "micro_f1",
     "exact_match",
+    "token_f1",
     "span_f1",
     "span_precision",
     "span_recall",
@@ -62,7 +65,7 @@ def called(name: str, body: Mapping[str, Any]) -> str:
 
 def summary(body: Mapping[str, Any]) -> list[str]:
     """What a report says, verdict first, one sentence or two a line."""
-    lines = [_verdict(body), _automation(body), _worth(body), _price(body)]
+    lines = [_verdict(body), _written(body), _automation(body), _worth(body), _price(body)]
     return [line for line in lines if line] + ["Your data never left this machine."]
 
 
@@ -130,6 +133,18 @@ def _failure(check: Mapping[str, Any]) -> str:
     return (
         f"{name} ({METRICS.get(metric, metric)} {shown(metric, check['value'])}, wanted {side} {shown(metric, check['bar'])})"
     )
+
+
+def _written(body: Mapping[str, Any]) -> str:
+    """Of answers in words, how near those that were written come to those given; nothing of other answers."""
+    figures, others = body["metrics"], body["baselines"].get("base", {})
+    if not body["tables"].get("written"):
+        return ""
+    rows, names = figures["exact_match"]["n"], ("exact_match", "token_f1")
+    same, shared = (_figure(body, name) for name in names)
+    before = [shown(name, others[name]["value"]) for name in names if name in others]
+    beside = f"; of the untuned base model, {' and '.join(before)}" if before else ""
+    return f"Of {rows} answers it wrote, {same} are as given, with an F1 of words of {shared}{beside}."
 
 
 def _automation(body: Mapping[str, Any]) -> str:

@@ -6,7 +6,8 @@ deviations of the training rows. Allowed are no flips at the same precision, 0.3
 and only on close calls: texts whose two best labels the trained form holds within 0.05 of each other, with any number of
 labels a flipped label whose probability is within 0.025 of the cut, and numbers that differ by no more than 0.2 deviations.
 Where spans are asked for, a text flips when one of its spans does, and is a close call when one of its tokens is. A vector
-flips when it moves by more than 0.05 of its length, and may on no account by more than 0.2. Temperatures change no answer, so
+flips when it moves by more than 0.05 of its length, and may on no account by more than 0.2. An answer in words flips when one
+of its tokens does, and is never a close call. Temperatures change no answer, so
 a form's own calibration plays no part. The logits must also be on the trained form's scale: a scale that is wrong everywhere
 flips nothing and still spoils every probability.
 """
@@ -19,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from savile.base.contracts import Predictions
-from savile.base.outputs import Tokens
+from savile.base.outputs import Replies, Tokens
 from savile.base.records import Outputs
 from savile.models._calibrate import right
 
@@ -35,7 +36,7 @@ Predict = Callable[[Any], Outputs]
 
 def measure(predictions: Predictions, costs: Mapping[str, float] | None = None) -> dict[str, Any]:
     """``close_calls``: how many answers a lower precision may flip, and the share of all they are."""
-    if is_number(predictions.outputs) or is_vector(predictions.outputs):
+    if is_number(predictions.outputs) or is_vector(predictions.outputs) or is_text(predictions.outputs):
         return {"close_calls": {"rows": 0, "share": 0.0}}
     close = margins(predictions.outputs) < CLOSE
     return {"close_calls": {"rows": int(close.sum()), "share": float(close.mean())}}
@@ -77,13 +78,18 @@ def is_vector(outputs: Outputs) -> bool:
     return outputs.choice.ndim == 2 and outputs.choice.dtype.kind == "f"
 
 
+def is_text(outputs: Outputs) -> bool:
+    """Whether the answers are words."""
+    return isinstance(outputs.logits, Replies)
+
+
 def margins(outputs: Outputs) -> np.ndarray:
     """How far each answer is from another one, (n,).
 
     Probability of the best label minus that of the second best, of a text with spans that of its least sure token; with any
-    number of labels, twice the distance to the cut of the label nearest to it; numbers are never close to another answer.
+    number of labels, twice the distance to the cut of the label nearest to it; numbers and words are never close calls.
     """
-    if is_number(outputs) or is_vector(outputs):
+    if is_number(outputs) or is_vector(outputs) or is_text(outputs):
         return np.ones(len(outputs.choice))
     if isinstance(outputs.probabilities, Tokens):
         return _least_margins(outputs.probabilities)
@@ -159,6 +165,11 @@ def _flips(trained: Outputs, served: Outputs) -> tuple[np.ndarray, np.ndarray]:
     if is_vector(trained):
         moved = _apart(trained, served)
         return moved > MOVED, moved > FAR
+    if is_text(trained):
+        changed = np.array(
+            [ours.tokens.tolist() != theirs.tokens.tolist() for ours, theirs in _each(trained, served)], dtype=bool
+        )
+        return changed, changed
     if trained.choice.dtype == object:
         changed = ~right(served.choice, trained.choice)
         return changed, changed & (margins(trained) >= CLOSE)
@@ -167,6 +178,12 @@ def _flips(trained: Outputs, served: Outputs) -> tuple[np.ndarray, np.ndarray]:
         return changed.any(axis=1), (changed & (_distances(trained) >= CLOSE)).any(axis=1)
     flipped = trained.logits.argmax(axis=1) != served.logits.argmax(axis=1)
     return flipped, flipped & (margins(trained) >= CLOSE)
+
+
+def _each(trained: Outputs, served: Outputs) -> list[tuple[Replies, Replies]]:
+    """The replies of both, one by one."""
+    rows = [slice(row, row + 1) for row in range(len(trained.logits))]
+    return [(trained.logits[row], served.logits[row]) for row in rows]
 
 
 def _apart(trained: Outputs, served: Outputs) -> np.ndarray:
@@ -191,7 +208,7 @@ def _prove(trained: Outputs, served: Outputs, allowed: float) -> dict[str, Any]:
     flipped, far = _flips(trained, served)
     n, flips, wide = len(flipped), int(flipped.sum()), int(far.sum())
     allowed = max(allowed, 1 / n) if allowed and n else allowed
-    one, other = (found.logits.flat if isinstance(found.logits, Tokens) else found.logits for found in (trained, served))
+    one, other = (_numbers(found.logits) for found in (trained, served))
     finite = bool(np.isfinite(other).all())
     scale = _scale(one, other) if finite else None
     if scale is None:
@@ -215,6 +232,13 @@ def _prove(trained: Outputs, served: Outputs, allowed: float) -> dict[str, Any]:
         "passed": not reason,
         "reason": reason,
     }
+
+
+def _numbers(logits: Any) -> np.ndarray:
+    """Logits as one array; of words there are none."""
+    if isinstance(logits, Replies):
+        return np.zeros((len(logits), 1))
+    return logits.flat if isinstance(logits, Tokens) else logits
 
 
 def _scale(trained: np.ndarray, served: np.ndarray) -> float:

@@ -30,8 +30,9 @@ MOST_VALUES = 50
 
 def measure(predictions: Predictions, costs: Mapping[str, float] | None = None) -> dict[str, Any]:
     """``slices``: the figure and its interval in each slice, weakest first; ``worst_slice``: the first, or None."""
-    if predictions.gold.dtype.kind == "f" and predictions.outputs.choice.dtype.kind == "f" and predictions.gold.ndim == 2:
-        return {"slices": [], "worst_slice": None}  # a text is found among all others, not by itself
+    vectors = predictions.gold.dtype.kind == "f" and predictions.outputs.choice.dtype.kind == "f" and predictions.gold.ndim == 2
+    if vectors or predictions.gold.dtype.kind == "T":  # a text is found among all others; few are written
+        return {"slices": [], "worst_slice": None}
     metric, each, measured = _figure(predictions)
     found = []
     for column, values in predictions.slices.items():

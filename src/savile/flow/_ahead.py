@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, replace
 from typing import Any
 
+from savile.base import answers
 from savile.base import recipe as recipes
 from savile.base.errors import MissingBaseError
 from savile.base.events import emit
@@ -20,13 +21,13 @@ from savile.flow._result import Result
 
 
 def planned(recipe: Recipe, data: Dataset, meter: Meter) -> Forecast | None:
-    """Try every candidate for a moment, and refuse what cannot work; None when all of it was done before.
+    """Try every candidate for a moment, and refuse what cannot work; None when all of it was done before, or words are learned.
 
     Raises:
         MachineError: memory or disk is lacking.
         RefusalError: the budget is smaller than what the cheapest way takes.
     """
-    if Store.open().recall(_key(recipe, data)) is not None:
+    if answers.in_words(data.task) or Store.open().recall(_key(recipe, data)) is not None:
         return None
     with meter.stage("plan"):
         found = _forecast.forecast(recipe, data)
@@ -42,6 +43,8 @@ def outlined(recipe: Recipe, data: Dataset) -> Forecast:
     """The same without a trial: from trials of earlier runs on this machine, or from its arithmetic."""
     from savile.adaptation._probe import Prober
 
+    if answers.in_words(data.task):
+        return _plan.estimate(recipe, data)
     try:
         return replace(_forecast.forecast(recipe, data, Prober(data, _past.rates())), basis="past")
     except (KeyError, MissingBaseError):

@@ -9,7 +9,7 @@ import numpy as np
 from savile.base import catalogue
 from savile.base.contracts import Predictions, Value
 from savile.base.errors import UnknownNameError
-from savile.base.outputs import Tokens, spanned
+from savile.base.outputs import Replies, Tokens, spanned
 from savile.base.recipe import Recipe
 from savile.base.records import Calibration, Dataset, Model, Report
 from savile.base.store import Store
@@ -20,15 +20,17 @@ AUTOMATED = ["automated_share", "automated_accuracy"]  # where an accuracy is as
 
 
 def check(recipe: Recipe, data: Dataset) -> None:
-    """Every metric, column and slice the recipe names for evaluating is there.
+    """Every metric, column, slice and baseline the recipe names for evaluating is there.
 
     Raises:
         UnknownNameError: one is not; the message carries the nearest.
+        InputError: the task has no such baseline.
     """
     from savile import evaluation
     from savile.evaluation import slices
 
     wanted = recipe.evaluate
+    _line.rivals(recipe, data)
     known = metrics(data)
     known += FAIRNESS if recipe.task.good is not None and wanted.slices else []
     known += AUTOMATED if wanted.value is not None and wanted.value.accuracy else []
@@ -78,6 +80,7 @@ def metrics(data: Dataset) -> list[str]:
         "squared_error": np.arange(2.0),
         "token_cross_entropy": spanned([[]] * 2),
         "contrastive": np.array([[1.0, 0, 0], [1.0, 1, 1], [0.0, 2, 2]]),
+        "next_token": np.array(["yes", "no"], dtype=np.dtypes.StringDType()),
     }
     gold = golds[head.loss]
     logits: Any = np.zeros((len(gold), head.outputs), dtype=np.float32)
@@ -85,6 +88,8 @@ def metrics(data: Dataset) -> list[str]:
         logits = Tokens(logits, np.arange(len(gold) + 1), np.tile([0, 1], (len(gold), 1)))
     if head.loss == "contrastive":
         logits = np.eye(3, 6, dtype=np.float32)
+    if head.loss == "next_token":
+        logits = Replies.of([[0], [0]], ["yes", "yes"], np.array([[-1.0, 1.0]] * 2))
     undecided = decide(head, logits, Calibration())
     answers = Predictions(gold, undecided, data.labels)
     measured = [module.measure(answers) for module in files(data.task)]

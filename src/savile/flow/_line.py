@@ -7,9 +7,9 @@ from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from savile.base import catalogue
+from savile.base import answers, catalogue
 from savile.base.audit import actor
-from savile.base.errors import MachineError, RefusalError
+from savile.base.errors import InputError, MachineError, RefusalError
 from savile.base.events import emit
 from savile.base.recipe import Recipe, Serve, plain
 from savile.base.records import Dataset, Model, Release, Report, canonical, digest
@@ -99,9 +99,18 @@ def rivals(recipe: Recipe, data: Dataset) -> dict[str, tuple[str, str, dict[str,
     """What a model is held against: base, method, settings and minutes of the linear model and of the untuned base with a head.
 
     The linear model learns from all rows, whatever the budget: a baseline of a few hundred would prove nothing. Of a table
-    without texts it is a regression on its columns, and a base is compared with only when asked for.
+    without texts it is a regression on its columns, and a base is compared with only when asked for. Where words are asked
+    for there is no linear model, and the base answers as it is.
+
+    Raises:
+        InputError: the linear model is to be beaten, and there is none.
     """
     worth = value(recipe)
+    if answers.in_words(data.task):
+        if recipe.evaluate.must_beat in ("linear", "both"):
+            received = f"must_beat: {recipe.evaluate.must_beat} for the task {data.task}, which keywords cannot do"
+            raise InputError("a baseline that answers in words", received, "Write must_beat: base.")
+        return {"base": (recipe.model.base, "prompt", {}, None)}
     untuned = {"base": (recipe.model.base, "head", worth, recipe.adapt.budget.minutes)}
     if "text" in data.roles:
         return {"linear": ("linear", "auto", worth, None), **untuned}
@@ -116,14 +125,18 @@ def baselines(recipe: Recipe, data: Dataset, model: Model) -> dict[str, Model]:
     from savile import adaptation
 
     asked, seed = rivals(recipe, data), recipe.adapt.seed
-    own, method, settings, minutes = asked["linear"]
-    found = {"linear": adaptation.adapt(data, own, method, minutes, settings, seed)}
+    found: dict[str, Model] = {}
+    if "linear" in asked:
+        own, method, settings, minutes = asked["linear"]
+        found["linear"] = adaptation.adapt(data, own, method, minutes, settings, seed)
     if "base" not in asked:
         return found
     tried = next((one["model"] for one in model.facts.get("tried", ()) if one["candidate"] == "head"), None)
     if tried is not None:
         return {**found, "base": Store.open().load(tried)}
     named, method, settings, minutes = asked["base"]
+    if answers.in_words(data.task):  # it is told what the model is told
+        settings = {name: model.settings["network"][name] for name in ("instruction", "max_length")}
     try:
         found["base"] = adaptation.adapt(data, named, method, minutes, settings, seed)
     except MachineError as error:
@@ -134,8 +147,18 @@ def baselines(recipe: Recipe, data: Dataset, model: Model) -> dict[str, Model]:
 
 
 def compress(recipe: Recipe, model: Model, data: Dataset) -> Model:
-    """The model with the forms that may serve; families without a torch network serve as they are."""
+    """The model with the forms that may serve; families without a torch network, and what answers in words, serve as they are.
+
+    Raises:
+        RefusalError: a size is asked for that what serves as it is does not have.
+    """
     if catalogue.get("families", model.family).trains == "own":
+        return model
+    if answers.in_words(model.task):
+        emit("note", text="What answers in words is served as it was trained: no smaller form of it is made.")
+        if recipe.compress.max_size_mb is not None:
+            do = "Leave compress.max_size_mb out."
+            raise RefusalError(f"a form of at most {recipe.compress.max_size_mb:g} MB", "the trained form alone", do)
         return model
     from savile import compression
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from savile.base import machine
+from savile.base import answers, machine
 from savile.base.errors import SavileError
 from savile.base.recipe import Recipe
 from savile.base.records import Dataset
@@ -43,7 +43,8 @@ def estimate(recipe: Recipe, data: Dataset) -> Forecast:
     if base(recipe) in ("linear", "tabular") or not text:
         peak, disk = ALONE + 40 * characters, 5 * MB + 3 * characters
         return Forecast(stages, 1.0, peak, disk, prices(recipe), _past.factors(), basis="modelled")
-    weights, parameters = _size("minilm" if recipe.model.base == "auto" else recipe.model.base)
+    usual = "smollm2" if answers.in_words(data.task) else "minilm"
+    weights, parameters = _size(usual if recipe.model.base == "auto" else recipe.model.base)
     tokens = 2 * rows + characters / CHARACTERS
     passes = PASSES.get(recipe.adapt.method, PASSES["full"])
     training = folds * passes * 2 * parameters * tokens / (speed() * BF16_GAIN)

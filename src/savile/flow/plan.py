@@ -8,8 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
-from savile.base import catalogue
-from savile.base.errors import SavileError
+from savile.base import answers, catalogue
+from savile.base.errors import InputError, SavileError
 from savile.base.events import emit
 from savile.base.recipe import Recipe, override
 from savile.base.records import Dataset
@@ -56,6 +56,9 @@ def plan(
     named = {"task.label": label, "task.text": text, "data.test": test, "task.kind": more.get("task")}
     clock = time.perf_counter()
     recipe, data = _read(source, named, more)
+    if answers.in_words(data.task):
+        do = "Ask for an estimate with savile run --dry-run, and give adapt.budget.minutes."
+        raise InputError("a task whose ways are tried in a moment", f"the task {data.task}", do)
     governed, prober = time.perf_counter() - clock, Prober(data)
     recipe = override(recipe, {"model.base": prober.base(recipe.model.base)})
     chosen = _row(recipe, data, prober, governed)

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from savile.base.contracts import HeadSpec
+from savile.base.outputs import Replies
 from savile.base.records import Calibration, Outputs
 from savile.models import _maps, _span_maps
 from savile.models._spans import TOKEN
@@ -86,9 +87,10 @@ def decide(head: HeadSpec, logits: Any, calibration: Calibration) -> Outputs:
     """Logits (n, outputs), or `Tokens` -> calibrated answers."""
     if head.loss == TOKEN:
         return _span_maps.decide(head, logits, calibration)
-    if head.loss == VECTOR:  # nothing is doubted, and nothing left to a person
+    if head.loss == VECTOR or isinstance(logits, Replies):  # nothing is doubted, and nothing left to a person
         sure, nobody = np.full(len(logits), np.nan), np.zeros(len(logits), dtype=bool)
-        return Outputs(logits, np.zeros((len(logits), 0)), logits, sure, nobody)
+        said = logits.texts if isinstance(logits, Replies) else logits
+        return Outputs(logits, np.zeros((len(logits), 0)), said, sure, nobody)
     if head.loss == "squared_error":
         number = calibration.shift + calibration.scale * head.decode(logits)[:, 0]
         unsure, nobody = np.full(len(number), np.nan), np.zeros(len(number), dtype=bool)

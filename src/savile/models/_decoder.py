@@ -138,10 +138,13 @@ class TextDecoder(Speller):
         head: `Words`, or a `Head` on the last hidden state.
         labels: label of each output.
         max_length: a text with what stands behind it is cut to this many tokens.
+        instruction: what is asked of every text.
+        longest: tokens that an answer in words has at most.
     """
 
     layer_path: str
     pairs = False  # one text a row
+    longest = 0
 
     def __init__(self, base: Base, labels: Sequence[str], outputs: int, *, words: bool, max_length: int = 256) -> None:
         super().__init__()
@@ -171,6 +174,7 @@ class TextDecoder(Speller):
         """Ask every text for something else."""
         self.tokenizer.encode_special_tokens = False
         self.tokenizer.no_truncation()
+        self.instruction = instruction
         self.prompt = _prompt.made(self.folder, self.tokenizer, instruction)
         self.register_buffer("before", torch.tensor([self.prompt.before], dtype=torch.int64), persistent=False)
 

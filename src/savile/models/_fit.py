@@ -22,9 +22,8 @@ from savile.models._network import TextEncoder
 from savile.models._rows import shuffled_batches
 from savile.models._settings import FitSettings, Fitted
 from savile.models._soup import soup
-from savile.models._source import NAMES, Rows, Score, Source, best_device
+from savile.models._source import NAMES, OWN, Rows, Score, Source, best_device
 from savile.models._team import Team, team
-from savile.models._vectors import VECTOR
 from savile.models._within import within
 
 PROBE_STEPS, PROBE_SHARE = 4, 0.05  # steps that are timed, and the share of a budget after which no more are
@@ -65,8 +64,8 @@ def fit(
         more: dict[str, Any] = {"valid": valid, "score": score}
         return soup(network, settings, checkpoint, lambda one, folder: fit(network, train, one, checkpoint=folder, **more))
     us = team()
-    # a head alone is solved for at once; vectors are compared with those of a whole batch
-    apart = network.loss == VECTOR or (settings.keep_frozen and network.frozen_depth() == len(network.layers))
+    # a head alone is solved for at once; vectors are compared with those of a whole batch, and so are tokens of answers
+    apart = network.loss in OWN or (settings.keep_frozen and network.frozen_depth() == len(network.layers))
     if settings.sharded and not apart:
         _shards.check(network, settings)
     if settings.workers > us.size and not apart:
@@ -192,7 +191,7 @@ class _Loop:
     def _epoch(self, epoch: int) -> list[np.ndarray]:
         settings = self.settings
         rng = np.random.default_rng([settings.seed, epoch])
-        return shuffled_batches(self.rows.tokens.lengths, settings.batch_rows, settings.batch_tokens, rng)
+        return shuffled_batches(self.rows.tokens.lengths, settings.batch_rows, settings.batch_tokens, rng, self.rows.by)
 
     def _advance(self) -> None:
         """One optimiser step."""
@@ -244,8 +243,8 @@ class _Loop:
 
     def _loss(self, batch: np.ndarray, disturb: _robust.Disturb | None) -> torch.Tensor:
         """The mean loss of some rows; with R-Drop, that of two passes and of their disagreement."""
-        if self.rows.vectors is not None:
-            return self.rows.contrasted(batch, disturb)
+        if self.network.loss in OWN:
+            return self.rows.own_loss(batch, disturb)
         settings, (mine, of_loss, of_rows) = self.settings, self._part(batch)
         targets = self.rows.due(mine).to(self.network.device)
         passes = self.answers(mine, disturb, 2 if settings.rdrop else 1)
@@ -365,7 +364,7 @@ def _optimizer(named: dict[str, torch.nn.Parameter], settings: FitSettings) -> t
 def _class_weights(network: TextEncoder, rows: Source, settings: FitSettings) -> torch.Tensor | None:
     """The weight of each label, (outputs,), or of its positive rows where any number of labels is given."""
     outputs = len(network.labels)
-    if settings.class_weights == "none" or network.loss in ("squared_error", VECTOR):
+    if settings.class_weights == "none" or network.loss in ("squared_error", *OWN):
         return None
     if rows.spans is not None:
         each = rows.spans.counts().clamp(min=1).float()

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from savile.base import catalogue, media
+from savile.base.answers import NEXT
 from savile.base.contracts import Inputs
 from savile.base.errors import InputError
 from savile.base.mask import Masker, Trace
-from savile.base.outputs import Tokens
+from savile.base.outputs import Replies, Tokens
 from savile.base.records import Calibration, Model, Outputs
 from savile.models._calibrate import decide
 from savile.models._sensed import sensed
@@ -75,7 +76,7 @@ class Predictor:
             inputs: texts; of a family that reads tables, a table with the feature columns, or rows by column name. Whatever is
                 text in them is masked first.
         """
-        empty = np.zeros((0, self.head.outputs), dtype=np.float32)
+        empty: Any = Replies.of([], []) if self.head.loss == NEXT else np.zeros((0, self.head.outputs), dtype=np.float32)
         if self.head.loss != TOKEN:
             return self._logits(self.masked(inputs)) if len(inputs) else empty
         if not len(inputs):
@@ -94,6 +95,19 @@ class Predictor:
             raise InputError("a model of the task embed", f"the task {self.model.task}", "Adapt with --task embed.")
         whole = self.logits(texts)
         return shortened(whole[:, : whole.shape[1] // 2], size)
+
+    def beside(self, prompts: Sequence[str], given: Sequence[str], most: int) -> Outputs:
+        """What is written in answer to at most `most` of n prompts, spread evenly, and how likely the answer given to each is.
+
+        Raises:
+            InputError: the model does not answer in words.
+        """
+        if self.head.loss != NEXT:
+            raise InputError("a model of the task answer", f"the task {self.model.task}", "Adapt with --task answer.")
+        chosen = np.unique(np.linspace(0, len(prompts) - 1, min(len(prompts), most)).astype(np.int64))
+        written = self.logits([prompts[row] for row in chosen])
+        likely = catalogue.get("families", self.model.family).likely
+        return self.decide(written.among(chosen, likely(self.answerer, self.masked(prompts), self._mask.many(given))))
 
     def masked(self, inputs: Inputs | Sequence[Mapping[str, Any]]) -> Inputs:
         """The inputs as the model sees them."""

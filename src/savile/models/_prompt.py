@@ -78,6 +78,28 @@ def _rendered(chat: Any, instruction: str) -> str:
     return told
 
 
+def between(folder: Path, tokenizer: Any) -> tuple[int, ...]:
+    """Token ids between an answer and what is asked next; arguments as of `made`.
+
+    Raises:
+        InputError: the template knows no second question.
+    """
+    from jinja2 import TemplateError
+    from transformers import AutoTokenizer
+
+    chat, marks = AutoTokenizer.from_pretrained(folder), [f"\x00{place}\x00" for place in range(3)]
+    text = PLAIN.format(instruction="", text=marks[0]) + f" {marks[1]}" + PLAIN.format(instruction="", text=marks[2])
+    if isinstance(chat.chat_template, str):
+        said = [{"role": ("user", "assistant")[place % 2], "content": mark} for place, mark in enumerate(marks)]
+        try:
+            text = chat.apply_chat_template(said, tokenize=False, add_generation_prompt=True)
+        except TemplateError as error:
+            raise InputError("a chat template for several turns", str(error), "Give rows of one question each.") from error
+    found = text.partition(marks[1])[2].partition(marks[2])[0]
+    tokenizer.encode_special_tokens = False
+    return tuple(tokenizer.encode(found, add_special_tokens=False).ids)
+
+
 def reader(tokenizer: Any, after: Sequence[int], max_length: int) -> Callable[[Sequence[str]], list[list[int]]]:
     """Texts -> token ids, each text cut so that it fits `max_length` with what stands behind it.
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from savile.base import catalogue
+from savile.base.answers import NEXT
 from savile.models._spans import TOKEN
 from savile.models._vectors import VECTOR
 
@@ -78,8 +79,8 @@ def explain(predictor: Predictor, inputs: Any) -> list[Explained]:
         return []
     if predictor.head.loss == TOKEN:
         return [Explained((), 0.0, None)] * len(inputs)  # a span is its own reason
-    if predictor.head.loss == VECTOR:
-        return [Explained((), 0.0, None)] * len(inputs)  # a vector has no label to speak for
+    if predictor.head.loss in (VECTOR, NEXT):
+        return [Explained((), 0.0, None)] * len(inputs)  # vectors and words have no label to speak for
     family = catalogue.get("families", predictor.model.family)
     asked = predictor.masked(inputs)
     outputs = predictor.decide(predictor._logits(asked))

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 
 from savile.base import catalogue
+from savile.base.answers import NEXT
+from savile.models._answers import AnswerRows
 from savile.models._contrastive import VectorRows, judged
 from savile.models._head import best_strength, convex_head, row_loss
 from savile.models._network import TextEncoder
@@ -23,6 +25,7 @@ from savile.models._vectors import VECTOR
 Rows = tuple[Sequence[str], np.ndarray]
 Score = Callable[[Any, Any], float]
 
+OWN = (VECTOR, NEXT)  # losses of whole batches, which no logits of single rows give
 NAMES = {torch.bfloat16: "bf16", torch.float32: "fp32"}  # of the types of matrix products
 START_STRENGTH = 3.0  # inverse L2 penalty of a head that training goes on from
 
@@ -37,6 +40,7 @@ class Source:
         self.targets: torch.Tensor
         self.spans: TaggedRows | None = None
         self.vectors: VectorRows | None = None
+        self.answers: AnswerRows | None = None
         self.pooled: torch.Tensor | None = None
         self.below: HiddenRows | None = None
         self.upper: Any = None
@@ -47,6 +51,10 @@ class Source:
             see = getattr(network, "see", None)
             if depth is None and see is not None:
                 see(self.tokens.flat)
+            return
+        if network.loss == NEXT:
+            self.answers, self.depth = AnswerRows(cast(Any, network), rows, self.precision), 0
+            self.tokens = self.answers.tokens
             return
         if network.loss == TOKEN:
             self.spans = TaggedRows(network, texts, targets)
@@ -72,12 +80,19 @@ class Source:
             start(network, self.pooled, self.targets, settings)
         self.upper = network.upper(self.depth) if self.below is not None else None
 
+    @property
+    def by(self) -> np.ndarray | None:
+        """What rows are brought together by, int64 (n,); None where it is the tokens they have."""
+        return None if self.answers is None else self.answers.by
+
     def due(self, rows: np.ndarray) -> torch.Tensor:
         """What is right in some rows, as `row_loss` reads it."""
         return self.targets[rows] if self.spans is None else self.spans.padded(rows)
 
     def judged(self, score: Score) -> tuple[float, float]:
         """The score, and the loss, of what the network answers now."""
+        if self.answers is not None:
+            return self.answers.judged()
         if self.vectors is not None:
             return judged(predict_rows(self), self.given[1], score)
         logits = predict_rows(self)
@@ -86,11 +101,12 @@ class Source:
         loss = row_loss(self.network.loss, logits, self.targets).item()
         return float(score(answered(self.network, logits), self.targets.numpy())), loss
 
-    def contrasted(self, rows: np.ndarray, disturb: Callable[[torch.Tensor], torch.Tensor] | None = None) -> torch.Tensor:
-        """The loss of some pairs of texts."""
-        assert self.vectors is not None
+    def own_loss(self, rows: np.ndarray, disturb: Callable[[torch.Tensor], torch.Tensor] | None = None) -> torch.Tensor:
+        """The loss of some pairs of texts, or of some answers."""
+        own = self.vectors or self.answers
+        assert own is not None
         with autocast(self.precision, self.network.device), _disturbed(self.network, disturb):
-            return self.vectors.loss(rows)
+            return own.loss(rows)
 
     def logits(
         self, rows: np.ndarray, disturb: Callable[[torch.Tensor], torch.Tensor] | None = None, learning: bool = False

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from savile.base import answers
+from savile.base.answers import NEXT
 from savile.base.events import emit
 from savile.models import _checkpoint
 from savile.models._rows import TokenRows, embed
@@ -56,7 +57,7 @@ def most_ready(network: TextEncoder, texts: Any, settings: FitSettings) -> int:
 
     def ready(texts: list[Any]) -> None:
         tokens = TokenRows(network.encode(texts), network.pad_id)
-        if depth or network.loss != TOKEN:
+        if depth or network.loss not in (TOKEN, NEXT):
             embed(network, tokens, depth, kind)
 
     ready(sample[:4])  # pays for kernel caches

@@ -4,43 +4,22 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 
 from savile.base import catalogue
 from savile.base.errors import InputError, UnknownNameError
 from savile.base.recipe import fill
-from savile.models import decoder
+from savile.models import _answers, decoder
+from savile.models._answers import INSTRUCTION, LONGEST, Written
 from savile.models._bases import locate
 from savile.models._decoder import TextDecoder
-from savile.models._rows import TokenRows, autocast
 
-ANSWER = "Answer the message."
 SAID = "network.json"
-LONGEST = 512
-
-
-@dataclass(frozen=True)
-class Written:
-    """Prompts and answers as token ids; row i of one belongs to row i of the other.
-
-    Attributes:
-        prompts: with what stands behind them.
-        answers: with the token that ends them.
-    """
-
-    prompts: TokenRows
-    answers: TokenRows
-
-    @property
-    def lengths(self) -> np.ndarray:
-        """Tokens of each row, int64 (n,)."""
-        return np.asarray(self.prompts.lengths + self.answers.lengths)
 
 
 class Writer:
@@ -61,7 +40,7 @@ class Writer:
     merged = False  # whether what was added is part of the base's own weights
 
     def __init__(
-        self, base: str, method: str = "lora", settings: Mapping[str, Any] | None = None, instruction: str = ANSWER
+        self, base: str, method: str = "lora", settings: Mapping[str, Any] | None = None, instruction: str = INSTRUCTION
     ) -> None:
         found = locate(base)
         if found.kind != "decoder":
@@ -95,65 +74,25 @@ class Writer:
 
     def rows(self, prompts: Sequence[str], answers: Sequence[str]) -> Written:
         """Prompts and the answers to them, as tokens; both are cut to 512."""
-        network = self.network
-        read = TokenRows(network.encode(prompts))
-        network.tokenizer.encode_special_tokens = True
-        lead, end = network.prompt.lead, network.prompt.end
-        said = network.tokenizer.encode_batch([lead + one.strip() for one in answers], add_special_tokens=False)
-        return Written(read, TokenRows([[*one.ids[: LONGEST - 1], end] for one in said]))
+        return _answers.tokenised(self.network, prompts, answers)
 
     def logprobs(self, written: Written, rows: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
-        """Log-probability of each answer token, float32 (n, k), 0 where there is none, and where there is one, bool (n, k).
-
-        What all prompts have before them is read once, and scores are computed where an answer is learned and nowhere else.
-        """
-        return self.scored(written, rows, lambda scores, tokens: -F.cross_entropy(scores, tokens, reduction="none"))
+        """Log-probability of each answer token, float32 (n, k), 0 where there is none, and where there is one, bool (n, k)."""
+        return _answers.logprobs(self.network, written, rows)
 
     def scored(self, written: Written, rows: np.ndarray, measure: Any) -> tuple[torch.Tensor, torch.Tensor]:
         """What `measure` says of each answer token, (n, k), from scores (m, vocabulary), float32, and tokens (m,)."""
-        ids, mask = (torch.from_numpy(one) for one in written.prompts.padded(rows))
-        answers, there = (torch.from_numpy(one) for one in written.answers.padded(rows))
-        read, seen, real = answers[:, :-1], there[:, :-1].bool(), there.bool()
-        depths = torch.arange(read.shape[1]).expand_as(read)
-        within = torch.ones(read.shape[1], read.shape[1], dtype=torch.bool).tril()
-        hidden = self.network.behind(ids, mask, read, depths, within[None] & seen[:, None, :])[real]
-        scores = F.linear(hidden, self.network._scaled_head()).float()
-        found = torch.zeros(real.shape).masked_scatter(real, measure(scores, answers[real]))
-        return found, real
+        return _answers.scored(self.network, written, rows, measure)
 
-    @torch.inference_mode()
     def total(self, written: Written, precision: torch.dtype = torch.float32) -> np.ndarray:
         """Log-probability of each whole answer, float64 (n,)."""
-        found = np.empty(len(written.prompts))
-        order = np.argsort(-written.lengths, kind="stable")
-        for start in range(0, len(order), 16):
-            rows = order[start : start + 16]
-            with autocast(precision, torch.device("cpu")):
-                found[rows] = self.logprobs(written, rows)[0].sum(1).double().numpy()
-        return found
+        return _answers.total(self.network, written, precision)
 
-    @torch.inference_mode()
     def reply(self, prompts: Sequence[str], tokens: int = 64, sample: int | None = None) -> list[str]:
         """An answer to each prompt, of at most so many tokens: the likeliest ones, or drawn with the seed `sample`."""
         if isinstance(prompts, str):
             raise InputError("a list of prompts", "one text", "Put it into a list.")
-        network, found = self.network, []
-        if sample is not None:
-            torch.manual_seed(sample)
-        end = network.prompt.end
-        for ids in network.encode(prompts):
-            asked = torch.tensor([[*network.prompt.before, *ids]])
-            whole = network.trunk.generate(
-                asked,
-                attention_mask=torch.ones_like(asked),
-                max_new_tokens=tokens,
-                do_sample=sample is not None,
-                eos_token_id=end,
-                pad_token_id=end,
-            )
-            said = [token for token in whole[0, asked.shape[1] :].tolist() if token != end]
-            found.append(network.tokenizer.decode(said).strip())
-        return found
+        return [str(text) for text in _answers.reply(self.network, prompts, tokens, sample).texts]
 
     def save(self, folder: Path) -> None:
         """Write the adapter in the layout of peft, which loads it by itself, or the tuned weights; with the template's hash.

@@ -10,13 +10,14 @@ import numpy as np
 
 from savile.base import answers, catalogue
 from savile.base.errors import CorruptError, ParityError
-from savile.base.outputs import Span, Tokens
+from savile.base.outputs import Replies, Span, Tokens
 from savile.base.records import Calibration, Dataset, Model, Outputs, Release, canonical, digest
 from savile.base.store import Store
 from savile.models import Predictor
 from savile.models._bases import sha256
 
 GOLDEN = 64
+WRITTEN = 8  # golden inputs that are answered in words: each takes as long as hundreds of labels
 
 
 def digests(model: Model, form: str) -> dict[str, str]:
@@ -38,6 +39,8 @@ def golden(predictor: Predictor, data: Dataset) -> dict[str, Any]:
     """Test inputs spread over the test part, masked, with the answers expected; none of them a close call."""
     proof = catalogue.get("metrics", "parity")
     inputs = predictor.masked(data.inputs(predictor.reads, "test"))
+    if answers.in_words(predictor.model.task):
+        inputs = answers.take(inputs, np.unique(np.linspace(0, len(inputs) - 1, WRITTEN).astype(np.int64)))
     outputs = predictor(inputs)
     clear = np.flatnonzero(proof.margins(outputs) >= proof.CLOSE)
     rows = clear if len(clear) else np.arange(len(outputs.logits))
@@ -52,7 +55,9 @@ def golden(predictor: Predictor, data: Dataset) -> dict[str, Any]:
 
 
 def _listed(logits: Any) -> Any:
-    """Logits as JSON."""
+    """Logits, or what was written, as JSON."""
+    if isinstance(logits, Replies):
+        return {"tokens": [one.tokens.tolist() for one in _each(logits)], "written": logits.texts.tolist()}
     if not isinstance(logits, Tokens):
         return [[round(float(value), 4) for value in row] for row in logits]
     flat = [[round(float(value), 4) for value in row] for row in logits.flat]
@@ -61,15 +66,23 @@ def _listed(logits: Any) -> Any:
 
 def _unlisted(listed: Any) -> Any:
     """Logits of their JSON."""
+    if "tokens" in listed:
+        return Replies.of(listed["tokens"], listed["written"])
     if not isinstance(listed, Mapping):
         return np.array(listed, dtype=np.float32)
     flat, bounds, places = (listed[name] for name in ("flat", "bounds", "places"))
     return Tokens(np.array(flat, dtype=np.float32), np.array(bounds), np.array(places).reshape(-1, 2))
 
 
+def _each(replies: Replies) -> list[Replies]:
+    return [replies[row : row + 1] for row in range(len(replies))]
+
+
 def said(predictor: Predictor, outputs: Outputs, texts: Any = ()) -> list[dict[str, Any]]:
     """Each answer as a client reads it, but for the release; `texts` are those asked, where spans are answered."""
     names, found = predictor.labels, []
+    if isinstance(outputs.logits, Replies):
+        return [{"answer": text, "abstain": False} for text in outputs.choice.tolist()]
     if outputs.choice.dtype == object:
         return [
             {

@@ -22,12 +22,12 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
-from savile.base import catalogue, machine
+from savile.base import answers, catalogue, machine
 from savile.base.contracts import App
 from savile.base.events import emit
 from savile.base.records import Release
 from savile.models import Predictor
-from savile.serving import _apps, _bundle, _embeddings, _schema
+from savile.serving import _apps, _bundle, _chat, _embeddings, _schema
 from savile.serving._asked import Problem, asked, asked_pairs, asked_rows
 from savile.serving._batching import Busy
 from savile.serving._follow import Follower
@@ -144,6 +144,8 @@ def app(service: Service) -> Asgi:
     _answers(api, service)
     if service.now.predictor.head.loss == "contrastive" and service.now.predictor.model.base:
         _embeddings.mount(api, service, _body)
+    if answers.in_words(service.now.predictor.model.task):
+        _chat.mount(api, service, _body)
     _health(api, service)
     _apps.mount(api, service, _body, Problem)
 

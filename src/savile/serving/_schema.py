@@ -9,6 +9,7 @@ from savile.base import media
 
 MAX_BODY, MAX_TEXTS, MAX_LETTERS = 4 << 20, 256, 20_000
 MAX_REASONS, MAX_EXPLAINED = 50, 16
+MAX_TURNS = 64
 
 
 def _object(**properties: Any) -> dict[str, Any]:
@@ -49,6 +50,7 @@ _KINDS: dict[str, dict[str, Any]] = {
         },
         "probability": {**PROBABILITY, "description": "of the span or token that is least surely given or left out"},
     },
+    "next_token": {"answer": {"type": "string"}},
     "contrastive": {"similarity": {"type": "number", "description": "cosine of both texts"}},
     "squared_error": {
         "value": {"type": "number"},
@@ -135,6 +137,42 @@ EMBED: dict[str, Any] = {
     },
 }
 EMBEDDED: dict[int | str, dict[str, Any]] = {**_REFUSALS, 200: _says("a vector of unit length for each text, in order")}
+CHAT: dict[str, Any] = {
+    "required": True,
+    "content": {
+        "application/json": {
+            "schema": {
+                "type": "object",
+                "required": ["messages"],
+                "additionalProperties": False,
+                "properties": {
+                    "messages": {
+                        "type": "array",
+                        "minItems": 1,
+                        "maxItems": MAX_TURNS,
+                        "items": {
+                            "type": "object",
+                            "required": ["role", "content"],
+                            "properties": {
+                                "role": {"enum": ["system", "user", "assistant"]},
+                                "content": {"oneOf": [TEXT, {"type": "array", "items": {"type": "object"}}]},
+                            },
+                        },
+                    },
+                    "max_tokens": {"type": ["integer", "null"], "minimum": 1, "description": "the first so many tokens"},
+                    "max_completion_tokens": {"type": ["integer", "null"], "minimum": 1, "description": "the same"},
+                    "temperature": {"description": "0, or left out: the likeliest tokens are written, as was tested"},
+                    "n": {"enum": [1, None]},
+                    "stream": {"enum": [False, None]},
+                    "model": {"description": "of no meaning: one model serves here"},
+                    "user": {"description": "of no meaning"},
+                    "seed": {"description": "of no meaning: nothing is drawn"},
+                },
+            }
+        }
+    },
+}
+CHATTED: dict[int | str, dict[str, Any]] = {**_REFUSALS, 200: _says("a completion as OpenAI's route of the same name gives it")}
 APP: dict[int | str, dict[str, Any]] = {**_REFUSALS, 200: _says("what the app came to, with the digest of the release")}
 MODELS: dict[int | str, dict[str, Any]] = {200: _says("what serves"), **_KEY}
 PLAIN: dict[int | str, dict[str, Any]] = {200: _says("JSON"), **_KEY}

@@ -140,7 +140,7 @@ class Answerer:
 
         One label: ``label`` and ``probability``. Any number of labels: ``labels`` and the ``probability`` of the least sure.
         Spans: ``spans`` with start, end, label and probability, and the ``probability`` of the least sure.
-        Vectors: the ``vector`` of the first text of a row.
+        Vectors: the ``vector`` of the first text of a row. Words: the ``answer``.
         A number: ``value``, and ``low`` and ``high``, between which nine in ten lie.
         """
         import pandas
@@ -148,6 +148,8 @@ class Answerer:
         outputs, names = self.answer(self._asked(model_input)), self.answer.labels
         if outputs.low is not None:
             said: dict[str, Any] = {"value": outputs.choice, "low": outputs.low, "high": outputs.high}
+        elif outputs.choice.dtype.kind == "T":
+            said = {"answer": outputs.choice.tolist()}
         elif outputs.choice.dtype == object:
             spans = [[{**one._asdict(), "label": names[one.label]} for one in row] for row in outputs.choice]
             said = {"spans": spans, "probability": outputs.confidence}
