@@ -167,3 +167,15 @@ def test_the_shell_command_answers():
     done = subprocess.run([Path(sys.executable).with_name("savile"), "--help"], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "govern" in done.stdout
+
+
+def test_no_room_imports_a_name_that_one_of_its_files_has():
+    """A file that is loaded later, as plug-ins are, takes the place of what the package's own ``__init__`` calls so."""
+    for init in sorted(PACKAGE.rglob("__init__.py")):
+        package = ".".join(init.parent.relative_to(PACKAGE.parent).parts)
+        files = {file.stem for file in init.parent.glob("*.py")}
+        for node in ast.walk(ast.parse(init.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom) and node.module != package:
+                names = {alias.asname or alias.name for alias in node.names}
+                own = {name for name in names & files if node.module != f"{package}.{name}"}
+                assert not own, f"{init}: {own}"
