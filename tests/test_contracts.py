@@ -33,8 +33,11 @@ def base(tmp_path_factory):
 
 
 def _network(base, loss="cross_entropy"):
+    import torch
+
     from savile.models import decoder, encoder
 
+    torch.manual_seed(0)  # heads may start at random
     if loss == "next_token":
         return decoder.create(base + "-decoder", LABELS, loss, cosine=False, max_length=32)
     return encoder.create(base, LABELS, loss, cosine=False, max_length=32)

@@ -27,8 +27,8 @@ BINS = 10  # numbers are divided evenly by tenths
 
 
 def in_words(task: str) -> bool:
-    """Whether a task is answered in words, and not by label, number, span or vector."""
-    return bool(catalogue.get("tasks", task).head(1).loss == NEXT)
+    """Whether a task is answered in words, and not by label, number, span or vector; data without a task is not."""
+    return bool(task) and bool(catalogue.get("tasks", task).head(1).loss == NEXT)
 
 
 def labels(task: str, values: Sequence[Any]) -> tuple[str, ...]:
