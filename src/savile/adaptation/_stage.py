@@ -17,7 +17,6 @@ from savile.base import answers, catalogue
 from savile.base.contracts import Rows
 from savile.base.errors import InputError, UnknownNameError
 from savile.base.records import Dataset, Model
-from savile.models.encoder import present
 
 EARLIER = "model@"  # what the name of a base begins with that is a stored model
 USUAL = "replay"
@@ -61,6 +60,8 @@ class StageLearner(LoopLearner):
 
     def __init__(self, data: Dataset, recipe: Recipe, earlier: Model) -> None:
         self.earlier, self.stages = earlier, tuple(data.settings["stages"])
+        from savile.models.encoder import present
+
         self.keep, self.keep_settings = _kept(recipe.settings.get("keep", USUAL))
         rest = {name: value for name, value in recipe.settings.items() if name != "keep"}
         made = json.loads(Path(str(earlier.forms[catalogue.get("families", earlier.family).FORM]["network.json"])).read_text())
