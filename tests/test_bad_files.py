@@ -312,12 +312,12 @@ def json_objects_without_keys(folder):
     return ["run", file(folder, "{}\n{}\n", "tickets.jsonl")]
 
 
-@case("input", 2, "24 different answers in 24 rows", "task answer")
-def conversations_with_free_answers(folder):
+@case("data", 2, "one row only of Dear customer 0", "task answer")
+def free_answers_taken_for_labels(folder):
     rows = [
         {"instruction": "Answer.", "input": text, "output": f"Dear customer {i}, {text}"} for i, (text, _) in enumerate(ROWS)
     ]
-    return ["run", file(folder, json.dumps(rows), "alpaca.json")]
+    return ["run", file(folder, json.dumps(rows), "alpaca.json"), "--task", "classify"]
 
 
 @case("input", 2, "chosen and rejected")
