@@ -8,7 +8,7 @@ from easy_data import dataset
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from savile.adaptation import _folds, _front, _search, adapt
+from savile.adaptation import _folds, _front, _proposals, _search, adapt
 from savile.base import catalogue
 from savile.base.errors import InputError, UnknownNameError
 
@@ -111,6 +111,24 @@ def test_the_same_seed_proposes_the_same_and_another_another():
 def test_a_small_space_ends_by_itself():
     trials = _search.explore(lambda one: _search.proposed(one, {"a": False}), made_up, _search.Plan(trials=40))
     assert len(trials) == 2 * len(_search.RATES)
+
+
+def test_a_search_begins_with_each_method_once():
+    pool = [{"method": method, "rate": rate} for method in "abc" for rate in _search.RATES]
+    places = _proposals.spread(pool, 7, np.random.default_rng(0))
+    assert [len({pool[place]["method"] for place in places[start : start + 3]}) for start in (0, 3)] == [3, 3]
+    assert len(set(places)) == 7
+    assert len(_proposals.spread(pool, 99, np.random.default_rng(0))) == len(pool)
+
+
+def test_one_trial_of_a_method_tells_what_its_other_rates_cost():
+    known = {"a": 3.0, "b": 2.2, "c": 1.1, "d": 0.0}
+    tried = [{"method": method, "rate": 1.0} for method in known]
+    pool = [{"method": method, "rate": rate} for method in known for rate in _search.RATES]
+    points = _proposals._points([*tried, *pool], np.zeros(len(tried) + len(pool), dtype=bool), _proposals.FREE)
+    process = _proposals._process(points[: len(tried)], np.array(list(known.values())), noise=1e-3)
+    found = process.predict(points[len(tried) :])
+    assert found == pytest.approx([known[one["method"]] for one in pool], abs=0.05)
 
 
 rows = st.lists(st.tuples(st.integers(0, 4), st.integers(0, 4), st.integers(0, 4)), min_size=1, max_size=8)

@@ -1,9 +1,9 @@
 """``method: search``: methods and their settings tried by Optuna for several goals at once, cheap trials first.
 
-Trials are proposed by a multi-objective tree-structured Parzen estimator (Ozaki et al., GECCO 2020). The first half take a
-third of the steps; then the best compromises among those are trained in full (successive halving, Jamieson and Talwalkar
-2016, over non-dominated layers), and what is left goes to new proposals. Each is trained like any other candidate and
-remembered by the store, so that a search that was stopped goes on where it was.
+Optuna draws the space. The first half of the trials, eight at most, take a third of the steps, each another method as far as
+there are others; then the best compromises among those are trained in full (successive halving, Jamieson and Talwalkar 2016,
+over non-dominated layers), and what is left goes to what is expected to widen the front the most (`_proposals`). Each is
+trained like any other candidate and remembered by the store, so that a search that was stopped goes on where it was.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from savile.adaptation import _front
+from savile.adaptation import _front, _proposals
 from savile.adaptation._asked import filled
 from savile.adaptation._learners import Recipe, family_of, learner
 from savile.adaptation._search_page import html
@@ -28,8 +28,9 @@ METHOD = "search"
 TRIALS, CHEAP = 12, 3  # trials of a search; a cheap one takes one step in so many
 NOT_SEARCHED = ("head", "adapter_fusion", "autolora")  # solved exactly; needs adapters; searches for itself
 LEAST_STEPS = 24
-STALE = 30  # proposals in a row that were made before: a small space has no new ones
-PROMOTED = 0.5  # share of the trials in full that go to the best cheap ones
+MOST_CHEAP = 8  # they tell methods apart; between rates they mislead, for few steps want a low one
+PROMOTED = 0.5  # share of the cheap trials, the best of them, that are trained in full
+DRAWN = 1000  # draws of the space, of which the different ones are what there is to try
 RATES = (0.3, 0.55, 1.0, 1.7, 3.0)  # of a method's usual learning rate
 RANKS = (2, 4, 8)
 # goal -> the fact of a model it is read from; less of each is better, but of the score
@@ -145,43 +146,31 @@ def explore(
         seed: of the proposals.
         enough: whether to stop for another reason than the plan's, asked before every trial but the first.
     """
-    study, trials = _study(seed, plan.goals), list[Trial]()
-    cheap = max(1, plan.trials // 2)
-    known: dict[tuple[str, bool], Any] = {}
-
-    def attempt(asked: Any, less: bool) -> bool:
-        params = propose(asked)
-        named = (canonical(params), less)
-        fresh = named not in known
-        if fresh:
-            known[named] = values(params, less)
-            trials.append(Trial(params, less, known[named]))
-        study.tell(asked, known[named])  # proposed again, it takes nothing
-        return fresh
+    pool, trials, rng = _pool(propose, seed), list[Trial](), np.random.default_rng(seed)
+    cheap = max(1, min(MOST_CHEAP, plan.trials // 2))
 
     def over() -> bool:
         good = len(trials) > cheap and max(trial.values[0] for trial in trials) >= plan.good_enough
         return len(trials) >= plan.trials or good or (bool(trials) and enough(trials))
 
-    def proposals(most: int, less: bool) -> None:
-        stale = 0
-        while len(trials) < most and stale < STALE and not over():
-            stale = 0 if attempt(study.ask(), less) else stale + 1
+    def attempt(params: Params, less: bool) -> None:
+        if not over():
+            trials.append(Trial(params, less, values(params, less)))
 
-    proposals(cheap, True)
-    for trial in _promising(trials, plan, round(PROMOTED * (plan.trials - cheap))):
-        if over():
-            break
-        study.enqueue_trial(dict(trial.params))
-        attempt(study.ask(), False)
-    proposals(plan.trials, False)
+    for place in _proposals.spread(pool, cheap, rng):
+        attempt(pool[place], True)
+    for trial in _promising(trials, plan, round(PROMOTED * cheap)):
+        attempt(trial.params, False)
+        pool.remove(trial.params)
+    while pool and not over():
+        good = goodness(np.array([trial.values for trial in trials]))
+        less = np.array([trial.cheap for trial in trials])
+        attempt(pool.pop(_proposals.widest(pool, [trial.params for trial in trials], less, good, rng)), False)
     return trials
 
 
 def _promising(trials: Sequence[Trial], plan: Plan, most: int) -> list[Trial]:
     """The cheap trials to be taken further: the best compromises, then the next best; within a layer the best score first."""
-    if not trials:
-        return []
     goods = goodness(np.array([trial.values for trial in trials]))
     order = [row for layer in _front.layers(goods) for row in layer[np.argsort(-goods[layer, 0], kind="stable")]]
     return [trials[row] for row in order[:most]]
@@ -270,11 +259,12 @@ def _entry(trial: Trial, model: Model) -> dict[str, Any]:
     return {**said, **costs, "cheap": trial.cheap, "steps": model.facts["steps"], "seconds": model.facts["seconds"]}
 
 
-def _study(seed: int, goals: Sequence[str]) -> Any:
+def _pool(propose: Callable[[Any], Params], seed: int) -> list[Params]:
+    """The different ones among many draws of the space, in the order in which they came."""
     try:
         import optuna
     except ImportError as error:
         raise MissingExtraError("optuna", "search") from error
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    directions = ["maximize", *["minimize"] * (len(goals) - 1)]
-    return optuna.create_study(directions=directions, sampler=optuna.samplers.TPESampler(seed=seed))
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=seed))
+    return list({canonical(params): params for params in (propose(study.ask()) for _ in range(DRAWN))}.values())
