@@ -1,6 +1,8 @@
 """Spans and labels of tokens say the same, decoding keeps to BIO, and nothing of a long text is left out."""
 
 import itertools
+import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -133,3 +135,32 @@ def test_pieces_keep_their_places():
     own, piece = (np.array(cutter(["银行"])[0][0]) // VOCABULARY**i % VOCABULARY for i in range(2))
     assert len(set(own)) == 2
     assert len(set(piece)) == 1
+
+
+def test_a_head_that_tags_sees_several_layers_and_one_of_before_the_top_alone(tmp_path):
+    from savile.models import encoder
+
+    if "minilm" not in pytest.importorskip("savile.models._bases").installed():
+        pytest.skip("no base minilm on this machine")
+    import torch
+
+    texts = ["Ann Lee lives at 5 High St", "", "x " * 300]
+    for read, width in ((None, 4 * 384), ((), 384)):
+        network = encoder.create("minilm", ("name",), "token_cross_entropy", cosine=False)
+        encoder.attach(network, "head", {})
+        network.tag(3, read)
+        assert network.read == ((0, 2, 4, 6) if read is None else ())
+        assert network.head.norm.weight.shape == (width,)
+        with torch.no_grad():
+            network.head.weight.normal_()
+        paths = {}
+        for name, content in encoder.save(network).items():
+            paths[name] = tmp_path / f"{width}-{name}"
+            paths[name].write_bytes(content)
+        assert ("read" in json.loads(paths["network.json"].read_text())) == (read is None)
+        again = encoder.load(SimpleNamespace(forms={"torch": paths}))
+        said, expected = encoder.predict(again, texts), encoder.predict(network.eval(), texts)
+        assert expected.flat.std() > 0
+        assert np.array_equal(said.flat, expected.flat)
+        alone = encoder.predict(again, texts[:1])  # beside longer texts a text is answered as by itself
+        assert np.allclose(alone.flat, expected.flat[: len(alone.flat)], atol=1e-4)

@@ -86,11 +86,16 @@ def attend(
     own = (query @ key.transpose(2, 3)).float() * scale
     own = own + _additive(attention_mask, own, front.length if front.keys is None else 0)
     before = (query @ front_key.transpose(2, 3)).float() * scale
-    most = torch.maximum(own.amax(-1, keepdim=True), before.amax(-1, keepdim=True)).detach()
-    own, before = torch.exp(own - most), torch.exp(before - most)
+    totals = torch.logsumexp(own, dim=-1, keepdim=True), torch.logsumexp(before, dim=-1, keepdim=True)
+    most = torch.maximum(*totals).detach()
+    heard, more_heard = (torch.exp(total - most) for total in totals)
     gate = front.gate.float().view(1, -1, 1, 1) * (not front.mute)
-    total = own.sum(-1, keepdim=True) + gate.abs() * before.sum(-1, keepdim=True)
-    weights = (own / total).to(value.dtype), (gate * before / total).to(value.dtype)
+    shared = heard + gate.abs() * more_heard
+    # at a gate of 0 the first share is 1 exactly, and what the text hears of itself is what the base's softmax gives
+    weights = [
+        (F.softmax(own, dim=-1) * (heard / shared)).to(value.dtype),
+        (F.softmax(before, dim=-1) * (gate * more_heard / shared)).to(value.dtype),
+    ]
     mixed = (
         F.dropout(weights[0], dropout, module.training) @ value + F.dropout(weights[1], dropout, module.training) @ front_value
     )

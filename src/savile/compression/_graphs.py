@@ -168,7 +168,7 @@ def _graph(network: Any, rows: Sequence[Sequence[int]]) -> Packed | Padded:
     Networks without attention have nothing to pack, and those that answer in words are asked as they are; where tokens are
     answered, rows hold one text each.
     """
-    if getattr(network, "pairs", False):
+    if getattr(network, "pairs", False) or getattr(network, "read", ()):
         if hasattr(network.trunk, "config"):
             _explicit(network)
         return Whole(network).eval()

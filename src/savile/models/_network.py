@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 # Beyond this many tokens a row the memory of explicit attention scores outweighs its speed. On CPUs the backward pass of
 # torch's fused attention costs a third of a whole training step at 16 tokens; explicit scores cost a twentieth.
 EXPLICIT_ATTENTION_UP_TO = 160
+READ = 3  # parts into which the layers divide a network that tags
 
 
 class Head(nn.Module):
@@ -100,7 +101,11 @@ class TextEncoder(Network):
         labels: label of each output.
         loss: what it is trained with (see `savile.base.contracts.HeadSpec`).
         max_length: texts are cut to this many tokens, specials included.
+        read: where it tags, the layers whose hidden states its head sees, 0 the embeddings; () is the top one alone, as in
+            models from before several were read.
     """
+
+    read: tuple[int, ...] = ()
 
     def __init__(self, base: Base, labels: Sequence[str], outputs: int, *, cosine: bool = True, max_length: int = 256) -> None:
         super().__init__()
@@ -129,11 +134,14 @@ class TextEncoder(Network):
         self.method_settings: dict[str, Any] = {}
         self.layer_path, self.layers = _layers(self.trunk)
 
-    def tag(self, outputs: int) -> None:
-        """Answer token by token from now on."""
-        from savile.models._token_head import PlainCutter, TokenHead
+    def tag(self, outputs: int, read: Sequence[int] | None = None) -> None:
+        """Answer token by token from now on, by default from layers at even distances: top ones know less of single words."""
+        from savile.models._token_head import STEPS, PlainCutter, TokenHead
 
-        self.head, self.cutter = TokenHead(self.width, outputs), PlainCutter(self.tokenizer)
+        depth = len(self.layers)
+        self.read = tuple(sorted({round(depth * i / READ) for i in range(READ + 1)})) if read is None else tuple(read)
+        self.head = TokenHead(self.width * max(1, len(self.read)), outputs, STEPS if self.read else ())
+        self.cutter = PlainCutter(self.tokenizer)
 
     @property
     def device(self) -> torch.device:
@@ -159,7 +167,11 @@ class TextEncoder(Network):
             logits: torch.Tensor = self.head(self.pooled(ids, mask))
             return logits
         choose_attention(self.trunk, ids.shape[1])
-        return self.answer(self.trunk(input_ids=ids, attention_mask=mask).last_hidden_state, mask)
+        if not self.read:
+            return self.answer(self.trunk(input_ids=ids, attention_mask=mask).last_hidden_state, mask)
+        states = self.trunk(input_ids=ids, attention_mask=mask, output_hidden_states=True).hidden_states
+        # what a method puts before a text is no token of it
+        return self.answer(torch.cat([states[layer][:, -ids.shape[1] :] for layer in self.read], dim=-1), mask)
 
     def answer(self, hidden: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         """Hidden states at the top (n, s, d) and mask (n, s) -> logits."""
@@ -191,6 +203,8 @@ class TextEncoder(Network):
 
     def frozen_depth(self) -> int:
         """How many of the lowest layers, with the embeddings under them, learn nothing; not all of them where it tags."""
+        if self.read:  # the head sees layers that would not be there
+            return 0
         if self.pairs:  # nothing between tokens and angles is worth keeping
             return 0 if any(p.requires_grad for p in self.trunk.parameters()) else len(self.layers)
         lowest = {id(p) for layer in self.layers for p in layer.parameters()}

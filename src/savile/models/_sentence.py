@@ -22,13 +22,13 @@ from savile.models._bases import Base
 from savile.models._network import Head, Network
 from savile.models._piece_cutter import VOCABULARY, PieceCutter
 from savile.models._spans import TOKEN, windows
-from savile.models._token_head import TokenHead
+from savile.models._token_head import STEPS, TokenHead
 from savile.models._unigram import Unigram
 
 WEIGHTS, PIECES = "weights.npz", "sp.model"
 TABLES = 17  # token i is row i // 17 of table i % 17
 WIDTH, CHANNELS = 512, 256
-PLACES, STEPS = 4, (1, 2, 4)  # of a character in its piece; of the convolutions of a head that tags
+PLACES = 4  # of a character in its piece
 TOKEN_WIDTH = WIDTH + CHANNELS * 3 + WIDTH + PLACES
 ORDERS = ((2, 0), (3, 1), (5, 2))  # tokens a convolution sees, and how many of them come before its own
 

@@ -15,6 +15,7 @@ from torch import nn
 from savile.models._spans import IGNORED
 
 HIDDEN, DROPPED = 256, 0.3
+STEPS = (1, 2, 4)  # dilations, where there are convolutions
 
 
 class TokenHead(nn.Module):

@@ -153,6 +153,7 @@ def said(network: Any) -> bytes:
         "labels": list(network.labels),
         "loss": network.loss,
         **({"pairs": True} if getattr(network, "pairs", False) else {}),
+        **({"read": list(network.read)} if getattr(network, "read", ()) else {}),
         **({"facts": network.facts.known} if getattr(network, "facts", None) else {}),
     }
     return canonical(spec).encode()
@@ -174,6 +175,8 @@ def restored(model: Model, form: str, create: Callable[..., Any], fill: Callable
             f"{network.base.sha256[:12]}…",
             "Adapt again on this base, or bring back the old one.",
         )
+    if network.loss == TOKEN and hasattr(network, "read"):
+        network.tag(len(network.head.bias), spec.get("read", ()))
     if "facts" in spec:
         knowing(network, spec["facts"])
     attach(network, spec["method"], spec["settings"])
