@@ -124,12 +124,12 @@ class Issue:
         return self.gain / 10 + self.risk * (0.3 if self.severity == "note" else 1.0)
 
     def plain(self) -> dict[str, Any]:
-        """The JSON form."""
+        """The JSON form; `rows` are the first of them, or none where it is about every row."""
         undo = f"savile govern FILE --undo {self.id}" if self.changes else ""
         return {
             **{name: getattr(self, name) for name in ("id", "rule", "severity", "column", "part", "evidence", "repair")},
             "count": len(self.rows),
-            "rows": self.rows[:ROWS].tolist(),
+            "rows": self.rows[:ROWS].tolist() if len(self.rows) < self.total else [],
             **{name: round(float(getattr(self, name)), 4) for name in ("confidence", "gain", "risk")},
             "share": round(self.affected, 4),
             "changes": len(self.changes),
