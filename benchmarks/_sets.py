@@ -62,6 +62,20 @@ def _clinc() -> tuple[pd.DataFrame, pd.DataFrame]:
     return pd.concat([rows["train"], rows["val"]]), pd.concat([rows["test"], rows["oos_test"]])
 
 
+def _walmart() -> tuple[pd.DataFrame, pd.DataFrame]:
+    """A store's week with its sales one, two and fifty-two weeks before; the last 26 weeks to be tested on."""
+    import pandas as pd
+
+    rows = pd.read_csv(SAMPLES / "retail-walmart" / "walmart_weekly.csv.gz")
+    rows["Date"] = pd.to_datetime(rows["Date"], format="%d-%m-%Y")
+    rows = rows.sort_values(["Store", "Date"])
+    for weeks in (1, 2, 52):
+        rows[f"Sales_{weeks}_weeks_before"] = rows.groupby("Store")["Weekly_Sales"].shift(weeks)
+    rows = rows.dropna().rename(columns={"Weekly_Sales": "label"}).sort_values("Date", kind="stable")
+    late = rows["Date"] > rows["Date"].max() - pd.Timedelta(weeks=26)
+    return rows[~late], rows[late]
+
+
 SETS: dict[str, Callable[[], tuple[pd.DataFrame, pd.DataFrame]]] = {
     "phrasebank": lambda: _divided(_csv("fin-phrasebank/phrasebank.csv.gz", "sentence")),
     "twitter": lambda: (_csv("fin-twitter/train.csv.gz", "text"), _csv("fin-twitter/valid.csv", "text")),
@@ -69,6 +83,7 @@ SETS: dict[str, Callable[[], tuple[pd.DataFrame, pd.DataFrame]]] = {
     "hotel": lambda: _divided(_csv("zh-reviews/ChnSentiCorp_htl_all.csv.gz", "review")),
     "zh_news": _zh_news,
     "clinc": _clinc,
+    "walmart": _walmart,
     "german": lambda: _table("credit-german/german.csv", "target"),
     "telco": lambda: _table("churn-telco/telco_churn.csv.gz", "Churn"),
     "heloc": lambda: _table("credit-heloc/heloc.csv.gz", "RiskPerformance"),

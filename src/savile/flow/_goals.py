@@ -91,7 +91,7 @@ GOALS: dict[str, Goal] = {
         {"task.kind": "classify", "adapt.method": "lora"},
         "Language models tuned on code read it best.",
         base="a language model that was trained on code",
-        nearest="What is learned are labels of code; writing code is done by savile.models.Writer on the same base.",
+        nearest="What is learned are labels of code; where code is to be written, ask for it with --task answer.",
     ),
 }
 
