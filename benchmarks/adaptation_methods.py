@@ -263,7 +263,7 @@ def whole(name: str, folder: Path) -> tuple[Path, Path]:
     import pandas as pd
 
     from _sets import write
-    from data_tag import read
+    from data_tag import files
 
     if name == "zh_reviews":
         train, test = write("waimai", folder)
@@ -275,16 +275,8 @@ def whole(name: str, folder: Path) -> tuple[Path, Path]:
             pd.read_csv(SAMPLES / given).rename(columns={"category": "label"}).to_csv(path, index=False)
         return paths
     else:
-        train, test = folder / "train.jsonl", folder / "test.jsonl"
-        for path, given in ((train, "train.jsonl.gz"), (test, "test.jsonl")):
-            spans = [[{"start": s, "end": e, "label": label} for s, e, label in cell] for cell in read(given)[1]]
-            rows = ({"text": text, "label": cell} for text, cell in zip(read(given)[0], spans, strict=True))
-            path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
-    lines = train.read_text(encoding="utf-8").splitlines(keepends=True)
-    if name == "cluener":
-        train.write_text("".join(lines[:MOST]), encoding="utf-8")
-    else:
-        pd.read_csv(train).sample(MOST, random_state=0).to_csv(train, index=False)
+        return files(folder, MOST)
+    pd.read_csv(train).sample(MOST, random_state=0).to_csv(train, index=False)
     return train, test
 
 

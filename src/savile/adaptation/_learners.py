@@ -19,7 +19,7 @@ from savile.base.answers import NEXT
 from savile.base.contracts import HeadSpec, Inputs, Rows
 from savile.base.errors import InputError
 from savile.base.records import Dataset, canonical, digest
-from savile.models._spans import TOKEN
+from savile.models._spans import TOKEN, TOKENS
 from savile.models._vectors import VECTOR
 
 FEW, TRIAL, TRIAL_READY = 100, 400, 0.7  # rows of small fits that are timed, and the share of a budget to plan with
@@ -224,6 +224,8 @@ class LoopLearner:
         self.few, self.fair = _folds.few(data), recipe.settings.get("fair")
         name = "FIT_SMALL" if self.few else "FIT"
         habits = {**getattr(method, name), **getattr(self.plugin, name, {}).get(recipe.method, {})}
+        if self.head.loss == TOKEN:
+            habits |= {**TOKENS, **getattr(self.plugin, "FIT_TOKENS", {}).get(recipe.method, {})}
         # class means are a start where there are classes and steps enough, words where a base has them; other heads start
         # where training them alone would end, which on few rows a few steps only add to
         starts = not self.few or getattr(self.plugin, "SPELLS", False)

@@ -7,7 +7,7 @@ that sees most on both sides of it, so nothing is left out however long a text i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -17,6 +17,7 @@ from savile.base._bio import decoded as decoded
 from savile.base.outputs import Span, Tokens
 
 TOKEN = "token_cross_entropy"
+TOKENS: Mapping[str, Any] = {"epochs": 8.0}  # the head of tokens has no start: after three passes it has learned half
 OVERLAP = 32  # tokens that two windows share
 IGNORED = -100  # target of a token that nothing is learned from
 
