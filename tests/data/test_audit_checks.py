@@ -67,6 +67,14 @@ def test_leakage_and_a_column_that_tells_the_label():
     assert found.issues[0].rule in ("leakage", "target_leak")
 
 
+def test_a_day_that_tells_a_holiday_is_a_calendar_and_no_leak():
+    days = [str(np.datetime64("2024-01-01") + day) for day in range(60) for _ in range(8)]
+    holidays = [str(int(day[8:] in ("01", "06"))) for day in days]
+    assert "target_leak" not in rules(audited({"day": days, "label": holidays}, label="label"))
+    codes = [f"code {day}" for day in days]
+    assert "target_leak" in rules(audited({"day": codes, "label": holidays}, label="label"))
+
+
 def test_versions_tell_form_from_value():
     new = pa.table({"zip": ["01907", "66049", "10115"], "rate": ["6.0", "5.3", "7.1"]})
     old = pa.table({"zip": ["1907", "66049", "10115"], "rate": ["6", "5.3", "7.2"]})

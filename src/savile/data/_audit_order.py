@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from savile.data._audit_checks import numbers
+from savile.data._audit_checks import moments, numbers
 from savile.data._audit_issue import Issue
 from savile.data._cell_table import Column, Grid
 
@@ -123,19 +123,10 @@ def _bins(column: Column) -> np.ndarray | None:
 
 def series(grid: Grid) -> Iterator[Issue]:
     """Gaps and repeated times of a regular series, of each group where there are several."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    from savile.base import dates
-
     for column in grid.columns:
-        present = np.array([bool(value.strip()) for value in column.values])
-        if len(column.values) < 20 or not present.all():
+        times = moments(column)
+        if times is None:
             continue
-        seconds = dates.seconds(pc.utf8_trim_whitespace(pa.array(column.values, pa.string())))
-        if seconds is None or np.isnan(seconds).any():
-            continue
-        times = seconds[column.codes]
         by = _group(grid, column, times)
         groups = np.zeros(grid.rows, dtype=int) if by is None else by.codes
         yield from _gaps(column.name, times, groups, by)
