@@ -129,6 +129,14 @@ def test_an_update_keeps_to_the_policy_of_the_model_it_goes_on_from():
     assert recipe.adapt.settings == {"fair": policy}
 
 
+def test_an_update_learns_by_what_the_model_learned_by():
+    fit = {"class_weights": "balanced", "label_smoothing": 0.1, "epochs": 9.0, "rdrop": 0.0, "learning_rate": 1e-3}
+    made = {"fit": fit, "value": None, "method": {"name": "lora"}}
+    earlier = Store.open().save(Model("encoder", ("a", "b"), base="minilm", method="lora", settings=made))
+    settings = word._recipe(earlier, earlier, {"keep": None, "forget": None, "minutes": None}, {}).adapt.settings
+    assert settings == {"class_weights": "balanced", "label_smoothing": 0.1, "keep": {"by": "replay"}}
+
+
 def test_a_dry_run_writes_nothing(served, tmp_path):
     from savile.flow.improve import plan
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -20,6 +21,9 @@ from savile.flow._result import Result, of_run
 if TYPE_CHECKING:
     from savile.base.recipe import Recipe
     from savile.base.records import Report
+
+# settings of the loop that say what is learned, not how fast
+LOSS = ("class_weights", "label_smoothing", "rdrop", "adversarial", "epsilon", "ascents", "average", "decay", "dropout")
 
 
 def improve(
@@ -90,7 +94,7 @@ def _recipe(found: Model | Release, earlier: Model, asked: dict[str, Any], more:
     own = catalogue.get("families", start.family).trains == "own"
     named: dict[str, Any] = {"model.family": start.family} if own else {"model.base": start.ref}
     named |= {} if own else {"adapt.method": start.method}
-    settings = dict(made.get("settings", {})) if own else {}
+    settings = dict(made.get("settings", {})) if own else _loss(made.get("fit", {}))
     named["adapt.settings"] = settings | {name: made[name] for name in ("value", "fair") if made.get(name)}
     named |= {f"compress.{name}": value for name, value in pressed.items()}
     named |= {f"serve.{name}": value for name, value in found.serve.items()} if isinstance(found, Release) else {}
@@ -98,6 +102,14 @@ def _recipe(found: Model | Release, earlier: Model, asked: dict[str, Any], more:
     options |= {} if own else {"adapt.settings.keep.by": asked["keep"] or "replay"}
     named |= {key: value for key, value in options.items() if value is not None}
     return recipes.make({**named, **(more.get("settings") or {})})
+
+
+def _loss(fit: Mapping[str, Any]) -> dict[str, Any]:
+    """What the model was asked to learn by, such as classes that weigh alike: an update learns by the same."""
+    from savile.models import FitSettings
+
+    usual = FitSettings()
+    return {name: fit[name] for name in LOSS if fit.get(name, getattr(usual, name)) != getattr(usual, name)}
 
 
 def _start(model: Model) -> Model:
