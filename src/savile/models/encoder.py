@@ -30,6 +30,7 @@ reads: Reads = "text"
 FORM = "torch"
 SOFT = True
 PAIRS = True  # whether it reads two texts a row, too
+FIT_TOKENS: Mapping[str, Mapping[str, Any]] = {"head": {"learning_rate": 2e-3}}
 
 # peft names the parameters of an attached adapter "….default.…"; its files leave that out and start from base_model.model
 ADAPTER = re.compile(r"\.default(?=\.|$)")

@@ -41,7 +41,11 @@ __all__ = [
 # beyond two or three passes its validation loss rises, on Chinese reviews as early as after the first
 FIT: Mapping[str, Mapping[str, Any]] = {"full": {"learning_rate": 5e-4, "epochs": 3.0}}
 FIT_SMALL: Mapping[str, Mapping[str, Any]] = {"full": {"learning_rate": 5e-4, "epochs": 3.0}}
-FIT_TOKENS: Mapping[str, Mapping[str, Any]] = {"full": {"learning_rate": 1.5e-3}, "lora": {"learning_rate": 4e-3}}
+FIT_TOKENS: Mapping[str, Mapping[str, Any]] = {
+    "full": {"learning_rate": 1.5e-3},
+    "head": {"learning_rate": 2e-3},
+    "lora": {"learning_rate": 4e-3},
+}
 
 
 def create(
