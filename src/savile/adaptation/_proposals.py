@@ -10,14 +10,14 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.gaussian_process import GaussianProcessRegressor
-from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
 
 from savile.adaptation import _front
+
+if TYPE_CHECKING:
+    from sklearn.gaussian_process import GaussianProcessRegressor
 
 FREE = ("rate",)  # settings on which no cost depends
 CHEAP_NOISE = 1.0  # variance of a cheap trial's score beside another trial's, in that of all scores: it has been seen from afar
@@ -79,6 +79,10 @@ def _points(settings: Sequence[Mapping[str, Any]], cheap: np.ndarray, without: S
 
 def _process(points: np.ndarray, values: np.ndarray, noise: float, more: np.ndarray | float = 0.0) -> GaussianProcessRegressor:
     """A Gaussian process of values (n,) at points (n, features); noise, and what some have more of it, is variance."""
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.gaussian_process import GaussianProcessRegressor
+    from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
+
     kernel = ConstantKernel(1.0, (0.05, 20.0)) * Matern(np.ones(points.shape[1]), (0.3, 30.0), nu=2.5)
     kernel += WhiteKernel(noise, (noise / 30, noise * 7))
     process = GaussianProcessRegressor(kernel, alpha=more + np.full(len(values), 1e-10), normalize_y=True)
