@@ -34,8 +34,11 @@ SETS = {  # name: file, text, label, closest classes, bar, cleanlab's F1
 
 def main() -> None:
     for name in sys.argv[1:] or [*SETS, "untouched", "tuned"]:
-        if name in ("untouched", "tuned"):
-            untouched(*((dropped, 5, "gain") if name == "untouched" else (tuned, 1, "gain_full")))
+        if name == "untouched":
+            retrained(name, dropped, 5, "gain")
+            continue
+        if name == "tuned":
+            retrained(name, tuned, 1, "gain_full")
             continue
         found = [
             cached({"benchmark": "labels", "set": name, "seed": seed}, lambda n=name, s=seed: one(n, s))
@@ -110,12 +113,11 @@ def _f1(flags: np.ndarray, wrong: np.ndarray) -> dict[str, float]:
     return {"f1": 2 * precision * recall / max(1e-9, precision + recall), "precision": precision, "recall": recall}
 
 
-def untouched(retrained: Callable[[int], dict[str, Any]], seeds: int, name: str) -> None:
+def retrained(part: str, right: Callable[[int], dict[str, Any]], seeds: int, name: str) -> None:
     """The worst 14 % of banking77's own training rows left out, and as many at random; what the rest teaches."""
     from savile.base import stats
 
-    part = "untouched" if retrained is dropped else retrained.__name__
-    found = [cached({"benchmark": "labels", "set": part, "seed": seed}, lambda s=seed: retrained(s)) for seed in range(seeds)]
+    found = [cached({"benchmark": "labels", "set": part, "seed": seed}, lambda s=seed: right(s)) for seed in range(seeds)]
     gain = np.mean([np.array(run["worst"]) - np.array(run["random"]) for run in found], axis=0)
     value = stats.mean(gain)
     accuracies = [{way: float(np.mean(run[way])) for way in ("all", "worst", "random") if way in run} for run in found]

@@ -1,8 +1,10 @@
 """Adapt: what is kept and why, calibrated on rows not learned from, done once."""
 
+import json
 from collections import Counter
 
 import numpy as np
+import pyarrow as pa
 import pytest
 import torch
 from easy_data import dataset
@@ -12,6 +14,7 @@ from hypothesis import strategies as st
 from savile.adaptation import _auto, _folds, _learners, adapt
 from savile.base.errors import InputError, UnknownNameError
 from savile.base.events import listening
+from savile.base.records import Dataset
 from savile.base.store import Store
 from savile.data import govern
 from savile.models import Predictor, _seen, _source, decoder, encoder
@@ -322,3 +325,12 @@ def test_label_names_become_rows_when_they_are_words():
     texts, targets = _folds.with_label_names(["a b"], np.array([0]), ("card_lost", "7", "x", "re-fund"))
     assert texts == ["a b", "card lost", "re fund"]
     assert targets.tolist() == [0, 0, 3]
+
+
+def test_a_head_that_starts_at_random_does_so_from_the_seed(tiny):
+    table = pa.table({"text": ["my card"] * 30, "label": [json.dumps([[3, 7, "thing"]])] * 30})
+    parts = {"train": np.arange(20), "valid": np.arange(20, 30), "calib": np.arange(0), "test": np.arange(0)}
+    data = Dataset(table, {"text": "text", "label": "label"}, parts, task="tag", labels=("thing",))
+    heads = [_learners.learner(data, _learners.Recipe(tiny, "head", {}, seed)).network().head.project for seed in (0, 0, 1)]
+    assert torch.equal(heads[0].weight, heads[1].weight)
+    assert not torch.equal(heads[0].weight, heads[2].weight)

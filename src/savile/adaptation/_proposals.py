@@ -49,8 +49,8 @@ def widest(
         good: (trials, goals), of which more is better; the score first.
         rng: of the draw.
     """
-    points = _points([*tried, *pool], np.append(cheap, np.zeros(len(pool), dtype=bool)), ())
-    costs = _points([*tried, *pool], np.append(cheap, np.zeros(len(pool), dtype=bool)), FREE)
+    less = np.append(cheap, np.zeros(len(pool), dtype=bool))
+    points, costs = (_points([*tried, *pool], less, without) for without in ((), FREE))
     seen = len(tried)
     score = _process(points[:seen], good[:, 0], noise=0.3, more=np.where(cheap, CHEAP_NOISE, 0.0))
     drawn = [score.sample_y(points[seen:], random_state=int(rng.integers(2**31)))[:, 0]]

@@ -129,7 +129,7 @@ class Issue:
         return {
             **{name: getattr(self, name) for name in ("id", "rule", "severity", "column", "part", "evidence", "repair")},
             "count": len(self.rows),
-            "rows": self.rows[:ROWS].tolist() if len(self.rows) < self.total else [],
+            "rows": [] if len(self.rows) == self.total else self.rows[:ROWS].tolist(),
             **{name: round(float(getattr(self, name)), 4) for name in ("confidence", "gain", "risk")},
             "share": round(self.affected, 4),
             "changes": len(self.changes),

@@ -134,7 +134,7 @@ def _check_classes(draft: Draft) -> Draft:
     if len(names) - len(single) < 2:
         received = f"only {str(names[0])!r}" if len(names) == 1 else f"one row only of {_some(single)}"
         do = "Add rows of another label, or name another column with --label."
-        if len(names) == len(single):
+        if len(names) == len(single) and "text" in draft.roles:
             do = "Name another column with --label; to learn to write such answers, ask for the task answer."
         raise DataError(f"two labels in {draft.roles['label']!r}, two rows of each", privacy.unnamed(draft, received), do)
     if not len(single):
