@@ -113,11 +113,13 @@ def _f1(flags: np.ndarray, wrong: np.ndarray) -> dict[str, float]:
     return {"f1": 2 * precision * recall / max(1e-9, precision + recall), "precision": precision, "recall": recall}
 
 
-def retrained(part: str, right: Callable[[int], dict[str, Any]], seeds: int, name: str) -> None:
+def retrained(part: str, right: Callable[[Path, int], dict[str, Any]], seeds: int, name: str) -> None:
     """The worst 14 % of banking77's own training rows left out, and as many at random; what the rest teaches."""
     from savile.base import stats
 
-    found = [cached({"benchmark": "labels", "set": part, "seed": seed}, lambda s=seed: right(s)) for seed in range(seeds)]
+    found = [
+        cached({"benchmark": "labels", "set": part, "seed": seed}, lambda s=seed: at_home(right, s)) for seed in range(seeds)
+    ]
     gain = np.mean([np.array(run["worst"]) - np.array(run["random"]) for run in found], axis=0)
     value = stats.mean(gain)
     accuracies = [{way: float(np.mean(run[way])) for way in ("all", "worst", "random") if way in run} for run in found]
@@ -126,34 +128,39 @@ def retrained(part: str, right: Callable[[int], dict[str, Any]], seeds: int, nam
     print(part, value, accuracies, flush=True)
 
 
-def ways(seed: int) -> tuple[Any, dict[str, np.ndarray]]:
+def at_home(right: Callable[[Path, int], dict[str, Any]], seed: int) -> dict[str, Any]:
+    """What is measured in a folder that has a home of its own."""
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["SAVILE_HOME"] = str(Path(folder) / "home")
+        return right(Path(folder), seed)
+
+
+def ways(folder: Path, seed: int) -> tuple[Any, dict[str, np.ndarray]]:
     """The prepared set, and the rows to learn from: all, without the worst, without as many at random."""
     import pandas as pd
 
     from savile import data
 
-    with tempfile.TemporaryDirectory() as folder:
-        os.environ["SAVILE_HOME"] = str(Path(folder) / "home")
-        for name in ("train", "test"):
-            suffix = ".csv.gz" if (SAMPLES / f"intent-banking77/{name}.csv.gz").exists() else ".csv"
-            pd.read_csv(SAMPLES / f"intent-banking77/{name}{suffix}").to_csv(Path(folder) / f"{name}.csv", index=False)
-        steps = {"labels": {"share": 0.14, "repair": "drop", "seed": seed}}
-        options = data.Options(label="category", text="text", test=Path(folder) / "test.csv")
-        whole = data.prepare(Path(folder) / "train.csv", options)
-        some = data.prepare(Path(folder) / "train.csv", data.Options(**{**vars(options), "steps": steps}))
+    for name in ("train", "test"):
+        suffix = ".csv.gz" if (SAMPLES / f"intent-banking77/{name}.csv.gz").exists() else ".csv"
+        pd.read_csv(SAMPLES / f"intent-banking77/{name}{suffix}").to_csv(folder / f"{name}.csv", index=False)
+    steps = {"labels": {"share": 0.14, "repair": "drop", "seed": seed}}
+    options = data.Options(label="category", text="text", test=folder / "test.csv")
+    whole = data.prepare(folder / "train.csv", options)
+    some = data.prepare(folder / "train.csv", data.Options(**{**vars(options), "steps": steps}))
     rows, kept = whole.parts["train"], some.parts["train"]
     rng = np.random.default_rng(seed)
     return whole, {"all": rows, "worst": kept, "random": rng.choice(rows, len(kept), replace=False)}
 
 
-def dropped(seed: int) -> dict[str, Any]:
+def dropped(folder: Path, seed: int) -> dict[str, Any]:
     """Whether each test row is answered right by a head that learned from all rows, without the worst, without random ones."""
     import torch
 
     from savile.data import _features
     from savile.models._head import best_strength, convex_head
 
-    whole, found = ways(seed)
+    whole, found = ways(folder, seed)
     asked, features = whole.parts["test"], torch.from_numpy(_features.of_texts(whole.texts(), "minilm"))
     targets = torch.from_numpy(whole.targets())
     right: dict[str, Any] = {"kept": len(found["worst"])}
@@ -164,23 +171,21 @@ def dropped(seed: int) -> dict[str, Any]:
     return right
 
 
-def tuned(seed: int) -> dict[str, Any]:
+def tuned(folder: Path, seed: int) -> dict[str, Any]:
     """The same of all of minilm, without the worst and without random rows."""
     from savile.adaptation import adapt
     from savile.base import catalogue
     from savile.models import Predictor
 
-    whole, found = ways(seed)
-    with tempfile.TemporaryDirectory() as folder:
-        os.environ["SAVILE_HOME"] = str(Path(folder) / "home")
-        right: dict[str, Any] = {}
-        for name in ("worst", "random"):
-            data = replace(whole, parts={**whole.parts, "train": found[name]})
-            model = adapt(data, "minilm", "full", seed=seed)
-            predict = Predictor(model, catalogue.get("families", model.family).FORM)
-            said = predict(data.inputs(predict.reads, "test")).choice
-            right[name] = (np.asarray(said) == data.targets("test", model.labels)).astype(int).tolist()
-            print(name, np.mean(right[name]), flush=True)
+    whole, found = ways(folder, seed)
+    right: dict[str, Any] = {}
+    for name in ("worst", "random"):
+        data = replace(whole, parts={**whole.parts, "train": found[name]})
+        model = adapt(data, "minilm", "full", seed=seed)
+        predict = Predictor(model, catalogue.get("families", model.family).FORM)
+        said = predict(data.inputs(predict.reads, "test")).choice
+        right[name] = (np.asarray(said) == data.targets("test", model.labels)).astype(int).tolist()
+        print(name, np.mean(right[name]), flush=True)
     return right
 
 
