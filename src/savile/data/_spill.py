@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,25 +30,19 @@ def folder() -> Path:
     return scratch if os.access(scratch, os.W_OK) else Path(tempfile.gettempdir())
 
 
-@contextmanager
-def _disk() -> Iterator[None]:
-    """The disk's errors in words."""
-    with machine_errors(folder()):
-        yield
-
-
 class Bytes:
     """Bytes that are only ever added to; `size` is how many there are."""
 
     def __init__(self) -> None:
-        with _disk():
-            self._file: Any = tempfile.SpooledTemporaryFile(SMALL, dir=str(folder()))  # noqa: SIM115 -- closed when let go
+        self._folder = folder()  # once: to look for it takes as long as a short read
+        with machine_errors(self._folder):
+            self._file: Any = tempfile.SpooledTemporaryFile(SMALL, dir=str(self._folder))  # noqa: SIM115 -- closed when let go
         self.size = 0
 
     def add(self, piece: bytes) -> int:
         """Put some bytes behind those that are there; where they begin."""
         start = self.size
-        with _disk():
+        with machine_errors(self._folder):
             self._file.seek(start)
             self._file.write(piece)
         self.size += len(piece)
@@ -57,7 +50,7 @@ class Bytes:
 
     def read(self, start: int, end: int) -> bytes:
         """The bytes from one place to another."""
-        with _disk():
+        with machine_errors(self._folder):
             self._file.seek(start)
             found: bytes = self._file.read(end - start)
             if len(found) != end - start:
@@ -70,7 +63,8 @@ def array(count: int, dtype: Any, fill: int = 0) -> np.ndarray:
     size = count * np.dtype(dtype).itemsize
     if size <= SMALL:
         return np.full(count, fill, dtype=dtype)
-    with _disk(), tempfile.TemporaryFile(dir=folder()) as file:
+    place = folder()
+    with machine_errors(place), tempfile.TemporaryFile(dir=place) as file:
         # Room is taken now: a page of a mapped file that finds the disk full ends the process without a word.
         if hasattr(os, "posix_fallocate"):
             os.posix_fallocate(file.fileno(), 0, size)
