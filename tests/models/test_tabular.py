@@ -8,7 +8,7 @@ import pytest
 
 from savile import testing
 from savile.base.contracts import Rows
-from savile.base.errors import DataError, UnknownNameError
+from savile.base.errors import DataError, InputError, UnknownNameError
 from savile.base.records import Model
 from savile.models import Predictor, _tabular_additive, _tabular_columns, tabular
 
@@ -80,6 +80,49 @@ def test_no_file_of_it_runs_code(models):
         for name, content in tabular.save(model).items():
             assert name.endswith((".json", ".safetensors", ".txt"))
             assert not content.startswith(b"\x80")  # what pickle begins with
+
+
+def test_of_kinds_together_the_one_that_fits_has_the_weight():
+    rng = np.random.default_rng(3)
+    x = rng.uniform(-3, 3, (300, 2))
+    table = pa.table({name: x[:, j] for j, name in enumerate("ab")})
+    straight, corner = 2 * x[:, 0] - x[:, 1], 4.0 * ((x[:, 0] > 0) ^ (x[:, 1] > 0))
+    found = {}
+    for name, target in (("straight", straight), ("corner", corner)):
+        rows = Rows(table, target + rng.normal(0, 0.3, 300), ())
+        found[name] = tabular.fit(rows, "score", tabular.Settings(kind="stacked")).parts[0]
+    assert found["straight"].weights["logistic"] > 0.8
+    assert "logistic" not in found["corner"].weights
+    for model in found.values():
+        assert sum(model.weights.values()) == pytest.approx(1)
+        assert model.members.keys() == model.weights.keys()
+
+
+def test_where_no_row_can_be_spared_all_kinds_count_alike():
+    table, gold, _ = planted(rows=24)
+    gold[:] = np.arange(24) < 4
+    model = tabular.fit(Rows(table, gold, LABELS), "classify", tabular.Settings(kind="stacked"))
+    assert set(model.parts[0].weights.values()) == {1 / 3}
+
+
+@pytest.mark.parametrize("kind", ["boosting", "additive", "stacked"])
+def test_by_absolute_error_a_few_odd_rows_do_not_pull_at_all_others(kind):
+    rng = np.random.default_rng(4)
+    x = rng.integers(0, 4, 800)
+    sales = 10.0 * x + rng.normal(0, 1, 800)
+    odd = rng.random(800) < 0.1
+    rows = Rows(pa.table({"shelf": x.astype(float)}), np.where(odd, sales + 500, sales), ())
+    missed = {}
+    for error in ("squared", "absolute"):
+        model = tabular.fit(rows, "score", tabular.Settings(kind=kind, error=error))
+        missed[error] = np.abs(tabular.predict(model, rows.inputs)[:, 0] - sales)[~odd].mean()
+    assert missed["absolute"] < 5 < 20 < missed["squared"]
+
+
+def test_an_error_that_is_none_is_refused():
+    table, gold, _ = planted(rows=100)
+    with pytest.raises(InputError, match="squared or absolute"):
+        tabular.fit(Rows(table, gold, LABELS), "classify", tabular.Settings(error="cubed"))
 
 
 def test_additive_curves_have_the_shape_that_was_planted():

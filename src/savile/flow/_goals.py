@@ -60,12 +60,12 @@ GOALS: dict[str, Goal] = {
         {
             "task.kind": "classify",
             "model.family": "tabular",
-            "adapt.settings.kind": "boosting",
+            "adapt.settings.kind": "stacked",
             "evaluate.metric": "auc",
             "evaluate.must_beat": "linear",
         },
-        "Boosted trees order customers best on the tables that were measured, in a fraction of the time of trying every kind. "
-        "AUC says how well they are ordered, which is what a list of whom to call needs.",
+        "Boosted trees, curves and a regression err apart; weighted by rows held out they order customers better than trees "
+        "alone on three of four tables measured. AUC says how well they are ordered, which is what a list of whom to call needs.",
     ),
     "process": Goal(
         "names, dates, amounts and the like in documents, to be filled into forms",
@@ -77,11 +77,13 @@ GOALS: dict[str, Goal] = {
         {
             "task.kind": "score",
             "model.family": "tabular",
-            "adapt.settings.kind": "boosting",
+            "adapt.settings.kind": "stacked",
+            "adapt.settings.error": "absolute",
             "evaluate.metric": "mae",
             "evaluate.must_beat": "linear",
         },
-        "Rows are divided by time, so the test part is the latest.",
+        "Rows are divided by time, so the test part is the latest. What counts is by how much a forecast misses, so the mean "
+        "absolute error is what is made small, and a few odd weeks do not pull at all others.",
         family="series",
         nearest="There is no family for series yet. Instead each row's number is learned from that row's other columns: put "
         "last week's and last year's number beside each row, or it cannot know them.",
@@ -118,5 +120,5 @@ def settings(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
         emit("warning", text=goal.nearest)
     own = dict(goal.settings)
     if "model.family" in given or "model.base" in given:
-        own = {key: value for key, value in own.items() if key not in ("model.family", "adapt.settings.kind")}
+        own = {key: value for key, value in own.items() if key != "model.family" and not key.startswith("adapt.settings.")}
     return {**own, **given}

@@ -20,6 +20,7 @@ from savile.models._tabular_trees import Part, Plan
 
 BINS, COARSE = 254, 20  # bins of a curve, and of either side of a surface
 HELD = 0.15  # share of a bag's rows that say when to stop
+BAGS, MANY_ROWS = 8, 10_000  # half the bags from so many rows on
 SHAPE = {"max_bin": BINS + 300, "min_data_in_bin": 1, "max_cat_threshold": 64, "min_data_per_group": 20}
 CURVES = {**SHAPE, "learning_rate": 0.04, "num_leaves": 4, "min_data_in_leaf": 10, "lambda_l2": 1.0}
 SURFACES = {**CURVES, "num_leaves": 6, "min_data_in_leaf": 20}
@@ -56,7 +57,7 @@ class Binned:
     rough: np.ndarray
 
 
-def fit(features: Sequence[Feature], matrix: np.ndarray, targets: np.ndarray, plan: Plan, shape: tuple[int, int]) -> Additive:
+def fit(features: Sequence[Feature], matrix: np.ndarray, targets: np.ndarray, plan: Plan) -> Additive:
     """Boost curves, then surfaces, on several bags of the rows, and average their tables.
 
     Args:
@@ -64,20 +65,18 @@ def fit(features: Sequence[Feature], matrix: np.ndarray, targets: np.ndarray, pl
         matrix: encoded rows, float64 (n, features).
         targets: label indices, int64 (n,), or numbers, float64 (n,).
         plan: what is asked.
-        shape: how many bags, and how many surfaces at most.
     """
-    bags, most = shape
     edges = tuple(_edges(feature, column) for feature, column in zip(features, matrix.T, strict=True))
     coarse = tuple(_coarse(features[j], edges[j], matrix[:, j]) for j in range(len(features)))
     blank = tuple(np.zeros((len(each), plan.outputs)) for each in coarse)
     model = Additive(edges, coarse, blank, np.zeros((0, 2), np.int64), (), np.zeros(plan.outputs))
     rows = bins(features, model, matrix)
     names = [j for j, feature in enumerate(features) if feature.nominal]
-    drawn = trees.bags(targets, bags, HELD, plan.seed)
+    drawn = trees.bags(targets, BAGS if len(targets) < MANY_ROWS else BAGS // 2, HELD, plan.seed)
     found = [_curves(model, rows, targets, (plan, names), bag) for bag in drawn]
     model = _averaged(model, found)
-    if most and len(features) > 1:
-        pairs = strongest(rows.rough, residuals(score(model, rows), targets, plan.loss), most)
+    if plan.pairs and len(features) > 1:
+        pairs = strongest(rows.rough, residuals(_score(model, rows), targets, plan.loss), plan.pairs)
         found = [_surfaces(replace(one, pairs=pairs), rows, targets, plan, bag) for one, bag in zip(found, drawn, strict=True)]
         model = _averaged(replace(model, pairs=pairs), found)
     return centred(model, rows)
@@ -99,11 +98,20 @@ def bins(features: Sequence[Feature], model: Additive, matrix: np.ndarray) -> Bi
     return Binned(fine, rough)
 
 
-def contributions(model: Additive, rows: Binned) -> np.ndarray:
+def scores(model: Additive, features: Sequence[Feature], matrix: np.ndarray) -> np.ndarray:
+    """Raw scores of rows, float64 (n, outputs)."""
+    return _score(model, bins(features, model, matrix))
+
+
+def contributions(model: Additive, features: Sequence[Feature], matrix: np.ndarray) -> np.ndarray:
     """What each feature adds to each score, float64 (n, features + 1, outputs), the base last.
 
     Half of a surface goes to either of its columns; it has no effect of one column alone left in it (see `centred`).
     """
+    return _added(model, bins(features, model, matrix))
+
+
+def _added(model: Additive, rows: Binned) -> np.ndarray:
     found = np.empty((len(rows.fine), len(model.curves) + 1, len(model.base)))
     for j, curve in enumerate(model.curves):
         found[:, j] = curve[rows.fine[:, j]]
@@ -115,9 +123,8 @@ def contributions(model: Additive, rows: Binned) -> np.ndarray:
     return found
 
 
-def score(model: Additive, rows: Binned) -> np.ndarray:
-    """Raw scores of rows, float64 (n, outputs)."""
-    found: np.ndarray = contributions(model, rows).sum(axis=1)
+def _score(model: Additive, rows: Binned) -> np.ndarray:
+    found: np.ndarray = _added(model, rows).sum(axis=1)
     return found
 
 
@@ -196,7 +203,7 @@ def _curves(model: Additive, rows: Binned, targets: np.ndarray, asked: tuple[Pla
 
 def _surfaces(model: Additive, rows: Binned, targets: np.ndarray, plan: Plan, bag: Any) -> Additive:
     """The surfaces of one bag, on top of its own curves."""
-    start = score(replace(model, pairs=model.pairs[:0]), rows)
+    start = _score(replace(model, pairs=model.pairs[:0]), rows)
     together = {**SURFACES, "interaction_constraints": model.pairs.tolist(), "boost_from_average": False}
     learn, held = (Part(rows.rough[chosen].astype(np.float64), targets[chosen], start[chosen]) for chosen in bag)
     booster = trees.train(plan, together, learn, held)

@@ -52,13 +52,15 @@ def fit(features: Sequence[Feature], matrix: np.ndarray, targets: np.ndarray, pl
     return Boosting((*tried[best], *(trees.train(plan, settings[best], *part) for part in parts[len(judges) :])))
 
 
-def scores(model: Boosting, matrix: np.ndarray, outputs: int) -> np.ndarray:
+def scores(model: Boosting, features: Sequence[Feature], matrix: np.ndarray) -> np.ndarray:
     """Raw scores of rows, float64 (n, outputs)."""
+    outputs = model.boosters[0].num_model_per_iteration()
     return np.asarray(np.mean([trees.scores(booster, matrix, outputs) for booster in model.boosters], axis=0))
 
 
-def contributions(model: Boosting, matrix: np.ndarray, outputs: int) -> np.ndarray:
+def contributions(model: Boosting, features: Sequence[Feature], matrix: np.ndarray) -> np.ndarray:
     """What each feature adds to each score, float64 (n, features + 1, outputs), the base last."""
+    outputs = model.boosters[0].num_model_per_iteration()
     return np.asarray(np.mean([trees.contributions(booster, matrix, outputs) for booster in model.boosters], axis=0))
 
 

@@ -23,17 +23,22 @@ class Plan:
         outputs: scores a row: 1 for two labels and for a number, else one a label.
         seed: of bags and of sampling.
         threads: processor threads.
+        pairs: surfaces of two columns that an additive model may have.
+        absolute: whether trees make the mean absolute error of numbers small, not that of their squares.
     """
 
     loss: str
     outputs: int
     seed: int
     threads: int
+    pairs: int = 0
+    absolute: bool = False
 
     @property
     def params(self) -> dict[str, Any]:
         """What LightGBM is told whatever the model."""
-        kind = "regression" if self.loss == "squared_error" else "binary" if self.outputs == 1 else "multiclass"
+        number = "regression_l1" if self.absolute else "regression"
+        kind = number if self.loss == "squared_error" else "binary" if self.outputs == 1 else "multiclass"
         classes = {"num_class": self.outputs} if kind == "multiclass" else {}
         fixed = {"deterministic": True, "force_row_wise": True, "feature_pre_filter": False, "verbosity": -1}
         return {"objective": kind, "seed": self.seed, "num_threads": self.threads, **classes, **fixed}

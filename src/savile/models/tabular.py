@@ -18,6 +18,7 @@ from savile.models import _tabular_additive as additive
 from savile.models import _tabular_boosting as boosting
 from savile.models import _tabular_columns as columns
 from savile.models import _tabular_logistic as logistic
+from savile.models import _tabular_stacked as stacked
 from savile.models import _tabular_text as text
 from savile.models._reasons import Contributions
 from savile.models._tabular_trees import Plan
@@ -28,7 +29,8 @@ if TYPE_CHECKING:
 trains: Literal["loop", "own"] = "own"
 reads: Reads = "table"
 FORM = "tabular"
-KINDS = ("boosting", "additive", "logistic")
+MODULES = {"boosting": boosting, "additive": additive, "logistic": logistic, "stacked": stacked}
+KINDS = tuple(MODULES)
 
 
 @dataclass(frozen=True)
@@ -36,8 +38,9 @@ class Settings:
     """What kind of model, and what columns mean.
 
     Attributes:
-        kind: ``boosting`` (LightGBM), ``additive`` (a curve a column and a few surfaces; reasons are the model itself) or
-            ``logistic`` (one-hot and standardised columns: the floor).
+        kind: ``boosting`` (LightGBM), ``additive`` (a curve a column and a few surfaces; reasons are the model itself),
+            ``logistic`` (one-hot and standardised columns: the floor) or ``stacked``, the three weighted by rows held out.
+        error: of numbers, what trees make small: the mean of the ``squared`` errors or of the ``absolute`` ones.
         without: columns that are not learned from, such as those that may not count in a decision.
         codes: column -> numbers in it that are no amounts, such as -9; other columns' codes are recognised.
         pairs: surfaces of two columns that an additive model may have.
@@ -45,7 +48,8 @@ class Settings:
         dimensions: of an embedded text.
     """
 
-    kind: Literal["boosting", "additive", "logistic"] = "boosting"
+    kind: Literal["boosting", "additive", "logistic", "stacked"] = "boosting"
+    error: Literal["squared", "absolute"] = "squared"
     without: tuple[str, ...] = ()
     codes: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     pairs: int = 10
@@ -105,9 +109,10 @@ def fit(data: Rows, task: str = "classify", settings: Settings | None = None) ->
         received = ", ".join(table.column_names[:5]) or "none"
         raise DataError("a column to learn from", received, "Add columns whose values repeat, or numbers, dates or texts.")
     several = data.targets.ndim == 2
-    plan = Plan(loss, 1 if several or len(data.labels) < 3 else len(data.labels), data.seed, 0)
+    outputs = 1 if several or len(data.labels) < 3 else len(data.labels)
+    plan = Plan(loss, outputs, data.seed, 0, settings.pairs, settings.error == "absolute")
     targets = [column.astype(np.int64) for column in data.targets.T] if several else [data.targets]
-    parts = tuple(_part(settings, features, matrix, target, plan) for target in targets)
+    parts = tuple(_part(settings.kind, features, matrix, target, plan) for target in targets)
     return Tabular(settings.kind, tuple(data.labels), loss, features, tuple(blocks), parts, plan.outputs)
 
 
@@ -144,7 +149,7 @@ def save(tabular: Tabular) -> dict[str, Path | bytes]:
         files |= text.save(block, number)
     for number, part in enumerate(tabular.parts):
         if not isinstance(part, Constant):
-            files |= {f"part-{number}-{name}": content for name, content in _module(tabular.kind).save(part).items()}
+            files |= {f"part-{number}-{name}": content for name, content in MODULES[tabular.kind].save(part).items()}
     return files
 
 
@@ -164,7 +169,7 @@ def load(model: Model, form: str = FORM) -> Tabular:
             prefix = f"part-{number}-"
             own = {name.removeprefix(prefix): path.read_bytes() for name, path in files.items() if name.startswith(prefix)}
             fixed = about["constants"].get(str(number))
-            parts.append(Constant(fixed) if fixed is not None else _module(about["kind"]).load(own))
+            parts.append(Constant(fixed) if fixed is not None else MODULES[about["kind"]].load(own))
         blocks = tuple(text.load(files, number) for number in range(about["texts"]))
         features = tuple(columns.of_json(entry) for entry in about["features"])
     except (SafetensorError, ValueError, KeyError, TypeError) as error:
@@ -179,24 +184,18 @@ class Constant:
     score: float
 
 
-def _part(settings: Settings, features: tuple[columns.Feature, ...], matrix: np.ndarray, target: np.ndarray, plan: Plan) -> Any:
+def _part(kind: str, features: tuple[columns.Feature, ...], matrix: np.ndarray, target: np.ndarray, plan: Plan) -> Any:
     """One model of its kind."""
     if len(np.unique(target)) < 2:
         return Constant(4.0 * np.sign(float(target[0]) - 0.5) if plan.loss != "squared_error" else float(target[0]))
-    if settings.kind == "additive":
-        return additive.fit(features, matrix, target, plan, (8 if len(target) < 10_000 else 4, settings.pairs))
-    return _module(settings.kind).fit(features, matrix, target, plan)
+    return MODULES[kind].fit(features, matrix, target, plan)
 
 
 def _scores(tabular: Tabular, part: Any, matrix: np.ndarray) -> np.ndarray:
     """Raw scores, (n, sums)."""
     if isinstance(part, Constant):
         return np.full((len(matrix), tabular.sums), part.score)
-    if tabular.kind == "boosting":
-        return boosting.scores(part, matrix, tabular.sums)
-    if tabular.kind == "logistic":
-        return logistic.scores(part, tabular.features, matrix)
-    return additive.score(part, additive.bins(tabular.features, part, matrix))
+    return np.asarray(MODULES[tabular.kind].scores(part, tabular.features, matrix))
 
 
 def _explained(tabular: Tabular, part: Any, matrix: np.ndarray) -> np.ndarray:
@@ -205,11 +204,7 @@ def _explained(tabular: Tabular, part: Any, matrix: np.ndarray) -> np.ndarray:
         found = np.zeros((len(matrix), len(tabular.features) + 1, tabular.sums))
         found[:, -1] = part.score
         return found
-    if tabular.kind == "boosting":
-        return boosting.contributions(part, matrix, tabular.sums)
-    if tabular.kind == "logistic":
-        return logistic.contributions(part, tabular.features, matrix)
-    return additive.contributions(part, additive.bins(tabular.features, part, matrix))
+    return np.asarray(MODULES[tabular.kind].contributions(part, tabular.features, matrix))
 
 
 def _outputs(tabular: Tabular, scores: np.ndarray) -> np.ndarray:
@@ -250,13 +245,11 @@ def _check(settings: Settings, table: pa.Table) -> None:
     """Every setting can be used."""
     if settings.kind not in KINDS:
         raise UnknownNameError("kind of tabular model", str(settings.kind), KINDS)
+    if settings.error not in ("squared", "absolute"):
+        raise InputError("error: squared or absolute", str(settings.error), "Correct adapt.settings.")
     for name in (*settings.without, *settings.codes):
         if name not in table.column_names:
             raise UnknownNameError("column", name, table.column_names)
     if settings.pairs < 0 or settings.dimensions < 1:
         received = f"pairs {settings.pairs}, dimensions {settings.dimensions}"
         raise InputError("pairs of 0 or more and dimensions of 1 or more", received, "Correct adapt.settings.")
-
-
-def _module(kind: str) -> Any:
-    return {"boosting": boosting, "additive": additive, "logistic": logistic}[kind]
