@@ -65,7 +65,7 @@ GOALS: dict[str, Goal] = {
             "evaluate.must_beat": "linear",
         },
         "Boosted trees, curves and a regression err apart; weighted by rows held out they order customers better than trees "
-        "alone on three of four tables measured. AUC says how well they are ordered, which is what a list of whom to call needs.",
+        "alone on three of four tables measured. AUC says how well they are ordered, as a list of whom to call needs it.",
     ),
     "process": Goal(
         "names, dates, amounts and the like in documents, to be filled into forms",
