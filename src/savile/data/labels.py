@@ -177,6 +177,7 @@ def _outcome(
     return {
         "seen_by": list(found.seen_by),
         "rows": len(used),
+        "tells": found.noise.tells,
         "rate": round(found.noise.rate, 4),
         "expected": round(float(found.judged.wrong[learnt].sum()), 1),
         "expected_test": round(float(found.judged.wrong[~learnt].sum()), 1),
