@@ -10,7 +10,7 @@ from savile import data
 from savile.base.errors import InputError, RecipeError
 from savile.base.store import Store
 from savile.cli import main
-from savile.data import Options, _noise
+from savile.data import Options, _noise, labels
 from savile.data._labels_page import verdict
 
 WORDS = {
@@ -212,3 +212,7 @@ def test_texts_that_tell_nothing_of_their_labels_doubt_none(home, write, rare):
 
 def test_no_row_is_listed_where_no_label_is_expected_to_be_wrong():
     assert not len(_noise.flagged(np.full(600, 1e-6)))
+
+
+def test_labels_of_which_few_are_expected_to_be_wrong_are_not_called_probably_wrong():
+    assert [labels.likely(chance) for chance in (0.12, 0.84)] == ["perhaps", "probably"]

@@ -82,7 +82,8 @@ def _labels(data: Dataset, column: str, given: list[str]) -> Iterator[Issue]:
     changes = tuple(Change(one["row"], column, one["label"], one["proposed"], one["right"], why) for one in sure)
     wrong = float(np.mean([one["chance"] for one in own]))
     mended = f"; {len(changes):,} of them surely have another" if changes else ""
-    evidence = f"{counted(outcome['flagged'], 'row')} whose label is probably wrong, {wrong:.0%} of them as expected{mended}."
+    flagged = f"{counted(outcome['flagged'], 'row')} whose label is {labels.likely(wrong)} wrong"
+    evidence = f"{flagged}, {wrong:.0%} of them as expected{mended}."
     rows = np.sort(np.array([one["row"] for one in own]))
     share = outcome["flagged"] / max(outcome["rows"], 1)
     repair = "Answer them with savile review, or mend those that are sure with --fix."
