@@ -135,3 +135,9 @@ def test_a_form_as_seldom_as_the_odd_ones_is_odd_too():
     found = next(issue for issue in audited({"price": [*prices, "12.5", "1.234,56"]}).issues if issue.rule == "odd_format")
     assert found.evidence.startswith("2 values of 'price' do not have the form '9,9': ")
     assert found.rows.tolist() == [998, 999]
+
+
+def test_a_repair_made_in_many_cells_is_shown_once():
+    changes = [_audit.Change(row, "city", "Pairs", "Paris", 0.9, "") for row in range(5)]
+    assert _audit._shown(changes) == "'Pairs' → 'Paris'"
+    assert _audit._shown([*changes, _audit.Change(9, "city", "Rmoe", "Rome", 0.9, "")]) == "'Pairs' → 'Paris', 'Rmoe' → 'Rome'"

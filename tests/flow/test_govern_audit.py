@@ -362,3 +362,9 @@ def test_the_list_says_how_much_of_it_is_shown_and_counts_in_words(rows, capsys)
     rows.write_text(",".join(f"x{i}" for i in range(12)) + "\n" + "\n".join(",".join(map(str, line)) for line in numbers))
     cli.main(["govern", str(rows)])
     assert " findings, 0 repairs ready, the first 8 of them below" in capsys.readouterr().err
+
+
+def test_why_nothing_was_made_to_learn_from_is_told(rows, capsys):
+    cli.main(["govern", str(rows)])
+    told = " ".join(capsys.readouterr().err.split())
+    assert "for that takes one label column; received 3 candidates: city (3 values)" in told

@@ -230,8 +230,9 @@ def _of_column(place: int, name: str, found: Sequence[tuple[np.ndarray, cells.Cl
 
 
 def _shown(changes: Sequence[Change]) -> str:
-    cut = [(one.old[:30], one.new[:30]) for one in changes[:3]]
-    return ", ".join(f"{old!r} → {new!r}" for old, new in cut) + (", …" if len(changes) > 3 else "")
+    different = list(dict.fromkeys((one.old, one.new) for one in changes))
+    cut = ", ".join(f"{old[:30]!r} → {new[:30]!r}" for old, new in different[:3])
+    return cut + (", …" if len(different) > 3 else "")
 
 
 def _between(table: pa.Table, asked: Asked) -> Iterator[Issue]:
