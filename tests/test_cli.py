@@ -216,3 +216,8 @@ def test_a_reader_that_goes_away_is_no_error():
     done = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, text=True, check=False)
     os.close(writer)
     assert "Traceback" not in done.stderr
+
+
+def test_the_package_runs_as_a_module():
+    told = subprocess.run([sys.executable, "-m", "savile", "--version"], capture_output=True, text=True, check=True)
+    assert told.stdout[:1].isdecimal()

@@ -30,8 +30,8 @@ def test_gaps_repeats_and_empty_tail_of_a_series_are_told_and_negative_prices_ar
     prices[-10:] = [""] * 10
     found = audited({"time": times, "price": prices})
     evidence = {issue.rule: issue.evidence for issue in found.issues}
-    assert "3 steps of 1 hours" in evidence["series_gap"]
-    assert evidence["series_repeat"].startswith("1 times")
+    assert "3 steps of 1 hour are" in evidence["series_gap"]
+    assert evidence["series_repeat"].startswith("1 time of 'time' occurs")
     assert "10 of them in a row at the end" in evidence["blank_number"]
     assert "not an error" in evidence["negative_values"]
     assert "coded_missing" not in evidence
@@ -106,3 +106,38 @@ def test_codes_of_one_width_have_no_drift_of_form():
     cut = [code.lstrip("0") if i % 2 else code for i, code in enumerate(zips, 0)]
     assert "format_drift" in rules(audited({"zip": cut}))
     assert "format_drift" in rules(audited({"weight": [f"{i}" if i % 9 else f"{i} kg" for i in range(200)]}))
+
+
+def test_many_names_of_one_distribution_are_no_shift_over_time():
+    days = [str(np.datetime64("2024-01-01") + np.timedelta64(day, "D")) for day in range(600)]
+    found = 0
+    for seed in range(5):
+        rng = np.random.default_rng(seed)
+        names = rng.choice([f"name {number}" for number in range(35)], 600)
+        found += "time_shift" in rules(audited({"day": days, "customer": names}))
+        names[400:] = rng.choice([f"name {number}" for number in range(12)], 200)
+        assert "time_shift" in rules(audited({"day": days, "customer": names}))
+    assert not found
+
+
+def test_one_number_below_zero_is_doubted_and_many_are_nothing_to_tell():
+    rng = np.random.default_rng(0)
+    weights = [f"{weight:.1f}" for weight in rng.gamma(2, 3, 500) + 0.1]
+    found = audited({"weight": [*weights, "-3.0"], "change": rng.normal(size=501).round(3)})
+    told = [issue for issue in found.issues if issue.rule == "negative_values"]
+    assert [issue.evidence for issue in told] == [
+        "1 number of 'weight' is below 0, where the others are not: look whether that can be."
+    ]
+
+
+def test_a_form_as_seldom_as_the_odd_ones_is_odd_too():
+    prices = [f"{price // 100},{price % 100:02d}" for price in range(1000, 1998)]
+    found = next(issue for issue in audited({"price": [*prices, "12.5", "1.234,56"]}).issues if issue.rule == "odd_format")
+    assert found.evidence.startswith("2 values of 'price' do not have the form '9,9': ")
+    assert found.rows.tolist() == [998, 999]
+
+
+def test_a_repair_made_in_many_cells_is_shown_once():
+    changes = [_audit.Change(row, "city", "Pairs", "Paris", 0.9, "") for row in range(5)]
+    assert _audit._shown(changes) == "'Pairs' → 'Paris'"
+    assert _audit._shown([*changes, _audit.Change(9, "city", "Rmoe", "Rome", 0.9, "")]) == "'Pairs' → 'Paris', 'Rmoe' → 'Rome'"

@@ -165,6 +165,16 @@ def test_small_objects_inside_rows_become_columns(tmp_path):
     }
 
 
+def test_small_objects_inside_them_do_too_but_for_deep_ones_and_those_with_lists(tmp_path):
+    deep = {"a": {"b": {"c": {"d": {"e": {"f": "1"}}}}}}
+    row = {"by": {"name": "Mia", "at": {"zip": "01", "geo": {}}}, "said": {"text": "hi", "tags": ["a"]}, "deep": deep}
+    (tmp_path / "t.jsonl").write_text(json.dumps(row), encoding="utf-8")
+    assert sources.read(tmp_path / "t.jsonl").table.to_pydict() == {
+        **{"by.name": ["Mia"], "by.at.zip": ["01"]},
+        **{"said": ['{"text": "hi", "tags": ["a"]}'], "deep": [json.dumps(deep)]},
+    }
+
+
 def test_parts_in_one_document_are_refused(tmp_path):
     (tmp_path / "t.json").write_text(json.dumps({"train": OBJECTS, "test": OBJECTS}), encoding="utf-8")
     with pytest.raises(DataError, match="train, test in it"):

@@ -165,3 +165,13 @@ def test_few_votes_left_out_decide_nothing():
     guard = _label_model._by_votes(votes, _held_out.of_texts(rows, np.full(600, -1), 2, ""), 2, seed=0)
     assert guard.rows < 20
     assert guard.model == guard.majority == 0.0
+
+
+def test_only_a_function_with_one_label_says_little_when_it_speaks_everywhere(home, write):
+    columns = {"text": texts(), "old": [right(text) for text in texts()]}
+    broad = {"label": "refund", "pattern": "."}
+    found = data.prepare(write(columns), Options(steps={"functions": {"functions": [{"column": "old"}, broad]}}))
+    said = [one.evidence for one in found.findings if one.rule == "labelling_function"]
+    assert len(said) == 1
+    assert "says little" in said[0]
+    assert "'old'" not in said[0]

@@ -10,7 +10,8 @@ from savile import data
 from savile.base.errors import InputError, RecipeError
 from savile.base.store import Store
 from savile.cli import main
-from savile.data import Options, _noise
+from savile.data import Options, _noise, labels
+from savile.data._labels_page import verdict
 
 WORDS = {
     "refund": "money back refund bank amount paid invoice price",
@@ -193,3 +194,25 @@ def test_it_finds_more_than_the_usual_way():
         for flag, found in ((flags, ours), (usual, theirs)):
             found.append(2 * (flag & wrong).sum() / (flag.sum() + wrong.sum()))
     assert np.mean(ours) > np.mean(theirs)
+
+
+@pytest.mark.parametrize("rare", [0, 4])
+def test_texts_that_tell_nothing_of_their_labels_doubt_none(home, write, rare):
+    rng = np.random.default_rng(0)
+    words = np.array([f"w{number}" for number in range(300)])
+    shares = [(1 - 0.01 * rare) / 4] * 4 + [0.01] * rare
+    columns = {
+        "text": [" ".join(rng.choice(words, 8)) for _ in range(500)],
+        "label": [f"kind {number}" for number in rng.choice(4 + rare, 500, p=shares)],
+    }
+    outcome = checked(write(columns)).settings["steps"]["labels"]
+    assert (outcome["flagged"], outcome["rate"], outcome["tells"]) == (0, 0.0, False)
+    assert "better than by chance" in verdict(outcome)
+
+
+def test_no_row_is_listed_where_no_label_is_expected_to_be_wrong():
+    assert not len(_noise.flagged(np.full(600, 1e-6)))
+
+
+def test_labels_of_which_few_are_expected_to_be_wrong_are_not_called_probably_wrong():
+    assert [labels.likely(chance) for chance in (0.12, 0.84)] == ["perhaps", "probably"]

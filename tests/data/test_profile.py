@@ -292,3 +292,16 @@ def test_what_is_no_date(value):
 def test_unix_time_in_seconds_and_milliseconds():
     assert dates.seconds(pa.array(["1700000000", None])).tolist()[0] == 1_700_000_000
     assert dates.seconds(pa.array(["1700000000123"])).tolist() == [1_700_000_000]
+
+
+def test_telephone_numbers_are_no_text(write, columns):
+    columns["phone"] = [f"+44 20 7946 {number:04d}" for number in range(ROWS)]
+    columns["channel"] = ["shop", "web"] * (ROWS // 2)
+    del columns["text"]
+    assert roles(write(columns), label="label") == {"label": "label"}
+
+
+def test_a_usual_name_inside_an_object_is_one(write, columns):
+    columns["message.text"] = columns.pop("text")
+    columns["payload"] = [f"{text} and some more words of no use" for text in columns["message.text"]]
+    assert roles(write(columns))["text"] == "message.text"

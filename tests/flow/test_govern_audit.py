@@ -345,3 +345,26 @@ def test_what_was_written_beside_data_is_no_data_of_its_folder(rows):
 def test_a_purpose_without_rights_is_refused(rows):
     with pytest.raises(InputError, match="sources in the rights"):
         savile.govern(rows, purpose="sale")
+
+
+def test_what_is_unusual_about_a_file_is_told_once(rows, capsys):
+    rows.write_text(rows.read_text().replace(",", ";"))
+    for more in ([], ["--fix"], ["--label", "prefix", "--fix"]):
+        assert cli.main(["govern", str(rows), *more]) == 0
+        assert capsys.readouterr().err.count("are divided by ';'.\n") == 1
+
+
+def test_the_list_says_how_much_of_it_is_shown_and_counts_in_words(rows, capsys):
+    rows.write_text("text,kind\n" + "".join(f"a question about item {i},{'ab'[i % 2]}\n" for i in range(3)))
+    cli.main(["govern", str(rows)])
+    assert "1 finding, 0 repairs ready" in capsys.readouterr().err
+    numbers = np.random.default_rng(0).normal(2, 1, (300, 12)).round(3).tolist()
+    rows.write_text(",".join(f"x{i}" for i in range(12)) + "\n" + "\n".join(",".join(map(str, line)) for line in numbers))
+    cli.main(["govern", str(rows)])
+    assert " findings, 0 repairs ready, the first 8 of them below" in capsys.readouterr().err
+
+
+def test_why_nothing_was_made_to_learn_from_is_told(rows, capsys):
+    cli.main(["govern", str(rows)])
+    told = " ".join(capsys.readouterr().err.split())
+    assert "for that takes one label column; received 3 candidates: city (3 values)" in told

@@ -18,7 +18,7 @@ from savile.base.records import Dataset, Finding
 from savile.data import _audit_checks, _audit_order, _audit_rows, _audit_whole, cells, sources
 from savile.data._audit_issue import Change, Issue
 from savile.data._cell_table import Grid, grid
-from savile.data._draft import Reading, Whole
+from savile.data._draft import Reading, Whole, counted
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -91,14 +91,14 @@ class Audit:
         }
 
 
-def read(path: str | Path, reading: Reading | None = None) -> sources.Source:
-    """A file as read, every row of it in memory.
+def read(path: str | Path, reading: Reading | None = None, again: bool = False) -> sources.Source:
+    """A file as read, every row of it in memory; what is unusual is not told when it is read `again`.
 
     Raises:
         DataError: it cannot be used.
         InputError: it has more rows than may be in memory.
     """
-    found = sources.read(path, reading)
+    found = sources.read(path, reading, again=again)
     if found.whole is not None:
         received = f"{found.name} with {found.whole.count:,} rows, of which {len(found.table):,} fit"
         do = f"Cut the file, or allow more GB: --set data.read.memory={2 * (reading or Reading()).gigabytes:g}"
@@ -166,16 +166,17 @@ def _of_finding(one: Finding) -> Issue:
 def _personal(seen: Grid, asked: Asked) -> Iterator[Issue]:
     """Personal data by the compiled recognisers, kind by kind; of a larger file it is counted in all rows."""
     masker = mask.Masker({})
-    counted = _audit_whole.personal(asked.whole, asked.where) if asked.whole else {}
+    of_all = _audit_whole.personal(asked.whole, asked.where) if asked.whole else {}
     for column in seen.columns:
-        kinds = {kind: list[int]() for name, kind in counted if name == column.name}
+        kinds = {kind: list[int]() for name, kind in of_all if name == column.name}
         for code, value in enumerate(column.values):
             for kind in {span.kind for span in masker.find(value)}:
                 kinds.setdefault(kind, []).append(code)
         for kind, codes in kinds.items():
             rows = np.flatnonzero(np.isin(column.codes, codes))
-            count = counted.get((column.name, kind), len(rows))
-            evidence = f"{count:,} cells of {column.name!r} hold personal data ({kind.replace('_', ' ')})."
+            count = of_all.get((column.name, kind), len(rows))
+            verb = "holds" if count == 1 else "hold"
+            evidence = f"{counted(count, 'cell')} of {column.name!r} {verb} personal data ({kind.replace('_', ' ')})."
             repair = "Governing replaces it by pseudonyms; keep the key where only few can read it."
             share = count / asked.whole.count if asked.whole else None
             yield Issue(f"personal_{kind}", "warning", column.name, evidence, rows, 0.9, share=share, repair=repair)
@@ -215,20 +216,23 @@ def _of_column(place: int, name: str, found: Sequence[tuple[np.ndarray, cells.Cl
     wrong = np.sort(wrong[~np.isin(wrong, [one.row for one in form])])
     looked = f" of the {len(doubts):,} rows looked at" if len(found) == 1 else ""
     if form:
-        evidence = f"{len(form):,} cells of {name!r} are written in another form than the rest: {_shown(form)}."
+        verb = "is" if len(form) == 1 else "are"
+        evidence = f"{counted(len(form), 'cell')} of {name!r} {verb} written in another form than the rest: {_shown(form)}."
         at = np.sort(np.array([one.row for one in form]))
         yield Issue("format_drift", "note", name, evidence, at, 0.9, repair="Write them in the form of the rest.", changes=form)
     if len(wrong):
         mended = f"; {len(value):,} can be mended: {_shown(value)}" if value else "; none can be mended surely"
-        evidence = f"{len(wrong):,} cells of {name!r}{looked} are probably wrong{mended}."
+        verb = "is" if len(wrong) == 1 else "are"
+        evidence = f"{counted(len(wrong), 'cell')} of {name!r}{looked} {verb} probably wrong{mended}."
         repair = "Look at them and mend them with --fix." if value else "Look at them; correct some rows to teach more."
         sure, share = float(doubts[doubts > 0.5].mean()), len(wrong) / len(doubts)
         yield Issue("wrong_cell", "warning", name, evidence, wrong, sure, share=share, repair=repair, changes=value)
 
 
 def _shown(changes: Sequence[Change]) -> str:
-    cut = [(one.old[:30], one.new[:30]) for one in changes[:3]]
-    return ", ".join(f"{old!r} → {new!r}" for old, new in cut) + (", …" if len(changes) > 3 else "")
+    different = list(dict.fromkeys((one.old, one.new) for one in changes))
+    cut = ", ".join(f"{old[:30]!r} → {new[:30]!r}" for old, new in different[:3])
+    return cut + (", …" if len(different) > 3 else "")
 
 
 def _between(table: pa.Table, asked: Asked) -> Iterator[Issue]:
@@ -240,7 +244,7 @@ def _between(table: pa.Table, asked: Asked) -> Iterator[Issue]:
         if asked.earlier.num_rows == table.num_rows:
             yield from _audit_checks.versions(table, asked.earlier)
         else:
-            said = f"The earlier version has {asked.earlier.num_rows:,} rows, this one {table.num_rows:,}."
+            said = f"The earlier version has {counted(asked.earlier.num_rows, 'row')}, this one {table.num_rows:,}."
             yield Issue("rows_changed", "warning", "", said)
     if asked.test is None:
         return

@@ -10,6 +10,7 @@ import numpy as np
 from savile.data._audit_issue import Issue, listed
 from savile.data._cell_table import Column, Grid
 from savile.data._cell_values import shapes
+from savile.data._draft import counted
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 MOSTLY = 0.95  # share of values from which a column is one of numbers
 CODES = 6  # different values below 0 up to which they may be codes
 SELDOM = 0.02  # share of cells that contradict a rule of the others
+SIGNED = 1 / 3  # share of numbers below 0 from which nobody wonders about them
+ODDLY = 0.005  # share of them up to which they may be slips
 RULE = 50  # rows of a value from which the others' emptiness is a rule
 TOLD = 0.98  # share of rows that a column may tell the label of before it is a leak
 FORMS = {
@@ -70,10 +73,11 @@ def _of_numbers(column: Column, found: np.ndarray) -> Iterator[Issue]:
     rows = np.flatnonzero(none[column.codes])
     empty = np.array([not value.strip() for value in column.values])
     if len(rows) and len(rows) < len(column.codes):
+        verb = "is" if len(rows) == 1 else "are"
         said = "empty" if empty[none].all() else f"no number ({listed([column.values[i] for i in np.flatnonzero(none)])})"
         tail = len(column.codes) - 1 - np.flatnonzero(~none[column.codes]).max()
         where = f", {tail:,} of them in a row at the end" if tail > 1 else ""
-        evidence = f"{len(rows):,} cells of the number column {column.name!r} are {said}{where}."
+        evidence = f"{counted(len(rows), 'cell')} of the number column {column.name!r} {verb} {said}{where}."
         yield Issue("blank_number", "warning", column.name, evidence, rows, 0.95, share=len(rows) / len(column.codes))
     below = np.flatnonzero(np.nan_to_num(found) < 0)
     if not len(below):
@@ -82,12 +86,17 @@ def _of_numbers(column: Column, found: np.ndarray) -> Iterator[Issue]:
     rows = np.flatnonzero(np.isin(column.codes, below))
     if codes and len(np.unique(found[np.isfinite(found)])) > 2 * CODES and _apart(column, found, below):
         names = listed([column.values[i] for i in below])
-        evidence = f"{len(rows):,} cells of {column.name!r} hold {names}: codes for kinds of missing, not amounts."
+        evidence = f"{counted(len(rows), 'cell')} of {column.name!r} hold {names}: codes for kinds of missing, not amounts."
         repair = "Say what each code means, and keep it as a category beside the number."
         yield Issue("coded_missing", "warning", column.name, evidence, rows, 0.8, repair=repair)
         return
-    evidence = f"{len(rows):,} numbers of {column.name!r} are below 0, as part of its range: not an error."
-    yield Issue("negative_values", "note", column.name, evidence, rows, 0.9)
+    share = len(rows) / max(np.isfinite(found)[column.codes].sum(), 1)
+    said = f"{counted(len(rows), 'number')} of {column.name!r} {'is' if len(rows) == 1 else 'are'} below 0"
+    if share <= ODDLY:
+        evidence = f"{said}, where the others are not: look whether that can be."
+        yield Issue("negative_values", "note", column.name, evidence, rows, 0.5)
+    elif share < SIGNED:
+        yield Issue("negative_values", "note", column.name, f"{said}, as part of its range: not an error.", rows, 0.9)
 
 
 def _apart(column: Column, found: np.ndarray, below: np.ndarray) -> bool:
@@ -119,7 +128,8 @@ def _forms(column: Column, rows: int) -> Iterator[Issue]:
             continue  # codes of one width, such as postal codes
         which = np.flatnonzero(np.isin(column.codes, np.flatnonzero(mask)))
         sample = column.values[int(np.flatnonzero(mask)[0])]
-        evidence = f"{odd:,} numbers of {column.name!r} are written {name} ({sample!r}), {others:,} are not: form, not value."
+        written = f"{counted(odd, 'number')} of {column.name!r} {'is' if odd == 1 else 'are'} written {name} ({sample!r})"
+        evidence = f"{written}, {others:,} {'is' if others == 1 else 'are'} not: form, not value."
         yield Issue("format_drift", "note", column.name, evidence, which, 0.9, repair="Write all in one form.")
 
 
@@ -134,12 +144,13 @@ def _scattered(column: Column) -> Iterator[Issue]:
     rest = total - rows[top].sum()
     if total < 100 or not 0 < rest <= SELDOM * total or rows[top[0]] < 0.6 * total or len(kinds) < 2:
         return
+    if len(top) == 2 and rest + rows[top[1]] <= SELDOM * total:
+        top = top[:1]  # the second form is as seldom as those that are told
     odd = np.flatnonzero(~np.isin(inverse, top) & filled)
     which = np.flatnonzero(np.isin(column.codes, odd))
     forms = " or ".join(repr(str(kind)) for kind in kinds[top])
-    evidence = (
-        f"{len(which):,} values of {column.name!r} do not have the form {forms}: {listed([column.values[i] for i in odd])}."
-    )
+    what = f"{counted(len(which), 'value')} of {column.name!r} {'does' if len(which) == 1 else 'do'} not have the form {forms}"
+    evidence = f"{what}: {listed([column.values[i] for i in odd])}."
     yield Issue("odd_format", "note", column.name, evidence, which, 0.6)
 
 
@@ -223,7 +234,8 @@ def versions(table: pa.Table, earlier: pa.Table) -> Iterator[Issue]:
     ):
         for name, found in changed.items():
             if len(found[place]):
-                evidence = f"{len(found[place]):,} cells of {name!r} differ from the earlier version in {words}."
+                count = len(found[place])
+                evidence = f"{counted(count, 'cell')} of {name!r} {'differs' if count == 1 else 'differ'} from the earlier version in {words}."  # noqa: E501
                 yield Issue(rule, severity, name, evidence, found[place], 0.95)
 
 
@@ -251,9 +263,9 @@ def leakage(tables: Iterable[pa.Table], test: pa.Table, columns: Sequence[str]) 
         rows = np.flatnonzero([value in known[name] for value in asked])
         if len(rows):
             share = len(rows) / len(asked)
-            evidence = (
-                f"{len(rows):,} of {len(asked):,} test rows ({share:.0%}) have a {name!r} that the training file has too."
-            )
+            verb = "has" if len(rows) == 1 else "have"
+            of = f"{len(rows):,} of {counted(len(asked), 'test row')} ({share:.0%})"
+            evidence = f"{of} {verb} a {name!r} that the training file has too."
             yield Issue(
                 "leakage",
                 "error",

@@ -10,12 +10,13 @@ import numpy as np
 from savile.data._audit_checks import moments, numbers
 from savile.data._audit_issue import Issue
 from savile.data._cell_table import Column, Grid
+from savile.data._draft import counted
 
 BLOCKS = 60  # stretches that rows are averaged over
 LEAST = 200  # rows from which a stretch can be told apart
 EFFECT = 0.5  # standard deviations by which a stretch differs
 ORDERS = 200  # random orders that chance is judged by
-PSI = 0.25  # population stability index from which a shift is usually acted on
+PSI = 0.25  # population stability index, beyond what chance gives, from which a shift is usually acted on
 REGULAR = 0.9  # share of steps that are alike in a series
 TEXT = 25  # characters of a value, from which a column is one of texts
 
@@ -84,6 +85,11 @@ def stability(one: np.ndarray, other: np.ndarray) -> float:
     return float(((p - q) * np.log(p / q)).sum())
 
 
+def by_chance(first: int, second: int, kinds: int) -> float:
+    """The stability index to expect of so many rows of one distribution over so many kinds; it is great of many kinds."""
+    return (kinds - 1) * (1 / first + 1 / second)
+
+
 def shifts(grid: Grid, second: np.ndarray, rule: str, said: str) -> Iterator[Issue]:
     """Columns distributed otherwise in some rows than in the rest.
 
@@ -101,10 +107,9 @@ def shifts(grid: Grid, second: np.ndarray, rule: str, said: str) -> Iterator[Iss
             continue
         size = int(codes.max()) + 1
         index = stability(np.bincount(codes[~second], minlength=size), np.bincount(codes[second], minlength=size))
+        index -= by_chance(int((~second).sum()), int(second.sum()), len(np.unique(codes)))
         if index >= PSI:
-            evidence = (
-                f"{column.name!r} is distributed otherwise in {said} (stability index {index:.2f}; from {PSI} on it matters)."
-            )
+            evidence = f"{column.name!r} is distributed otherwise in {said} (stability index {index:.2f} beyond chance; from {PSI} on it matters)."  # noqa: E501
             repair = "Train on rows like those that will be asked about, or watch this column."
             yield Issue(
                 rule, "warning", column.name, evidence, np.flatnonzero(second), min(0.95, 0.5 + index / 2), repair=repair
@@ -159,7 +164,8 @@ def _gaps(name: str, times: np.ndarray, groups: np.ndarray, by: Column | None) -
     again = order[1:][inside & (step == 0)]
     whose = f" of each {by.name!r}" if by is not None else ""
     if len(again):
-        evidence = f"{len(again):,} times of {name!r} occur twice{whose}, as when clocks go back."
+        verb = "occurs" if len(again) == 1 else "occur"
+        evidence = f"{counted(len(again), 'time')} of {name!r} {verb} twice{whose}, as when clocks go back."
         yield Issue(
             "series_repeat",
             "warning",
@@ -174,7 +180,8 @@ def _gaps(name: str, times: np.ndarray, groups: np.ndarray, by: Column | None) -
     missing = expected * len(np.unique(groups)) - distinct
     if 0 < missing <= 0.2 * expected * len(np.unique(groups)):
         gaps = order[1:][inside & (step > 1.5 * length)]
-        evidence = f"{missing:,} steps of {length / 3600:g} hours are missing in the series {name!r}{whose}."
+        steps, size = counted(missing, "step"), f"{length / 3600:g} hour{'s' * (length != 3600)}"
+        evidence = f"{steps} of {size} {'is' if missing == 1 else 'are'} missing in the series {name!r}{whose}."
         yield Issue(
             "series_gap",
             "warning",

@@ -8,6 +8,7 @@ import numpy as np
 
 from savile.base import mask
 from savile.base.page import Bar, Page
+from savile.data._draft import counted
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -25,8 +26,8 @@ def html(audit: Audit, table: pa.Table, test: pa.Table | None = None) -> str:
     """The whole page; examples are masked, because a page gets sent around."""
     page, masker = Page(TITLE), mask.Masker(mask.policy(None))
     urgent = [issue for issue in audit.issues if issue.severity != "note"]
-    words = f"{len(urgent)} findings to look at" if urgent else "nothing to mend"
-    page.text(f"{audit.name}: {audit.rows:,} rows, {len(audit.columns)} columns, {words}.", tone="lead")
+    words = f"{counted(len(urgent), 'finding')} to look at" if urgent else "nothing to mend"
+    page.text(f"{audit.name}: {counted(audit.rows, 'row')}, {counted(len(audit.columns), 'column')}, {words}.", tone="lead")
     changes = audit.changes
     gain = f"{sum(issue.gain for issue in audit.issues if issue.changes):.1f}"
     page.figures(

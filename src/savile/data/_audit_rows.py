@@ -11,7 +11,7 @@ from savile.base.records import Dataset
 from savile.data import _copies, labels
 from savile.data._audit_issue import Change, Issue
 from savile.data._copies import normal
-from savile.data._draft import Reading
+from savile.data._draft import Reading, counted
 from savile.data._gather import room
 
 if TYPE_CHECKING:
@@ -82,7 +82,8 @@ def _labels(data: Dataset, column: str, given: list[str]) -> Iterator[Issue]:
     changes = tuple(Change(one["row"], column, one["label"], one["proposed"], one["right"], why) for one in sure)
     wrong = float(np.mean([one["chance"] for one in own]))
     mended = f"; {len(changes):,} of them surely have another" if changes else ""
-    evidence = f"{outcome['flagged']:,} rows whose label is probably wrong, {wrong:.0%} of them as expected{mended}."
+    flagged = f"{counted(outcome['flagged'], 'row')} whose label is {labels.likely(wrong)} wrong"
+    evidence = f"{flagged}, {wrong:.0%} of them as expected{mended}."
     rows = np.sort(np.array([one["row"] for one in own]))
     share = outcome["flagged"] / max(outcome["rows"], 1)
     repair = "Answer them with savile review, or mend those that are sure with --fix."
@@ -108,6 +109,6 @@ def _repeats(texts: list[str], given: list[str], alike: np.ndarray) -> Iterator[
             changes = tuple(
                 Change(int(row), LEAVE_OUT, texts[row], "", confidence, f"repeats row {first[key[row]] + 1}") for row in rows
             )
-            evidence = f"{len(rows):,} rows have {what}."
+            evidence = f"{counted(len(rows), 'row')} {'has' if len(rows) == 1 else 'have'} {what}."
             repair = "Leave them out with --fix: they look like more evidence than they are."
             yield Issue(rule, "note", LEAVE_OUT, evidence, rows, confidence, repair=repair, changes=changes)

@@ -15,6 +15,7 @@ from savile.data._reading import CELLS, Batch, File, Report, batch_of
 
 OBJECTS = 2_000  # rows in a batch
 MAX_NESTED = 30  # keys of an object inside a row that become columns
+DEEPEST = 4  # levels of objects inside objects of which that is so
 EXPANDS = 12  # bytes of memory for a byte of a JSON document
 PARTS = ("train", "test", "valid", "val", "validation", "dev")
 DO = "Write one object a row, as JSON lines: {…}."
@@ -179,16 +180,29 @@ def batch_of_objects(objects: Sequence[Mapping[str, str | None]], numbers: Seque
 
 
 def _flat(row: Row) -> Iterator[tuple[str, Any]]:
-    """Names and values; small objects of plain values inside a row become columns, ``text.context``."""
+    """Names and values; small objects of plain values inside a row become columns, ``text.context``, and those inside them."""
     for name, value in row.items():
-        if (
-            isinstance(value, dict)
-            and 0 < len(value) <= MAX_NESTED
-            and not any(isinstance(v, dict | list) for v in value.values())
-        ):
-            yield from ((f"{name}.{inner}", plain) for inner, plain in value.items())
+        if isinstance(value, dict) and (inner := _plain(value)):
+            yield from ((f"{name}.{key}", plain) for key, plain in inner.items())
         else:
             yield name, value
+
+
+def _plain(value: Row, depth: int = 1) -> dict[str, Any]:
+    """The plain values in an object and the objects inside it; none where it is large or deep, or holds a list."""
+    found: dict[str, Any] = {}
+    for name, inner in value.items():
+        if isinstance(inner, list) or len(found) > MAX_NESTED or depth > DEEPEST:
+            return {}
+        if not isinstance(inner, dict):
+            found[name] = inner
+        elif not inner:
+            continue  # as good as absent
+        elif deeper := _plain(inner, depth + 1):
+            found.update({f"{name}.{key}": plain for key, plain in deeper.items()})
+        else:
+            return {}
+    return found if len(found) <= MAX_NESTED else {}
 
 
 def _whole(cell: str | None) -> str | None:

@@ -27,16 +27,19 @@ def tell(outcome: Mapping[str, Any]) -> None:
 def verdict(outcome: Mapping[str, Any]) -> str:
     """How many labels are wrong, in a sentence."""
     by = " and ".join(outcome["seen_by"])
+    if not outcome.get("tells", True):
+        return f"No label can be checked: by {by} they cannot be told apart better than by chance."
     about = f"About {outcome['expected']:,.0f} labels are wrong ({outcome['rate']:.1%} of what {by} can tell)"
     if not outcome["flagged"]:
         return f"{about}; none stands out enough to look at."
-    return f"{about}; {outcome['flagged']:,} rows are to be looked at, and {outcome['right_flags']:.0%} of those should be."
+    rows = f"{outcome['flagged']:,} row{' is' if outcome['flagged'] == 1 else 's are'}"
+    return f"{about}; {rows} to be looked at, and {outcome['right_flags']:.0%} of those should be."
 
 
 def section(page: Page, data: Dataset, outcome: Mapping[str, Any]) -> None:
     """How many, in which labels, and the rows to look at."""
     page.heading("Labels that are probably wrong")
-    page.text(verdict(outcome), tone="unsure" if outcome["flagged"] else "good")
+    page.text(verdict(outcome), tone="unsure" if outcome["flagged"] or not outcome.get("tells", True) else "good")
     page.text(
         "Every row was scored by models that did not see it. A row with an unusual but right label can stand here, too: decide "
         "by reading it. Test rows are shown and never changed.",

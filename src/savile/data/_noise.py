@@ -5,7 +5,7 @@ p(k | x) C(k, j). p is the softmax of a weighted sum of the models' scores; weig
 says where wrong labels go: in proportion to how often the models mistake k for j, to the power of `closeness`; at 0 to every
 other label alike. Weights, rate and closeness are those under which the given labels are most likely. The chance that one
 label is wrong follows by Bayes' rule, and the cut of the greatest expected F1 needs no threshold (Lipton, Elkan, Naryanaswamy
-2014).
+2014). Where all this explains the labels no better than their shares do, the scores tell nothing, and no label is doubted.
 
 Class-conditional noise: Natarajan et al. 2013; counting it from out-of-sample probabilities: Northcutt, Jiang, Chuang 2021.
 """
@@ -23,6 +23,8 @@ FIRST, LAST = 160, 140  # trials of a start, and of the best one on all rows
 LEAST = 1e-4  # added to how often labels are mistaken for each other
 FREE, CLOSEST = 0.1, 5.0  # below the first a closeness is 0; greater ones than the second would say no more
 MOST = 0.5  # of labels may be wrong; with more, right and wrong could change places
+BETTER = 2.0  # standard errors by which the scores explain the labels better than their shares, or tell nothing
+ANY = 0.5  # labels expected to be wrong, below which there is none to look for
 
 
 @dataclass(frozen=True)
@@ -34,12 +36,14 @@ class Noise:
         rate: share of labels that are wrong.
         closeness: 0 where wrong labels are any; greater the more they are those that are hard to tell apart.
         confusion: (L, L), where a wrong label of each class goes.
+        tells: whether the scores say anything of the labels; where not, the rate is 0.
     """
 
     weights: tuple[float, ...]
     rate: float
     closeness: float
     confusion: np.ndarray
+    tells: bool = True
 
 
 @dataclass(frozen=True)
@@ -79,7 +83,8 @@ def fit(scores: Sequence[np.ndarray], given: np.ndarray) -> Noise:
     _, point = search(min(tried, key=lambda one: one[0])[1], unit, given, LAST)
     found = _noise(point, unit, given)
     weights = tuple(weight / scale for weight, scale in zip(found.weights, spread, strict=True))
-    return Noise(weights, found.rate, found.closeness, found.confusion)
+    tells = _tells(unit, given, found)
+    return Noise(weights, found.rate if tells else 0.0, found.closeness, found.confusion, tells)
 
 
 def judge(noise: Noise, scores: Sequence[np.ndarray], given: np.ndarray) -> Judged:
@@ -105,10 +110,11 @@ def flagged(wrong: np.ndarray) -> np.ndarray:
         wrong: chance that each label is wrong, (n,).
     """
     order = np.argsort(-wrong, kind="stable")
+    if wrong.sum() < ANY:
+        return order[:0]
     caught = np.cumsum(wrong[order])
-    expected = 2.0 * caught / (np.arange(1, len(wrong) + 1) + caught[-1]) if len(wrong) else wrong
-    best = int(expected.argmax()) + 1 if len(wrong) and expected.max() > 0 else 0
-    chosen: np.ndarray = order[: min(best, int((wrong > 0).sum()))]
+    expected = 2.0 * caught / (np.arange(1, len(wrong) + 1) + caught[-1])
+    chosen: np.ndarray = order[: min(int(expected.argmax()) + 1, int((wrong > 0).sum()))]
     return chosen
 
 
@@ -147,10 +153,26 @@ def _confusion(chance: np.ndarray, given: np.ndarray, closeness: float) -> np.nd
 
 def _loss(scores: Sequence[np.ndarray], given: np.ndarray, noise: Noise) -> float:
     """Mean negative log likelihood of the given labels."""
+    return float(-_likely(scores, given, noise).mean())
+
+
+def _likely(scores: Sequence[np.ndarray], given: np.ndarray, noise: Noise) -> np.ndarray:
+    """Log likelihood of each given label, (n,)."""
     chance = probabilities(noise.weights, scores)
     right = chance[np.arange(len(given)), given]
     other = np.einsum("nk,nk->n", chance, noise.confusion[:, given].T)
-    return float(-np.log((1.0 - noise.rate) * right + noise.rate * other + 1e-12).mean())
+    return np.asarray(np.log((1.0 - noise.rate) * right + noise.rate * other + 1e-12))
+
+
+def _tells(scores: Sequence[np.ndarray], given: np.ndarray, noise: Noise) -> bool:
+    """Whether scores explain the labels better than the labels' own shares do.
+
+    Of texts that have nothing to do with their labels, rare labels among usual ones can only be explained by scores that are
+    taken seriously and a great share of wrong labels: right ones would be called wrong.
+    """
+    shares = np.log(np.bincount(given) / len(given))[given]
+    gain = _likely(scores, given, noise) - shares
+    return bool(gain.mean() > BETTER * gain.std() / np.sqrt(len(gain)))
 
 
 def _simplex(start: np.ndarray) -> np.ndarray:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from savile.base.page import Card, Page
 from savile.base.queue import PICKED, WHY, Question
+from savile.data._draft import counted
 
 
 def html(questions: Sequence[Question], labels: Mapping[str, Sequence[str]]) -> str:
@@ -16,7 +17,7 @@ def html(questions: Sequence[Question], labels: Mapping[str, Sequence[str]]) -> 
         labels: reference of the data -> its labels.
     """
     page = Page("Rows that wait for a person")
-    page.text(f"{len(questions):,} rows, those first that pay most.", tone="lead")
+    page.text(f"{counted(len(questions), 'row')}, those first that pay most.", tone="lead")
     page.text(
         "Press A to accept the label proposed, 1 to 9 for the label with that number, L for the list of all, S to skip, "
         "B to go back, and N for a new label where any may be given. "

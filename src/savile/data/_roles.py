@@ -60,6 +60,7 @@ MAX_LABELS = 200  # fewer different values than this can be classes of their own
 MANY_FRACTIONS = 20  # more different fractions than this are a score, not classes
 MANY_NUMBERS = 20  # more different whole numbers than this are classes only when the caller says so
 MIN_GROUPS = 10
+WRITTEN = 0.25  # share of letters below which values of several words are numbers, such as those of telephones
 LETTERS = 0.6  # share of letters from which a code is rather a name
 CLASSES, ANSWER = "classify", "answer"  # the tasks of labels and of free answers
 SEVERAL = "multilabel"  # the task of any number of labels
@@ -253,7 +254,8 @@ def _text(free: Columns, values: Values) -> dict[str, str]:
         rows = len(values[name]) - column.missing
         if TEXT_NAMES.intersection(words_of(name)) and (words >= 1.5 or chinese >= 0.3 or column.length >= 12):
             usual.append(name)
-        if column.distinct >= 0.2 * rows and (words >= 3 or (chinese >= 0.3 and column.length >= 4)):
+        wordy = words >= 3 or (chinese >= 0.3 and column.length >= 4)
+        if column.distinct >= 0.2 * rows and wordy and _columns.share_of_letters(values[name].drop_null()) >= WRITTEN:
             varied.append(name)
     candidates = sorted(usual or varied or _short_texts(free, values), key=lambda name: -free[name].length)
     if len(usual) > 1:
@@ -280,8 +282,8 @@ def _check_features(free: Columns, values: Values) -> None:
 
 
 def words_of(name: str) -> list[str]:
-    """``reviewText`` and ``review_text`` -> ``review``, ``text``."""
-    return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).casefold().replace("_", " ").replace("-", " ").split()
+    """``reviewText``, ``review_text`` and ``review.text`` -> ``review``, ``text``."""
+    return re.sub(r"[_.-]", " ", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).casefold()).split()
 
 
 def _steering(free: Columns, values: Values) -> dict[str, str]:

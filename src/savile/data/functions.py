@@ -26,6 +26,7 @@ from savile.data.votes import SHARES, written
 
 AFTER = "sources"
 BROAD = 0.5  # share of all rows that a function speaks of, from which it is told of as broad
+ANY_LABEL = "any"  # of a function that may say each of them
 HEAD = ("Function", "Label", "Speaks of", "With others", "Contradicted", "Right, as expected")
 WRONG = 0.5  # precision below which it is told of as wrong
 
@@ -180,7 +181,7 @@ def _outcome(
         "functions": [
             {
                 "name": name,
-                "label": one.label or "any",
+                "label": one.label or ANY_LABEL,
                 "speaks": round(float(cast[:, place].mean()), 4),
                 "meets": round(float((cast[:, place] & several).mean()), 4),
                 "conflicts": round(float((cast[:, place] & disputed).mean()), 4),
@@ -196,7 +197,7 @@ def _noted(draft: Draft, outcome: Mapping[str, Any], votes: np.ndarray) -> Draft
     """Functions that are broad or rather wrong, and those that never speak."""
     for place, one in enumerate(outcome["functions"]):
         rows = np.flatnonzero(votes[:, place] >= 0)
-        if one["speaks"] >= BROAD:
+        if one["speaks"] >= BROAD and one["label"] != ANY_LABEL:  # a column or a model may well tell every row apart
             said = f"The function {one['name']!r} speaks of {one['speaks']:.0%} of the rows: it says little."
         elif len(rows) and one["right"] < WRONG:
             said = f"The function {one['name']!r} is expected to be right in {one['right']:.0%} of what it says."

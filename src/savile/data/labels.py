@@ -177,6 +177,7 @@ def _outcome(
     return {
         "seen_by": list(found.seen_by),
         "rows": len(used),
+        "tells": found.noise.tells,
         "rate": round(found.noise.rate, 4),
         "expected": round(float(found.judged.wrong[learnt].sum()), 1),
         "expected_test": round(float(found.judged.wrong[~learnt].sum()), 1),
@@ -199,20 +200,25 @@ def _noted(draft: Draft, used: np.ndarray, wrong: np.ndarray, cut: np.ndarray, l
     if len(own):
         rows, sure = used[own], float(wrong[own].mean())
         evidence = (
-            f"{counted(len(own), 'row')} whose label is probably wrong ({len(own) / learnt.sum():.1%}), the most suspicious "
-            f"{draft.where(rows)}; about {sure:.0%} of them are expected to be."
+            f"{counted(len(own), 'row')} whose label is {likely(sure)} wrong ({len(own) / learnt.sum():.1%}), the most "
+            f"suspicious {draft.where(rows)}; about {sure:.0%} of them are expected to be."
         )
         repair = "Look at the first of them; data.steps.labels.repair: drop or relabel acts on the training rows."
         draft = draft.noting(replace(finding("label_error", "warning", rows, evidence, repair), confidence=round(sure, 3)))
     if len(test):
         rows, sure = used[test], float(wrong[test].mean())
         evidence = (
-            f"{counted(len(test), 'test row')} whose label is probably wrong, {draft.where(rows)}: what is measured on them "
-            "says less than it seems. They are left as they are."
+            f"{counted(len(test), 'test row')} whose label is {likely(sure)} wrong, {draft.where(rows)}: what is measured on "
+            "them says less than it seems. They are left as they are."
         )
         repair = "Look at them, and mend the test file by hand."
         draft = draft.noting(replace(finding("label_error_test", "warning", rows, evidence, repair), confidence=round(sure, 3)))
     return draft
+
+
+def likely(chance: float) -> str:
+    """How likely labels are wrong of which this share is expected to be, in a word."""
+    return "probably" if chance >= 0.5 else "perhaps"
 
 
 def _repaired(draft: Draft, used: np.ndarray, labels: tuple[np.ndarray, Judged], cut: np.ndarray, repair: str) -> Draft:

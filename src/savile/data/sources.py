@@ -101,13 +101,14 @@ def apply(draft: Draft) -> Draft:
     )
 
 
-def read(path: str | Path, reading: Reading | None = None, seed: int = 0) -> Source:
+def read(path: str | Path, reading: Reading | None = None, seed: int = 0, again: bool = False) -> Source:
     """Read one file, the files of a folder, or those that fit a pattern.
 
     Args:
         path: file, folder or pattern.
         reading: what the caller settles about encoding, delimiter, header and sheet.
         seed: of the sample that is drawn when the rows do not fit into memory.
+        again: whether what is unusual was told when the same file was read before.
 
     Raises:
         DataError: when there is no such file, or it is empty, damaged, ragged, in no known encoding or of another kind.
@@ -125,7 +126,8 @@ def read(path: str | Path, reading: Reading | None = None, seed: int = 0) -> Sou
     table, hints = _conversations.shape(gathered.table)
     table, spans = _spans.shape(table)
     hints |= spans
-    report.tell()
+    if not again:
+        report.tell()
     where = found.path.name or str(found.path)
     found_, reshaped = tuple(report.findings), table is not gathered.table
     whole = Whole(gathered.whole, gathered.read, gathered.places) if gathered.whole and not reshaped else None

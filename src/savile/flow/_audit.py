@@ -53,9 +53,9 @@ def look(
 
     contract = asked.get("assertions")
 
-    read = sources.read(source, _reading(data) or asked.get("read"))
+    read = sources.read(source, _reading(data) or asked.get("read"), again=True)  # governing came first, and told
     table, where = read.table, "ray" if asked.get("ray") else "local"
-    test = sources.read(asked["test"]).table if asked.get("test") else None
+    test = sources.read(asked["test"], again=True).table if asked.get("test") else None
     earlier = _audit.read(asked["against"]).table if asked.get("against") else None
     corrected = _corrected(Path(asked["correct"]), table) if asked.get("correct") else None
     told = _audit.Asked(
@@ -128,17 +128,22 @@ def _stem(data: Dataset) -> str:
 
 def tell(found: Audit) -> None:
     """The first findings as a table."""
+    from savile.data._draft import counted
+
     rows = [
         [issue.id, issue.rule.replace("_", " "), f"{issue.gain:.1f}", f"{issue.risk:.2f}", issue.evidence]
         for issue in found.issues[:SHOWN]
     ]
-    title = f"Audit of {found.name}: {len(found.issues)} findings, {len(found.changes):,} repairs ready"
+    first = f", the first {SHOWN} of them below" if len(found.issues) > SHOWN else ""
+    said = f"{counted(len(found.issues), 'finding')}, {counted(len(found.changes), 'repair')} ready"
+    title = f"Audit of {found.name}: {said}{first}"
     emit("table", title=title, head=["Finding", "Kind", "Gain", "Risk", "Seen"], rows=rows)
 
 
 def fix(source: str | Path, asked: Mapping[str, Any], data: Dataset | None = None) -> dict[str, Any]:
     """Audit a file and write a copy with the repairs that are sure enough, see `look`; what was taken back stays so."""
     from savile.data import _audit
+    from savile.data._draft import counted
 
     found, said = look(source, {**asked, "every": True}, data)
     ledger = _beside(source, "changes.jsonl")
@@ -148,18 +153,19 @@ def fix(source: str | Path, asked: Mapping[str, Any], data: Dataset | None = Non
         for issue in found.issues
         for change in issue.changes
     ]
-    read = _audit.read(source, _reading(data) or asked.get("read"))
+    read = _audit.read(source, _reading(data) or asked.get("read"), again=True)
     _leave_unwritable(read, every)
     path = _write(source, read, every)
     made = [one for one in every if not one["undone"]]
     if taken := sum(one["id"] in back for one in every):
-        kept = f"{taken:,} changes that were taken back before stay so; remove {ledger} to make them again."
-        emit("note", text=kept)
+        kept = f"{counted(taken, 'change')} taken back before {'stays' if taken == 1 else 'stay'} so"
+        emit("note", text=f"{kept}; remove {ledger} to make {'it' if taken == 1 else 'them'} again.")
     out = sum(one["column"] == LEAVE_OUT for one in made)
     counts = {"cells": len(made) - out, "rows": out}
     Store.open().audit.append("fix", path.name, **counts, findings=sorted({one["finding"] for one in made}))
-    rows = f" and {out:,} rows left out" if out else ""
-    emit("note", text=f"{len(made) - out:,} cells mended{rows} in {path}; take back with: savile govern {source} --undo ID")
+    rows = f" and {counted(out, 'row')} left out" if out else ""
+    mended = f"{counted(len(made) - out, 'cell')} mended{rows} in {path}"
+    emit("note", text=f"{mended}; take back with: savile govern {source} --undo ID")
     return {**said, "fixed": str(path), "ledger": str(ledger), "changed": len(made)}
 
 
@@ -170,6 +176,7 @@ def undo(source: str | Path, id: str, reading: Reading | None = None, doing: boo
         InputError: there is no ledger, no such change in it, or the file is another than was mended.
     """
     from savile.data import Reading, _audit
+    from savile.data._draft import counted
 
     ledger = _beside(source, "changes.jsonl")
     if not ledger.is_file():
@@ -186,7 +193,7 @@ def undo(source: str | Path, id: str, reading: Reading | None = None, doing: boo
     if doing:
         _write(source, read, made)
         Store.open().audit.append("undo", path.name, id=id, cells=len(taken))
-    emit("note", text=f"{len(taken):,} changes {'' if doing else 'would be '}taken back in {path}.")
+    emit("note", text=f"{counted(len(taken), 'change')} {'' if doing else 'would be '}taken back in {path}.")
     left = sum(not one["undone"] for one in made)
     return {
         **envelope("govern"),
@@ -238,13 +245,15 @@ def _corrected(file: Path, table: pa.Table) -> dict[int, list[str]]:
 def _leave_unwritable(read: Source, made: Sequence[dict[str, Any]]) -> None:
     """Take back changes that the file has no letters or no quotes for."""
     from savile.data import _in_place
+    from savile.data._draft import counted
 
     form = read.form
     left = [one for one in made if form is not None and not one["undone"] and not _in_place.writable(form, one["new"])]
     for one in left:
         one["undone"] = True
     if left and form is not None:
-        said = f"{len(left):,} changes are left out: {read.name} is in {form.encoding}, or without quotes, and cannot hold them"
+        out = f"{counted(len(left), 'change')} {'is' if len(left) == 1 else 'are'} left out"
+        said = f"{out}: {read.name} is in {form.encoding}, or without quotes, and cannot hold them"
         emit("warning", text=f"{said}, {left[0]['id']} in row {left[0]['row'] + 1} for one. Save it as UTF-8 with quotes.")
 
 

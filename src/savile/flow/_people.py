@@ -21,7 +21,7 @@ def ask(found: Dataset) -> None:
     store = Store.open()
     new = Queue(store.home).put([*_suspicious(found, store), *_left(found)])
     if new:
-        emit("note", text=f"{new:,} row{'s' * (new != 1)} wait for a person: savile review")
+        emit("note", text=f"{new:,} row{' waits' if new == 1 else 's wait'} for a person: savile review")
 
 
 def _suspicious(found: Dataset, store: Store) -> list[Question]:

@@ -125,7 +125,7 @@ def _alone(error: InputError, source: str | Path, named: tuple[Any, ...], more: 
 
 
 def _tell_nothing(error: InputError) -> None:
-    emit("note", text=f"No data to learn from was made, for that takes {error.wanted}. {error.do}")
+    emit("note", text=f"No data to learn from was made, for that takes {error.wanted}; received {error.received}. {error.do}")
 
 
 def _asked(order: _order.Order, more: Mapping[str, Any]) -> dict[str, Any]:

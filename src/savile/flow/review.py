@@ -142,7 +142,8 @@ def _told(store: Store, questions: Sequence[Question]) -> dict[str, Any]:
     page = str(store.page(REVIEW_PAGE, _review_page.html(waiting, _labels(store, waiting))))
     head = ["Question", "Label", "Rather", "Pays", "Why", "Text"]
     rows = [[one.id, one.given, one.proposed, f"{one.score:.0%}", WHY[one.why], one.text[:LONGEST]] for one in waiting[:SHOWN]]
-    emit("table", title=f"{len(waiting):,} rows wait for a person", head=head, rows=rows)
+    title = "1 row waits for a person" if len(waiting) == 1 else f"{len(waiting):,} rows wait for a person"
+    emit("table", title=title, head=head, rows=rows)
     emit("note", text=f"Answer them in the browser, then: savile review ANSWERS.json. The page: {page}")
     listed = [{"id": one.id, **asdict(one)} for one in waiting]
     return {**envelope("review", None, [page]), **_counted(questions), "questions": listed}
