@@ -60,6 +60,8 @@ class Plan:
     pick: str = "score"
 
     def __post_init__(self) -> None:
+        if self.trials < 1:
+            raise InputError("one trial of a search or more", f"{self.trials}", "Correct trials.")
         for goal in self.goals:
             if goal not in GOALS:
                 raise UnknownNameError("goal of a search", goal, GOALS)
