@@ -185,6 +185,16 @@ def test_progress_is_told_once_a_stage_where_nobody_watches(word, capsys):
     assert capsys.readouterr().err.splitlines() == ["train …", "all well", "Warning: look here"]
 
 
+def test_one_finding_is_one(word, capsys):
+    def names(*_, **__):
+        emit("findings", found=[{"severity": "note", "evidence": "few rows"}], total=1)
+        return {"names": {}}
+
+    word("names", names)
+    assert cli.main(["names"]) == 0
+    assert capsys.readouterr().err.splitlines()[0].endswith(": 1 finding")
+
+
 def test_an_interrupt_ends_with_130(tickets):
     code = "import os, signal, sys, savile.flow.names as n\nfrom savile import cli\nimport savile\n"
     code += "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # who begins the tests in the background turns it off

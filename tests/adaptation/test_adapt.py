@@ -195,6 +195,13 @@ def test_a_threshold_comes_with_the_worth_of_answers(tiny):
         ("lora", {"rank": 0}, "rank of 1 or more"),
         ("lora", {"ranks": {"query": -2}}, "0 or more in ranks"),
         ("search", {"trials": "many"}, "trials: a valid integer"),
+        ("search", {"trials": 0}, "one trial of a search or more"),
+        ("lora", {"alpha": 0}, "alpha above 0"),
+        ("adalora", {"alpha": 0}, "alpha above 0"),
+        ("lora", {"lora_dropout": 2.0}, "lora_dropout from 0"),
+        ("lora", {"lora_dropout": -0.5}, "lora_dropout from 0"),
+        ("autolora", {"rows": 0}, "a row a batch or more"),
+        ("lora", {"fair": {"column": "text", "good": "refund", "most": -1}}, "most from 0 to 1"),
     ],
 )
 def test_a_setting_of_another_kind_or_out_of_its_range_is_said(tiny, method, settings, said):

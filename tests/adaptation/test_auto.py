@@ -75,3 +75,19 @@ def test_a_slow_fit_is_tried_on_few_rows_and_a_quick_one_on_more(monkeypatch):
         one.fit(Rows(list(data.texts("train")), data.targets("train"), data.labels, minutes=minutes), Path())
         assert fitted == tried
         fitted.clear()
+
+
+def test_facts_or_a_teacher_that_changed_are_not_taken_for_those_of_before(tiny, tmp_path):
+    facts, data = tmp_path / "facts.csv", dataset(60, held=15)
+    kept = []
+    for known in ("late order", "stolen card"):
+        facts.write_text(f"subject,relation,object\nparcel,is,{known}\n")
+        tried = adapt(data, tiny, settings={"facts": str(facts), "steps": 2, "runs": 1}).facts["tried"]
+        kept.append(next(one["model"] for one in tried if one["candidate"] == "full"))
+    assert kept[0] != kept[1]
+    teachers, kept = [adapt(data, tiny, method, settings={"steps": 2}) for method in ("lora", "bitfit")], []
+    for teacher in teachers:
+        Store.open().alias("house", teacher.ref)
+        tried = adapt(data, tiny, settings={"teacher": "house", "steps": 2, "runs": 1}).facts["tried"]
+        kept.append(next(one["model"] for one in tried if one["candidate"] == "full"))
+    assert kept[0] != kept[1]

@@ -38,6 +38,14 @@ def test_a_search_keeps_the_best_and_goes_on_where_it_stopped(tiny, monkeypatch)
     assert len(trained) == 4
 
 
+def test_facts_that_changed_are_searched_with_again(tiny, tmp_path):
+    facts, found = tmp_path / "facts.csv", []
+    for known in ("late order", "stolen card"):
+        facts.write_text(f"subject,relation,object\nparcel,is,{known}\n")
+        found.append(adapt(dataset(60), tiny, "search", settings={"trials": 1, "least_steps": 2, "facts": str(facts)}))
+    assert found[0].settings["network"]["facts"] != found[1].settings["network"]["facts"]
+
+
 def test_good_enough_ends_it(tiny):
     model = adapt(dataset(60), tiny, "search", settings={**SETTINGS, "good_enough": 0.0})
     assert len(model.facts["tried"]) == 3

@@ -10,7 +10,7 @@ import pytest
 
 import small_line
 from savile.base import catalogue, events
-from savile.base.errors import InputError, RefusalError, UnknownNameError
+from savile.base.errors import InputError, RecipeError, RefusalError, UnknownNameError
 from savile.base.records import Calibration, Dataset
 from savile.base.store import Store
 from savile.compression import compress
@@ -154,6 +154,9 @@ def test_without_calibration_rows_the_trained_temperature_stays(savile_home, tmp
         ("exprot", {}, UnknownNameError, "export"),
         ("export", {"max_sise_mb": 3}, UnknownNameError, "max_size_mb"),
         ("export", {"forms": ["onnx-int4"]}, UnknownNameError, "onnx-int8"),
+        ("export", {"forms": "onnx-int8"}, RecipeError, "forms: a valid tuple"),
+        ("export", {"calibration_rows": "many"}, RecipeError, "calibration_rows: a valid integer"),
+        ("export", {"calibration_rows": 0}, InputError, "one row or more"),
     ],
 )
 def test_what_cannot_be_done_is_said(small, technique, settings, error, sentence):

@@ -92,6 +92,9 @@ def test_preferences_are_refused(tmp_path, sentences):
     rows = [{"prompt": a, "chosen": b, "rejected": b[::-1]} for a, b in zip(sentences(30), sentences(30, seed=1), strict=True)]
     with pytest.raises(InputError, match="chosen and rejected"):
         data.inspect(lines(tmp_path, rows))
+    judged = [{"prompt": one, "completion": one[::-1], "label": i % 2 == 0} for i, one in enumerate(sentences(30))]
+    with pytest.raises(InputError, match="prompt, completion and label"):
+        data.inspect(lines(tmp_path, judged))
 
 
 def test_plain_columns_called_messages_are_plain(tmp_path):

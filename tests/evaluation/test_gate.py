@@ -145,3 +145,26 @@ def test_of_models_made_one_each_is_held_against_its_own_and_none_has_to_gain():
     assert [(one["name"], one["passed"]) for one in found] == [("keeps cards", False), ("keeps orders", True)]
     grown = _kept.checks(kept, "accuracy", _kept.Budget(lose=0.01))
     assert [(one["name"], one["passed"]) for one in grown] == [("keeps cards", False), ("learns orders", False)]
+
+
+def test_what_a_table_did_not_beat_is_no_keyword_model():
+    from savile.evaluation import _words
+
+    failed = {"name": "beat linear", "passed": False, "metric": "accuracy", "value": -0.01, "low": -0.02, "high": 0.0}
+    found = {"verdict": "refused", "gate": {"checks": [failed]}, "reads": "table"}
+    assert "better than a plain regression" in _words._verdict(found)
+    assert "better than the keyword model (TF-IDF)" in _words._verdict({**found, "reads": "text"})
+
+
+def test_a_stage_that_a_metric_says_nothing_of_is_held_by_the_first(monkeypatch, outputs_of):
+    from types import SimpleNamespace
+
+    import numpy as np
+
+    from savile.base.contracts import Predictions
+    from savile.evaluation import _measure
+
+    given = Predictions(np.ones(4, dtype=np.int64), outputs_of([[0.0, 2.0]] * 4), ("no", "yes"))
+    monkeypatch.setattr(_measure, "stages", lambda data: {"fixes": np.arange(4)})
+    kept = _measure.kept(SimpleNamespace(task="classify"), given, {_measure.AGAINST: given}, {}, "auc")
+    assert (kept["fixes"]["metric"], kept["fixes"]["now"]) == ("accuracy", 1.0)

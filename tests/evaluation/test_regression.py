@@ -1,5 +1,7 @@
 """Measures of numbers against scipy and scikit-learn, intervals, and what a served form may move them by."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from scipy.stats import pearsonr
@@ -7,7 +9,7 @@ from sklearn import metrics
 
 from savile.base.contracts import Predictions
 from savile.base.records import Calibration
-from savile.evaluation import parity, regression
+from savile.evaluation import _kept, _measure, _words, parity, regression
 from savile.models._calibrate import decide
 from savile.tasks import score
 
@@ -56,3 +58,14 @@ def test_a_number_that_moves_by_a_twentieth_of_a_deviation_is_a_flip(moved, flip
     served = decide(score.head(1), logits, Calibration(**UNITS))
     found = parity.parity({"openvino-bf16": lambda _: served}, [""], lambda _: trained)["openvino-bf16"]
     assert (found["flips"], found["wide_flips"]) == (flips, wide)
+
+
+@pytest.mark.parametrize(("noise", "passed"), [(0.5025, True), (0.51, False)])
+def test_an_update_may_lose_a_share_of_an_error_in_units(monkeypatch, noise, passed):
+    before, now = answers(0.5), answers(noise)
+    monkeypatch.setattr(_measure, "stages", lambda data: dict.fromkeys(("old", "new"), np.arange(500)))
+    kept = _measure.kept(SimpleNamespace(task="score"), now, {_measure.AGAINST: before}, {}, "mae")
+    assert kept["old"]["gain"] == pytest.approx(1 - kept["old"]["now"] / kept["old"]["before"])
+    first = _kept.checks(kept, "mae", _kept.Budget(lose=0.01))[0]
+    assert first["passed"] is passed
+    assert _words._failure(first, {}).endswith("%, wanted at least -1.0 %)")

@@ -1,6 +1,7 @@
 """Improve: corrected rows become an update that keeps what was known, or are refused with the reason."""
 
 import csv
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -135,6 +136,30 @@ def test_an_update_learns_by_what_the_model_learned_by():
     earlier = Store.open().save(Model("encoder", ("a", "b"), base="minilm", method="lora", settings=made))
     settings = word._recipe(earlier, earlier, {"keep": None, "forget": None, "minutes": None}, {}).adapt.settings
     assert settings == {"class_weights": "balanced", "label_smoothing": 0.1, "keep": {"by": "replay"}}
+
+
+def test_new_rows_are_read_by_the_columns_of_the_earlier_ones(tiny, tmp_path):
+    path = tmp_path / "shop.csv"
+    with path.open("w", encoding="utf-8", newline="") as file:
+        lines = [(f"the {word} {i}", f"told to ring back about {i} things", label) for label, words in small_line.WORDS.items()
+                 for i, word in enumerate(words * 4)]  # fmt: skip
+        csv.writer(file).writerows([("short", "answer", "kind"), *lines])
+    data = savile.data.prepare(path, savile.data.Options(label="kind", text="short"))
+    recipe = recipes.make({"model.base": tiny})
+    assert word._rows(path, data, recipe).roles == {"text": "short", "label": "kind"}
+    other = path.with_name("other.csv")  # named otherwise, its columns are inferred
+    other.write_text(path.read_text().replace("short,answer,kind", "message,answer,queue"))
+    assert word._rows(other, data, recipe).roles["label"] == "queue"
+
+
+def test_an_update_is_judged_by_what_the_release_was_judged_by(served):
+    _, release = served
+    store = Store.open()
+    report = store.load(release.report)
+    report = store.save(replace(report, body={**report.body, "metric": "macro_f1"}, ref=""))
+    release = replace(release, report=report.ref)
+    recipe = word._recipe(release, store.load(release.model), {"keep": None, "forget": None, "minutes": None}, {})
+    assert recipe.evaluate.metric == "macro_f1"
 
 
 def test_a_dry_run_writes_nothing(served, tmp_path):

@@ -12,7 +12,7 @@ import numpy as np
 from savile.adaptation import _held
 from savile.adaptation._asked import BESIDE
 from savile.adaptation._folds import few
-from savile.adaptation._learners import Recipe, family_of
+from savile.adaptation._learners import Recipe, family_of, learner
 from savile.adaptation._train import EDITION, Usage, judged, recalled, train, units
 from savile.base import catalogue, events, media
 from savile.base.errors import SavileError
@@ -38,7 +38,9 @@ def choose(data: Dataset, recipe: Recipe) -> Model:
 
     store, minutes, table = Store.open(), recipe.minutes, of_tables(data, recipe)
     base = "" if table else locate(recipe.base).sha256
-    key = digest(canonical(["auto", EDITION, data.digest, data.mask, asdict(recipe), base]))
+    # what settings name, a file of facts or an alias, may have changed since
+    named = [learner(data, one).identity() for one in candidates(data, recipe) if one.method]
+    key = digest(canonical(["auto", EDITION, data.digest, data.mask, asdict(recipe), base, named]))
     known = recalled(store, key)
     if known is not None:
         return known

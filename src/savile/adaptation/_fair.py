@@ -60,6 +60,8 @@ def asked(given: Mapping[str, Any], data: Dataset) -> Policy:
     if not {"column", "good"} <= given.keys():
         raise InputError("adapt.settings.fair with column and good", ", ".join(given) or "nothing", "Add them.")
     policy = filled(Policy, {**given, "good": str(given["good"])}, "fair")
+    if not 0 <= policy.most <= 1:
+        raise InputError("most from 0 to 1 in adapt.settings.fair", f"{policy.most:g}", "Correct most.")
     for kind, name, names in (
         ("policy", policy.policy, POLICIES),
         ("column", policy.column, data.table.column_names),

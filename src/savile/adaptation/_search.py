@@ -17,6 +17,7 @@ import numpy as np
 
 from savile.adaptation import _front, _proposals
 from savile.adaptation._asked import filled
+from savile.adaptation._auto import TUNED
 from savile.adaptation._learners import Recipe, family_of, learner
 from savile.adaptation._search_page import html
 from savile.adaptation._train import EDITION, Usage, recalled, train
@@ -25,6 +26,7 @@ from savile.base.errors import InputError, MissingExtraError, SavileError, Unkno
 from savile.base.records import Dataset, Model, canonical, digest
 
 METHOD = "search"
+NAMING = ("facts", "hops", "teacher")  # settings that name something, and how it is read
 TRIALS, CHEAP = 12, 3  # trials of a search; a cheap one takes one step in so many
 NOT_SEARCHED = ("head", "adapter_fusion", "autolora")  # solved exactly; needs adapters; searches for itself
 LEAST_STEPS = 24
@@ -58,6 +60,8 @@ class Plan:
     pick: str = "score"
 
     def __post_init__(self) -> None:
+        if self.trials < 1:
+            raise InputError("one trial of a search or more", f"{self.trials}", "Correct trials.")
         for goal in self.goals:
             if goal not in GOALS:
                 raise UnknownNameError("goal of a search", goal, GOALS)
@@ -90,12 +94,15 @@ def search(data: Dataset, recipe: Recipe) -> Model:
     """
     from savile.base.store import Store
 
-    store = Store.open()
-    key = digest(canonical([METHOD, EDITION, data.digest, data.mask, asdict(recipe)]))
+    store, usage, (plan, recipe) = Store.open(), Usage(), asked(recipe)
+    _searchable(recipe)
+    # what these name, a file or an alias, may have changed since, and so may a base
+    outside = {name: recipe.settings[name] for name in NAMING if name in recipe.settings}
+    named = learner(data, replace(recipe, method=TUNED, settings=outside)).identity()
+    key = digest(canonical([METHOD, EDITION, data.digest, data.mask, asdict(recipe), asdict(plan), named]))
     known = recalled(store, key)
     if known is not None:
         return known
-    usage, plan, recipe = Usage(), *asked(recipe)
     methods, tried, started = carried(data, recipe), list[Model](), time.perf_counter()
 
     def values(params: Params, cheap: bool) -> tuple[float, ...]:
@@ -198,14 +205,18 @@ def proposed(asked: Any, ranked: Mapping[str, bool]) -> Params:
     return {**params, "rank": asked.suggest_categorical("rank", RANKS)} if ranked[method] else params
 
 
-def carried(data: Dataset, recipe: Recipe) -> list[str]:
-    """The methods a search chooses among: those the base can carry.
+def _searchable(recipe: Recipe) -> None:
+    """Nothing, where there is a base to try methods on.
 
     Raises:
-        InputError: there is none.
+        InputError: the family needs none.
     """
     if catalogue.get("families", family_of(recipe.base)).trains == "own":
         raise InputError("a base to search methods for", recipe.base, "Use minilm, use-m or a BERT-like base of your own.")
+
+
+def carried(data: Dataset, recipe: Recipe) -> list[str]:
+    """The methods a search chooses among: those the base can carry."""
     found = []
     for method in catalogue.names("methods"):
         if method in NOT_SEARCHED:

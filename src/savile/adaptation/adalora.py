@@ -57,6 +57,8 @@ def attach(network: TextEncoder, settings: Settings) -> None:
 
     if not 0 < settings.rank < settings.start_rank:
         raise InputError("0 < rank < start_rank", f"{settings.rank} and {settings.start_rank}", "Raise start_rank.")
+    if settings.alpha <= 0:  # nothing would learn
+        raise InputError("alpha above 0", f"{settings.alpha}", "Correct alpha.")
     if min(settings.warm, settings.rest, settings.orthogonal) < 0 or settings.warm + settings.rest >= 1:
         received = f"warm {settings.warm:g}, rest {settings.rest:g}, orthogonal {settings.orthogonal:g}"
         raise InputError("shares warm and rest that leave steps between them, and no weight below 0", received, "Correct them.")

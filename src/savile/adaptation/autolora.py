@@ -16,6 +16,7 @@ import numpy as np
 from savile.adaptation import lora
 from savile.adaptation.lora import merge, parameters
 from savile.base import events
+from savile.base.errors import InputError
 
 if TYPE_CHECKING:
     import torch
@@ -71,9 +72,15 @@ def search(
         settings: the search.
         fresh: makes a network with the method attached.
         seed: of the halves and of the batches.
+
+    Raises:
+        InputError: no rows or no steps to search with.
     """
     if settings.ranks:
         return settings
+    if settings.rows < 1 or settings.search_steps < 1:
+        received = f"rows {settings.rows}, search_steps {settings.search_steps}"
+        raise InputError("a row a batch or more, and a step of the search or more", received, "Correct them, or name ranks.")
     import torch
 
     from savile.models import FitSettings

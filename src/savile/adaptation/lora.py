@@ -70,6 +70,9 @@ def shape(network: TextEncoder, settings: Settings) -> dict[str, Any]:
     if min(settings.rank, *settings.ranks.values(), 1) < 0 or not settings.rank:
         received = f"rank {settings.rank}, ranks {dict(settings.ranks)}"
         raise InputError("a rank of 1 or more, and 0 or more in ranks", received, "Correct them.")
+    if settings.alpha <= 0 or not 0 <= settings.lora_dropout < 1:  # nothing would learn
+        received = f"alpha {settings.alpha}, lora_dropout {settings.lora_dropout:g}"
+        raise InputError("alpha above 0, and a lora_dropout from 0 to less than 1", received, "Correct them.")
     names = targets(network, settings.targets, settings.freeze)
     ranks = {name: _rank(name, settings) for name in names}
     unused = [end for end in settings.ranks if not any(name.endswith(end) for name in names)]

@@ -17,6 +17,7 @@ from typing import Any
 
 from savile.base import answers, catalogue, events, machine
 from savile.base.errors import InputError, RefusalError, UnknownNameError
+from savile.base.recipe import fill
 from savile.base.records import Dataset, Model, canonical, digest
 from savile.base.store import Store
 
@@ -40,6 +41,7 @@ def compress(
 
     Raises:
         UnknownNameError: no such technique or setting.
+        RecipeError: a setting is of another type.
         InputError: the technique cannot work on this model, or nothing says what data to use.
         RefusalError: no form is as small as asked and answers as trained.
     """
@@ -80,9 +82,9 @@ def _split(plugin: Any, settings: Mapping[str, Any]) -> tuple[Any, dict[str, flo
     for name in settings:
         if name not in own | set(LIMITS):
             raise UnknownNameError("setting of compress", name, own | set(LIMITS))
-    given = {name: tuple(value) if isinstance(value, list) else value for name, value in settings.items() if name in own}
+    given = {name: value for name, value in settings.items() if name in own}
     limits = {name: float(settings[name]) for name in LIMITS if settings.get(name) is not None}
-    return (plugin.Settings(**given) if own else None), limits
+    return (fill(plugin.Settings, given, "compress.settings") if own else None), limits
 
 
 def _own_data(model: Model, store: Store) -> Dataset:

@@ -32,6 +32,13 @@ class Settings:
     calibration_rows: int = 512
     keep_error: float = 0.025
 
+    def __post_init__(self) -> None:
+        if self.calibration_rows < 1 or self.keep_error < 0:
+            received = f"calibration_rows {self.calibration_rows}, keep_error {self.keep_error:g}"
+            raise InputError(
+                "one row or more to calibrate by, and an error of 0 or more", received, "Correct compress.settings."
+            )
+
 
 def apply(model: Model, calibration: Sequence[str], settings: Settings | None = None) -> Model:
     """The model with one more form for each that `settings` names; each carries its tokenizer, cut-off included.

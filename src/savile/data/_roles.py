@@ -89,9 +89,9 @@ def infer(options: Options, columns: Columns, values: Values, hints: Mapping[str
     """
     named = {"label": options.label, "text": options.text, "time": options.time, "group": options.group}
     roles = {role: name for role, name in named.items() if name is not None}
-    if {"chosen", "rejected"} <= columns.keys() and options.label is None:
-        do = "Name a label column with --label; learning from preferences is not there yet."
-        raise InputError("one label column", "preferences: the columns chosen and rejected", do)
+    if options.label is None and (preferred := _preferred(columns, values)):
+        do = "Name a label column with --label; preferences are learned in Python alone, by savile.adaptation.prefer."
+        raise InputError("one label column", f"preferences: the columns {preferred}", do)
     hints = _spans(options, columns, hints)
     roles = {**{role: name for role, name in hints.items() if role not in roles and name not in roles.values()}, **roles}
 
@@ -113,6 +113,15 @@ def infer(options: Options, columns: Columns, values: Values, hints: Mapping[str
     if "text" not in roles:
         _check_features(free(), values)
     return {role: roles[role] for role in ("text", "label", "time", "group", "shares") if role in roles}
+
+
+def _preferred(columns: Columns, values: Values) -> str:
+    """The columns of preferences: two answers to a prompt, or one and whether it is good; empty where there are none."""
+    if {"chosen", "rejected"} <= columns.keys():
+        return "chosen and rejected"
+    judged = {"prompt", "completion", "label"} <= columns.keys()
+    said = {str(one).casefold() for one in values["label"].drop_null().unique().to_pylist()} if judged else set()
+    return "prompt, completion and label" if said and said <= {"true", "false"} else ""
 
 
 def _spans(options: Options, columns: Columns, hints: Mapping[str, str]) -> dict[str, str]:

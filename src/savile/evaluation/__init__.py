@@ -2,10 +2,11 @@
 
 In comes a `Model`, a `Dataset` and the bars; out goes a stored `Report` with every figure and its 95 % interval, the baselines
 on the same rows, the gate, the verdict, a page and a model card. Nothing is fitted here: temperature and threshold are the
-model's. One file is one metric: ``measure(predictions, costs)`` gives `Value`s by name, and tables beside them. Three more
-names are optional: ``compare(ours, theirs)`` gives paired differences, ``tasks`` says which tasks it is for, and
-``lower_is_better`` which figures are better when less. Add a file and it is measured, reported and open to gates. The file
-`parity` also holds the proof that the model you serve is the model you tested.
+model's. One file is one metric: ``measure(predictions, costs)`` gives `Value`s by name, and tables beside them. Four more
+names are optional: ``compare(ours, theirs)`` gives paired differences, ``tasks`` says which tasks it is for,
+``lower_is_better`` which figures are better when less, and ``in_units`` which count in the label's own units. Add a file and
+it is measured, reported and open to gates. The file `parity` also holds the proof that the model you serve is the model you
+tested.
 """
 
 from __future__ import annotations

@@ -52,7 +52,7 @@ def checks(kept: Mapping[str, Mapping[str, Any]], metric: str, budget: Budget) -
 
     Args:
         kept: stage, the newest last -> the metric before and now, and the gain, turned so that more is better.
-        metric: which one.
+        metric: which one, where a stage does not say.
         budget: what is allowed.
     """
     found, newest = [], None if budget.own else list(kept)[-1]
@@ -60,6 +60,7 @@ def checks(kept: Mapping[str, Mapping[str, Any]], metric: str, budget: Budget) -
         bar = budget.gain if name == newest else -budget.lose
         what = f"learns {name}" if name == newest else f"keeps {name}"
         passed = one["gain"] >= bar - 1e-9
-        about = {"metric": metric, "side": "min", "slice": None, "n": one["n"]}
+        about = {"metric": one.get("metric", metric), "side": "min", "slice": None, "n": one["n"]}
+        about |= {"share": True} if one.get("share") else {}
         found.append({"name": what, "value": one["gain"], "bar": bar, "passed": passed, **about})
     return found

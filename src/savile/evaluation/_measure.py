@@ -168,6 +168,9 @@ def kept(
 ) -> dict[str, Any]:
     """stage -> a metric before and now, the gain, more being better, and the test rows of that stage.
 
+    Of a metric that is no share but counts in the label's own units, the gain is a share of what it was before. Where the
+    rows of a stage do not say what a metric is, such as AUC of one label, the task's first metric is held against the budget.
+
     Args:
         data: what grew.
         ours: answers to its test part.
@@ -178,9 +181,12 @@ def kept(
     found = {}
     for name, rows in stages(data).items():
         before = _alone(data, rows, own[name]) if own else part(theirs[AGAINST], rows)
-        values = [measures(data.task, one, None)[0][metric]["value"] for one in (before, part(ours, rows))]
-        turned = -1 if lower_is_better(metric) else 1
-        found[name] = {"before": values[0], "now": values[1], "gain": turned * (values[1] - values[0]), "n": len(rows)}
+        figures = [measures(data.task, one, None)[0] for one in (before, part(ours, rows))]
+        held = metric if all(metric in one for one in figures) else next(iter(figures[0]))
+        values = [one[held]["value"] for one in figures]
+        turned, share = -1 if lower_is_better(held) else 1, held in _marked("in_units")
+        gain = turned * (values[1] - values[0]) / ((abs(values[0]) or 1.0) if share else 1.0)
+        found[name] = {"before": values[0], "now": values[1], "gain": gain, "n": len(rows), "metric": held, "share": share}
     return found
 
 
@@ -196,8 +202,13 @@ def _alone(data: Dataset, rows: np.ndarray, ref: str) -> Predictions:
 
 def lower_is_better(metric: str) -> bool:
     """Whether less of a metric is better, as its file says."""
+    return metric in _marked("lower_is_better")
+
+
+def _marked(mark: str) -> set[str]:
+    """The figures that their files list under a name, such as ``lower_is_better``."""
     modules = (catalogue.get("metrics", name) for name in catalogue.names("metrics"))
-    return any(metric in getattr(module, "lower_is_better", ()) for module in modules)
+    return {metric for module in modules for metric in getattr(module, mark, ())}
 
 
 def slice_rows(slices: Mapping[str, Sequence[str]], gates: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, np.ndarray]]:

@@ -216,7 +216,7 @@ def _gate(page: Page, body: Mapping[str, Any]) -> None:
     if not checks:
         page.text("No bar was set. evaluate.floor, evaluate.must_beat and evaluate.gates set one.", "note")
         return
-    rows = [[check_name(check), check["value"], _bar_of(check), check["passed"]] for check in checks]
+    rows = [[check_name(check, body), check["value"], _bar_of(check), check["passed"]] for check in checks]
     page.table(["check", "measured", "bar", "passed"], rows)
 
 

@@ -79,19 +79,19 @@ def shown(metric: str, value: float) -> str:
     return percent(value) if metric in SHARES else f"{value:.3f}"
 
 
-def check_name(check: Mapping[str, Any]) -> str:
+def check_name(check: Mapping[str, Any], body: Mapping[str, Any]) -> str:
     """A gate's check in words."""
     name = str(check["name"])
     if name.startswith("beat "):
-        baseline = name.removeprefix("beat ")
-        return f"better than {BASELINES.get(baseline, baseline)}"
+        return f"better than {called(name.removeprefix('beat '), body)}"
     return CHECKS.get(name) or METRICS.get(name, name)
 
 
 def _verdict(body: Mapping[str, Any]) -> str:
     if body["verdict"] == "refused":
         failed = [check for check in body["gate"]["checks"] if not check["passed"]]
-        return f"Refused: {len(failed)} of {len(body['gate']['checks'])} checks failed: {'; '.join(map(_failure, failed))}."
+        said = "; ".join(_failure(check, body) for check in failed)
+        return f"Refused: {len(failed)} of {len(body['gate']['checks'])} checks failed: {said}."
     metric = body["metric"]
     figure = f"{METRICS.get(metric, metric)} {_figure(body, metric)}"
     gains = {name: gain(found[metric], metric) for name, found in body["differences"].items() if metric in found}
@@ -122,17 +122,16 @@ def _figure(body: Mapping[str, Any], metric: str) -> str:
     return f"{shown(metric, figure['value'])} ({shown(metric, figure['low'])} to {shown(metric, figure['high'])})"
 
 
-def _failure(check: Mapping[str, Any]) -> str:
-    name = check_name(check)
+def _failure(check: Mapping[str, Any], body: Mapping[str, Any]) -> str:
+    name = check_name(check, body)
     if check["name"] == "parity":
         return f"{name} ({check['reason']})"
     if check["name"].startswith("beat "):
         return f"{name} (by {_by(check, check['metric'])})"
     side = "at most" if check.get("side") == "max" else "at least"
     metric = check["metric"]
-    return (
-        f"{name} ({METRICS.get(metric, metric)} {shown(metric, check['value'])}, wanted {side} {shown(metric, check['bar'])})"
-    )
+    value, bar = (percent(check[key]) if check.get("share") else shown(metric, check[key]) for key in ("value", "bar"))
+    return f"{name} ({METRICS.get(metric, metric)} {value}, wanted {side} {bar})"
 
 
 def _written(body: Mapping[str, Any]) -> str:

@@ -16,6 +16,7 @@ from savile.base.contracts import Predictions, Value
 
 tasks: tuple[str, ...] = ("score",)
 lower_is_better: tuple[str, ...] = ("mae", "rmse")
+in_units: tuple[str, ...] = lower_is_better  # of the label: what an update may lose of them is a share of what they were
 FIGURES = ("mae", "rmse", "r2", "pearson")
 
 

@@ -89,7 +89,8 @@ def told(kind: str, facts: Mapping[str, Any], heard: Set[str] = frozenset()) -> 
             table.add_row(*(Text("–" if cell is None else str(cell)) for cell in row))
         return [table]
     if kind == "findings" and facts["total"]:
-        lines = [Text(f"What is wrong with your data: {facts['total']} findings", style="bold")]
+        count = f"{facts['total']} finding{'' if facts['total'] == 1 else 's'}"
+        lines = [Text(f"What is wrong with your data: {count}", style="bold")]
         new = [one for one in facts["found"] if one["evidence"] not in heard]
         return [*lines, *(Text(f"  {one['severity']:<8}{one['evidence']}") for one in new)]
     return []

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 from savile.base import catalogue
 from savile.base import recipe as recipes
-from savile.base.errors import InputError, RefusalError
+from savile.base.errors import InputError, RefusalError, UnknownNameError
 from savile.base.events import emit
 from savile.base.records import Dataset, Model, Release
 from savile.base.store import Store
@@ -96,6 +96,8 @@ def _recipe(found: Model | Release, earlier: Model, asked: dict[str, Any], more:
     named |= {} if own else {"adapt.method": start.method}
     settings = dict(made.get("settings", {})) if own else _loss(made.get("fit", {}))
     named["adapt.settings"] = settings | {name: made[name] for name in ("value", "fair") if made.get(name)}
+    if isinstance(found, Release) and found.report:  # an update is judged by what the release was judged by
+        named["evaluate.metric"] = Store.open().load(found.report).body["metric"]
     named |= {f"compress.{name}": value for name, value in pressed.items()}
     named |= {f"serve.{name}": value for name, value in found.serve.items()} if isinstance(found, Release) else {}
     options = {"adapt.budget.forget": asked["forget"], "adapt.budget.minutes": asked["minutes"]}
@@ -130,13 +132,23 @@ def _start(model: Model) -> Model:
 
 
 def _rows(corrections: str | Path | Dataset, data: Dataset, recipe: Recipe) -> Dataset:
-    """The new rows; a file is read for the same task and masked as the earlier rows were."""
+    """The new rows; a file is read for the same task, masked as the earlier rows were, and by the names of their columns.
+
+    A file that has none of those names has its columns inferred, like any other.
+    """
     if not _refs.is_file(corrections):
         return _refs.dataset(corrections)
     from savile.data import Options, prepare
 
     pii = data.settings.get("options", {}).get("pii", "mask")
-    return prepare(Path(str(corrections)), Options(task=data.task, label=recipe.task.label, text=recipe.task.text, pii=pii))
+    file, asked = Path(str(corrections)), Options(data.task, recipe.task.label, recipe.task.text, pii=pii)
+    named = replace(asked, label=asked.label or data.roles.get("label"), text=asked.text or data.roles.get("text"))
+    try:
+        return prepare(file, named)
+    except InputError as error:
+        if named == asked or not (isinstance(error, UnknownNameError) or "," in (named.text or "")):
+            raise  # not for a name that is lacking; those of pairs are named as one
+    return prepare(file, asked)
 
 
 def _known(new: Dataset, earlier: Model) -> Dataset:
@@ -176,9 +188,9 @@ def _decided(recipe: Recipe, updated: Model, report: Report, data: Dataset, modu
     """The release in place of the one that served, or the refusal and what to do about it."""
     passed, kept = report.body["gate"]["passed"], report.body["kept"]
     release = _line.release(updated, report, data, recipe.serve) if passed else None
-    metric = report.body["metric"]
     lines = modules + [
-        f"{name}: {metric} {one['before']:.3f} before, {one['now']:.3f} now, {one['n']} rows." for name, one in kept.items()
+        f"{name}: {one['metric']} {one['before']:.3f} before, {one['now']:.3f} now, {one['n']} row{'s' * (one['n'] != 1)}."
+        for name, one in kept.items()
     ]
     failed = [check["name"] for check in report.body["gate"]["checks"] if not check["passed"]]
     if release is None:
