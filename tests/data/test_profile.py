@@ -41,6 +41,12 @@ def test_several_candidates_are_listed(write, columns):
         data.inspect(write(columns))
 
 
+def test_where_a_number_is_asked_for_the_only_column_of_numbers_is_the_label(write, columns):
+    columns["shelf"] = columns.pop("label")
+    columns["bought"] = [round(i * 1.37, 2) for i in range(ROWS)]
+    assert roles(write(columns), task="score")["label"] == "bought"
+
+
 def test_no_candidate_is_said(write, sentences):
     with pytest.raises(InputError, match="one label column; received none"):
         data.inspect(write({"text": sentences(ROWS), "price": [i * 1.37 for i in range(ROWS)]}))
@@ -83,6 +89,7 @@ def test_a_table_without_sentences_has_no_text(write):
     seen = data.inspect(write(columns))
     assert (dict(seen.roles), seen.task) == ({"label": "label"}, "classify")
     assert {column.role for column in seen.columns} == {"number", "category", "label"}
+    assert {column.why for column in seen.columns if column.role != "label"} == {"learned from"}
 
 
 def test_a_table_with_nothing_to_learn_from_is_told_so(write):

@@ -109,7 +109,7 @@ def infer(options: Options, columns: Columns, values: Values, hints: Mapping[str
     if not {"time", "group"} & roles.keys():
         roles.update(_steering(free(), values))
     if "label" not in roles:
-        roles["label"] = _only_few(free(), values)
+        roles["label"] = _only_number(free()) if options.task == SCORE else _only_few(free(), values)
     if "text" not in roles:
         _check_features(free(), values)
     return {role: roles[role] for role in ("text", "label", "time", "group", "shares") if role in roles}
@@ -220,9 +220,10 @@ def place(column: Column, roles: Mapping[str, str], values: pa.Array) -> Column:
         return replace(column, role="constant", why="one value only")
     if _is_id(column, values):
         return replace(column, role="id", why="only numbers the rows; left out")
+    why = "kept for slices" if "text" in roles else "learned from"
     if column.kind == "string":
-        return replace(column, role="category" if _few(column, values) else "words", why="kept for slices")
-    return replace(column, role="time" if column.kind == "time" else "number", why="kept for slices")
+        return replace(column, role="category" if _few(column, values) else "words", why=why)
+    return replace(column, role="time" if column.kind == "time" else "number", why=why)
 
 
 def identifies(column: Column, values: pa.Array, find: Callable[[str], Sequence[Span]]) -> bool:
@@ -306,9 +307,18 @@ def _steering(free: Columns, values: Values) -> dict[str, str]:
     return {}
 
 
+def _only_number(free: Columns) -> str:
+    """The only column with many different numbers."""
+    return _only(free, [name for name, column in free.items() if _is_score(column)])
+
+
 def _only_few(free: Columns, values: Values) -> str:
     """The only column with few different values."""
-    candidates = [name for name, column in free.items() if _few(column, values[name])]
+    return _only(free, [name for name, column in free.items() if _few(column, values[name])])
+
+
+def _only(free: Columns, candidates: Sequence[str]) -> str:
+    """The one candidate, or an error that lists them."""
     if len(candidates) == 1:
         return candidates[0]
     if not candidates:
