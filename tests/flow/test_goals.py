@@ -48,14 +48,16 @@ def test_every_goal_is_a_recipe_whose_names_exist(name):
 def test_a_goal_is_written_with_its_reasons(tmp_path):
     found, told = heard(lambda: init(messages(tmp_path), goal="support"))
     written = recipes.load(found["recipe"])
-    assert written.adapt.method == "bitfit"
+    assert written.adapt.method == "auto"
+    assert written.adapt.settings == {"label_smoothing": 0.1}
     assert written.evaluate.metric == "macro_f1"
-    assert any("biases" in text for _, text in told)
+    assert any("smoothed labels" in text for _, text in told)
 
 
 def test_what_the_caller_says_wins(tmp_path):
     found = plan(messages(tmp_path), goal="support", settings={"adapt.method": "lora"})
     assert "method: lora" in found["recipe"]
+    assert "label_smoothing" not in found["recipe"]
     table = _goals.settings("profile", {"model.base": "minilm"})
     assert "model.family" not in table
     assert "adapt.settings.kind" not in table
