@@ -119,10 +119,11 @@ def test_by_absolute_error_a_few_odd_rows_do_not_pull_at_all_others(kind):
     assert missed["absolute"] < 5 < 20 < missed["squared"]
 
 
-def test_an_error_that_is_none_is_refused():
+@pytest.mark.parametrize(("error", "said"), [("cubed", "squared or absolute"), ("absolute", "numbers to predict")])
+def test_an_error_that_is_none_or_not_of_labels_is_refused(error, said):
     table, gold, _ = planted(rows=100)
-    with pytest.raises(InputError, match="squared or absolute"):
-        tabular.fit(Rows(table, gold, LABELS), "classify", tabular.Settings(error="cubed"))
+    with pytest.raises(InputError, match=said):
+        tabular.fit(Rows(table, gold, LABELS), "classify", tabular.Settings(error=error))
 
 
 def test_additive_curves_have_the_shape_that_was_planted():

@@ -50,7 +50,7 @@ __all__ = [
     "without",
 ]
 
-EDITION = 8  # of the steps: raised when the same file would come out otherwise
+EDITION = 9  # of the steps: raised when the same file would come out otherwise
 
 
 @dataclass(frozen=True)

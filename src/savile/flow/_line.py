@@ -19,7 +19,7 @@ from savile.flow import _order, _people, _rights
 if TYPE_CHECKING:
     from savile.data import Inspection
 
-EDITION = 1  # of evaluating and releasing: raised when the same would come out otherwise
+EDITION = 2  # of evaluating and releasing: raised when the same would come out otherwise
 SHOWN_FINDINGS = 5
 
 

@@ -94,7 +94,7 @@ def fit(data: Rows, task: str = "classify", settings: Settings | None = None) ->
     if loss == "token_cross_entropy":
         raise InputError("a task about rows", f"{task}, about spans of a text", "Use minilm, use-m or linear.")
     settings, table = settings or Settings(), _table(data.inputs)
-    _check(settings, table)
+    _check(settings, table, loss)
     table = table.drop_columns([name for name in settings.without if name in table.column_names])
     declared = {name: tuple(float(code) for code in codes) for name, codes in settings.codes.items()}
     features, named = columns.learn(table, declared)
@@ -241,12 +241,14 @@ def _table(inputs: Any) -> pa.Table:
     return inputs
 
 
-def _check(settings: Settings, table: pa.Table) -> None:
+def _check(settings: Settings, table: pa.Table, loss: str) -> None:
     """Every setting can be used."""
     if settings.kind not in KINDS:
         raise UnknownNameError("kind of tabular model", str(settings.kind), KINDS)
     if settings.error not in ("squared", "absolute"):
         raise InputError("error: squared or absolute", str(settings.error), "Correct adapt.settings.")
+    if settings.error == "absolute" and loss != "squared_error":
+        raise InputError("numbers to predict, for error: absolute", "labels", "Leave error out, or ask for --task score.")
     for name in (*settings.without, *settings.codes):
         if name not in table.column_names:
             raise UnknownNameError("column", name, table.column_names)
